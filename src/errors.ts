@@ -1,0 +1,193 @@
+/**
+ * Every error that Millrace throws: one base class, one class a cause, a stable `code` each.
+ *
+ * Callers test `instanceof` or `code`, and read fields, never the message. A message says what was expected,
+ * what came, and what to do.
+ *
+ * ```
+ * MillraceError
+ * ├── OptionError           OPTION_INVALID       an argument, option, flag or definition is not of its form
+ * ├── PayloadError          PAYLOAD_INVALID      a payload, result or progress fits no schema, or JSON cannot carry it
+ * ├── NoRedisError          NO_REDIS             nothing says where Redis is
+ * ├── PreflightError        PREFLIGHT_FAILED     the server answers, but is not fit to hold jobs
+ * ├── RedisServerError      REDIS_SERVER         the embedded server could not be installed, started or stopped
+ * ├── BackendError          BACKEND_UNAVAILABLE  Redis did not answer, or refused
+ * │   ├── BackendFullError  BACKEND_FULL         Redis is out of memory and refuses writes
+ * │   └── EnqueueTimeoutError ENQUEUE_TIMEOUT    a put was not acknowledged in time; the job may exist
+ * ├── QueueFullError        QUEUE_FULL           the queue is bounded and has no room now
+ * ├── LeaseLostError        LEASE_LOST           the delivery belongs to somebody else by now
+ * ├── WorkerLostError       WORKER_LOST          the process that ran the job died; counts as one attempt
+ * ├── UnknownJobError       JOB_UNKNOWN          no handler knows the name or the version, for too long
+ * ├── JobFailedError        JOB_FAILED           the awaited job failed for good
+ * ├── JobCancelledError     JOB_CANCELLED        the awaited job was cancelled
+ * ├── JobRemovedError       JOB_REMOVED          the awaited job is gone, or never was
+ * ├── TimeoutError          TIMEOUT              a limit in time was reached
+ * ├── CancelledError        CANCELLED            the task was asked to end
+ * └── steering, thrown by handlers
+ *     ├── CancelJob         CANCEL_JOB           end the job as cancelled
+ *     ├── RetryLater        RETRY_LATER          try again after a delay of the handler's choice
+ *     └── DeadLetter        DEAD_LETTER          fail for good, whatever attempts are left
+ * ```
+ */
+
+/** The base of every error of Millrace. */
+export abstract class MillraceError extends Error {
+  /** Stable, for programs: `error.code === "QUEUE_FULL"`. */
+  abstract readonly code: string;
+  override get name(): string {
+    return this.constructor.name;
+  }
+}
+
+/** An argument, option, flag or definition is not of its form. Thrown before any I/O. */
+export class OptionError extends MillraceError {
+  readonly code = "OPTION_INVALID";
+}
+
+/** One thing that is wrong with a value, and where: `payload.items[3].price`. */
+export interface Issue {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** A payload, result or progress value fits no schema, or JSON cannot carry it exactly. */
+export class PayloadError extends MillraceError {
+  readonly code = "PAYLOAD_INVALID";
+  readonly issues: readonly Issue[];
+  constructor(message: string, issues: readonly Issue[] = []) {
+    super(message);
+    this.issues = issues;
+  }
+}
+
+/** Nothing says where Redis is: neither the `redis` option nor `REDIS_URL`. */
+export class NoRedisError extends MillraceError {
+  readonly code = "NO_REDIS";
+  constructor() {
+    super('expected where Redis is: set REDIS_URL, or connect({ redis: "redis://…" }); connect({ redis: "embedded" }) starts a server of its own');
+  }
+}
+
+/** The server answers, but is not fit to hold jobs; `findings` says why, one line each. */
+export class PreflightError extends MillraceError {
+  readonly code = "PREFLIGHT_FAILED";
+  readonly findings: readonly string[];
+  constructor(findings: readonly string[]) {
+    super(`Redis is not fit to hold jobs: ${findings.join("; ")}`);
+    this.findings = findings;
+  }
+}
+
+/** The embedded server could not be installed, started or stopped. */
+export class RedisServerError extends MillraceError {
+  readonly code = "REDIS_SERVER";
+}
+
+/** Redis did not answer in time, or refused. */
+export class BackendError extends MillraceError {
+  readonly code: string = "BACKEND_UNAVAILABLE";
+}
+
+/** Redis is out of memory and refuses writes (`noeviction`). Nothing was written. */
+export class BackendFullError extends BackendError {
+  override readonly code = "BACKEND_FULL";
+}
+
+/** A put was not acknowledged within its deadline. */
+export class EnqueueTimeoutError extends BackendError {
+  override readonly code = "ENQUEUE_TIMEOUT";
+  /** `true`: it was sent, so Redis may hold it. `false`: it never left this process. */
+  readonly jobMayExist: boolean;
+  /** Sends the same put again under the same number: a job that exists already is not doubled. */
+  readonly retry: () => Promise<void>;
+  constructor(message: string, options: { jobMayExist: boolean; retry: () => Promise<void>; cause?: unknown }) {
+    super(message, { cause: options.cause });
+    this.jobMayExist = options.jobMayExist;
+    this.retry = options.retry;
+  }
+}
+
+/** `putNoWait` on a bounded queue that has no room. Nothing was put. */
+export class QueueFullError extends MillraceError {
+  readonly code = "QUEUE_FULL";
+}
+
+/** The lease of a delivery has passed to somebody else, or has run out: it can no longer be acknowledged. */
+export class LeaseLostError extends MillraceError {
+  readonly code = "LEASE_LOST";
+}
+
+/** The process that ran the job died, or stopped renewing its lease. Counts as one attempt. */
+export class WorkerLostError extends MillraceError {
+  readonly code = "WORKER_LOST";
+}
+
+/** No handler knew the job's name, or its contract version, for longer than `unknownFor`. */
+export class UnknownJobError extends MillraceError {
+  readonly code = "JOB_UNKNOWN";
+}
+
+/** The awaited job failed for good: it is a dead letter. `message` is what its handler threw last. */
+export class JobFailedError extends MillraceError {
+  readonly code = "JOB_FAILED";
+  readonly jobId: string;
+  readonly attempts: number;
+  constructor(reason: string, options: { jobId: string; attempts: number }) {
+    super(reason);
+    this.jobId = options.jobId;
+    this.attempts = options.attempts;
+  }
+}
+
+/** The awaited job was cancelled. */
+export class JobCancelledError extends MillraceError {
+  readonly code = "JOB_CANCELLED";
+  readonly jobId: string;
+  constructor(reason: string, options: { jobId: string }) {
+    super(reason);
+    this.jobId = options.jobId;
+  }
+}
+
+/** The awaited job is gone (removed, or past its retention), or never was. */
+export class JobRemovedError extends MillraceError {
+  readonly code = "JOB_REMOVED";
+  readonly jobId: string;
+  constructor(jobId: string) {
+    super(`job ${jobId} is gone: it was removed, its retention has passed, or it never existed`);
+    this.jobId = jobId;
+  }
+}
+
+/** A limit in time was reached. */
+export class TimeoutError extends MillraceError {
+  readonly code = "TIMEOUT";
+}
+
+/** The task was asked to end. */
+export class CancelledError extends MillraceError {
+  readonly code = "CANCELLED";
+}
+
+/** Thrown by a handler: the job ends as cancelled and is never retried. */
+export class CancelJob extends MillraceError {
+  readonly code = "CANCEL_JOB";
+  constructor(reason = "by its handler") {
+    super(reason);
+  }
+}
+
+/** Thrown by a handler: try again after `delay` (milliseconds, or `"30s"`). Counts as an attempt. */
+export class RetryLater extends MillraceError {
+  readonly code = "RETRY_LATER";
+  readonly delay: number | string;
+  constructor(delay: number | `${number}${"ms" | "s" | "m" | "h" | "d"}`, reason = "to be tried again later") {
+    super(reason);
+    this.delay = delay;
+  }
+}
+
+/** Thrown by a handler: the job fails for good and is kept for the operator. */
+export class DeadLetter extends MillraceError {
+  readonly code = "DEAD_LETTER";
+}

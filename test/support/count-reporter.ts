@@ -1,0 +1,18 @@
+/** Closes a test run with one plain line, `N passed, N failed`, that scripts can read. */
+import type { Reporter, TestModule } from "vitest/node";
+
+export default class CountReporter implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
+    let passed = 0;
+    let failed = errors.length;
+    for (const module of modules) {
+      if (module.state() === "failed" && [...module.children.allTests("failed")].length === 0) failed += 1;
+      for (const test of module.children.allTests()) {
+        const { state } = test.result();
+        if (state === "passed") passed += 1;
+        if (state === "failed") failed += 1;
+      }
+    }
+    console.log(`${passed} passed, ${failed} failed`);
+  }
+}
