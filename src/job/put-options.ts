@@ -1,0 +1,81 @@
+/** The options of one put, checked before any I/O. */
+import { OptionError } from "../errors.ts";
+import { check, checkOptions, LONGEST_MS, shown, type Duration } from "../options.ts";
+import { checkId } from "./name.ts";
+
+/** Options of one put; what it does not say, the contract says. */
+export interface PutOptions {
+  /** An id of the caller's choice; a second put of an id that exists adds nothing. @default a new UUIDv7 */
+  readonly id?: string;
+  /** Wait this long before the job may run; not together with `runAt`. @default 0 */
+  readonly delay?: Duration;
+  /** The instant from which the job may run; one in the past is now. */
+  readonly runAt?: Date;
+  /** 1 (first) to 2,097,151, as in BullMQ: jobs of priority 0 run before all of these. @default 0 */
+  readonly priority?: number;
+  /** Run it before all that waits; not together with a priority. @default false */
+  readonly lifo?: boolean;
+  /** How often the job is tried in all, at least 1. @default the contract's */
+  readonly attempts?: number;
+  /** Limit of one attempt, 1 ms to 24 days. @default the contract's */
+  readonly timeout?: Duration;
+  /** Ends a put that waits for room. */
+  readonly signal?: AbortSignal;
+}
+
+/** `PutOptions`, checked, in milliseconds. */
+export interface CheckedPut {
+  readonly id?: string;
+  readonly delayMs: number;
+  /** In milliseconds since 1970; then `delayMs` is 0. */
+  readonly runAtMs?: number;
+  readonly priority: number;
+  readonly lifo: boolean;
+  readonly attempts?: number;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** BullMQ packs the priority and a counter into one score; this is what it leaves room for. */
+const LOWEST_PRIORITY = 2 ** 21 - 1;
+
+/** A timer of 2^31 ms or more fires at once, in every JavaScript engine. */
+export const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
+
+const PLAIN: CheckedPut = Object.freeze({ delayMs: 0, priority: 0, lifo: false });
+
+const putOptions = {
+  id: checkId,
+  delay: check.duration(),
+  runAt: check.date(),
+  priority: check.integer({ min: 0, max: LOWEST_PRIORITY }),
+  lifo: check.boolean(),
+  attempts: check.integer({ min: 1 }),
+  timeout: check.duration({ min: 1, max: LONGEST_TIMEOUT_MS }),
+  signal: check.signal(),
+};
+
+/**
+ * The options of one put.
+ *
+ * @throws OptionError when one is unknown, out of range, or does not go with another
+ */
+export function checkPut(options?: PutOptions): CheckedPut {
+  if (options === undefined) return PLAIN; // the common put: nothing to check, nothing to allocate
+  const { id, delay, runAt, priority = 0, lifo = false, attempts, timeout, signal } = checkOptions("put", options, putOptions);
+  if (delay !== undefined && runAt !== undefined) throw new OptionError("expected either delay or runAt for put, got both");
+  if (lifo && priority > 0) throw new OptionError(`expected either lifo or a priority for put, got both (priority ${priority})`);
+  if (runAt !== undefined && runAt.getTime() > Date.now() + LONGEST_MS) {
+    throw new OptionError(`expected runAt of put within a hundred years, got ${shown(runAt)}`);
+  }
+  return Object.freeze({
+    ...(id !== undefined && { id }),
+    delayMs: delay ?? 0,
+    ...(runAt !== undefined && { runAtMs: Math.max(0, runAt.getTime()) }),
+    priority,
+    lifo,
+    ...(attempts !== undefined && { attempts }),
+    ...(timeout !== undefined && { timeoutMs: timeout }),
+    ...(signal !== undefined && { signal }),
+  });
+}
