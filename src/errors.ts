@@ -21,6 +21,11 @@
  * ├── JobFailedError        JOB_FAILED           the awaited job failed for good
  * ├── JobCancelledError     JOB_CANCELLED        the awaited job was cancelled
  * ├── JobRemovedError       JOB_REMOVED          the awaited job is gone, or never was
+ * ├── StateError            STATE_INVALID        a call that the object's state does not allow, such as one release too many
+ * ├── QueueEmptyError       QUEUE_EMPTY          an in-process queue holds nothing now
+ * ├── QueueShutDownError    QUEUE_SHUT_DOWN      an in-process queue was shut down
+ * ├── BrokenBarrierError    BARRIER_BROKEN       a barrier was broken or reset while somebody waited at it
+ * ├── NotFoundError         NOT_FOUND            a queue, job, handler or producer of that name does not exist
  * ├── TimeoutError          TIMEOUT              a limit in time was reached
  * ├── CancelledError        CANCELLED            the task was asked to end
  * └── steering, thrown by handlers
@@ -86,6 +91,12 @@ export class RedisServerError extends MillraceError {
 /** Redis did not answer in time, or refused. */
 export class BackendError extends MillraceError {
   readonly code: string = "BACKEND_UNAVAILABLE";
+  /** `false`: it certainly had no effect (never sent, or refused). `true`: it was sent and the answer is missing. */
+  readonly mayHaveRun: boolean;
+  constructor(message: string, options: { cause?: unknown; mayHaveRun?: boolean } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.mayHaveRun = options.mayHaveRun ?? true;
+  }
 }
 
 /** Redis is out of memory and refuses writes (`noeviction`). Nothing was written. */
@@ -101,7 +112,7 @@ export class EnqueueTimeoutError extends BackendError {
   /** Sends the same put again under the same number: a job that exists already is not doubled. */
   readonly retry: () => Promise<void>;
   constructor(message: string, options: { jobMayExist: boolean; retry: () => Promise<void>; cause?: unknown }) {
-    super(message, { cause: options.cause });
+    super(message, { cause: options.cause, mayHaveRun: options.jobMayExist });
     this.jobMayExist = options.jobMayExist;
     this.retry = options.retry;
   }
@@ -157,6 +168,31 @@ export class JobRemovedError extends MillraceError {
     super(`job ${jobId} is gone: it was removed, its retention has passed, or it never existed`);
     this.jobId = jobId;
   }
+}
+
+/** A call that the object's state does not allow: one release too many, a spawn into a task group that has ended. */
+export class StateError extends MillraceError {
+  readonly code = "STATE_INVALID";
+}
+
+/** `getNoWait` on an in-process queue that holds nothing. */
+export class QueueEmptyError extends MillraceError {
+  readonly code = "QUEUE_EMPTY";
+}
+
+/** The in-process queue was shut down: it takes nothing more, and gives nothing more once it is empty. */
+export class QueueShutDownError extends MillraceError {
+  readonly code = "QUEUE_SHUT_DOWN";
+}
+
+/** The barrier was broken or reset while somebody waited at it, or was broken before. */
+export class BrokenBarrierError extends MillraceError {
+  readonly code = "BARRIER_BROKEN";
+}
+
+/** What was named does not exist: a queue, a job, a contract, a handler, a producer. The message lists what does. */
+export class NotFoundError extends MillraceError {
+  readonly code = "NOT_FOUND";
 }
 
 /** A limit in time was reached. */
