@@ -1,0 +1,218 @@
+/** The connections of one process to Redis: when they are opened, how long anything may take, how they end. */
+import { setTimeout as delay } from "node:timers/promises";
+import type { Redis, RedisOptions } from "ioredis";
+import { BackendError } from "../errors.ts";
+import { resolveAddress, parseUrl, type Address, type RedisOption } from "./address.ts";
+import { Client } from "./client.ts";
+import { ServerClock } from "./clock.ts";
+import { asBackendError } from "./errors.ts";
+import { preflight } from "./preflight.ts";
+
+export type { RedisOption };
+
+/** Times in milliseconds. Callers are promised an answer within 5 s, so what we wait for is a little less. */
+const OPEN_MS = 4800;
+const COMMAND_MS = 4800;
+/** Above the slowest answer that is still waited for: a connection that is silent for longer is taken for dead. */
+const SILENCE_MS = 7500;
+const SILENCE_AFTER_BLOCK_MS = 5000;
+const CONNECT_MS = 5000;
+const LONGEST_BACKOFF_MS = 1000;
+const QUIT_MS = 1500;
+
+const OWN: RedisOptions = {
+  connectTimeout: CONNECT_MS,
+  // How long a connection that we ended may linger.
+  disconnectTimeout: 500,
+  retryStrategy: (attempt) => Math.min(50 * 2 ** (attempt - 1), LONGEST_BACKOFF_MS),
+  // After a fail-over the name leads to the new primary, but only for a new connection.
+  reconnectOnError: (error) => /(?:^|-)READONLY /.test(error.message),
+  maxLoadingRetryTime: LONGEST_BACKOFF_MS,
+  maxRetriesPerRequest: null,
+  autoResendUnfulfilledCommands: false,
+  enableOfflineQueue: true,
+  enableReadyCheck: true,
+  enableAutoPipelining: false,
+  lazyConnect: true,
+  noDelay: true,
+};
+
+/** The connection's facts come from the caller; how it behaves is ours, whatever else the caller's options say. */
+function clientOptions(address: Address, rest: RedisOptions): RedisOptions {
+  return { keepAlive: 10_000, connectionName: "millrace", clientInfoTag: "millrace", ...address.options, ...OWN, ...rest };
+}
+
+interface Opened {
+  readonly address: Address;
+  readonly command: Client;
+  readonly warnings: readonly string[];
+  release(): Promise<void>;
+}
+
+/**
+ * The connections of one process. Making one is synchronous and does no I/O, so a module may hold it.
+ *
+ * The command client answers every command within 5 s: a lost connection rejects at once what was sent and not
+ * answered (nothing is sent twice behind the caller's back), and what waits for a connection is sent when it is back,
+ * at most a second after the server is, or rejected. `asBackendError` says which of the two it was.
+ */
+export class Connections implements AsyncDisposable {
+  readonly clock = new ServerClock();
+  readonly #named: Address | "embedded";
+  readonly #dedicated = new Set<Client>();
+  readonly #closing = new AbortController();
+  #opening: Promise<Opened> | undefined;
+  #opened: Opened | undefined;
+  #closed: Promise<void> | undefined;
+
+  /** @throws NoRedisError when nothing says where Redis is; OptionError when what says it is malformed */
+  constructor(option: RedisOption | undefined, env: NodeJS.ProcessEnv = process.env) {
+    this.#named = resolveAddress(option, env);
+  }
+
+  /** Where Redis is, for messages and logs: holds no password. */
+  get address(): string {
+    if (this.#opened !== undefined) return this.#opened.address.shown;
+    return this.#named === "embedded" ? "embedded" : this.#named.shown;
+  }
+
+  /** What preflight found that an operator should change; empty before `open()`. */
+  get warnings(): readonly string[] {
+    return this.#opened?.warnings ?? [];
+  }
+
+  /** For every command that does not block. @throws BackendError before `open()` and after `close()` */
+  get command(): Redis {
+    return this.#openOrThrow().command;
+  }
+
+  /**
+   * Connects, looks the server over, learns its clock. Calls share one attempt; after a failed one it may be tried
+   * again. Starting the embedded server takes its own time, before the 5 s begin.
+   *
+   * @throws BackendError when the server does not answer within 5 s, or refuses us; PreflightError when it is not fit
+   * @throws RedisServerError when the embedded server cannot be started
+   */
+  async open(): Promise<void> {
+    if (this.#closed !== undefined) throw new BackendError("the connection to Redis was closed", { mayHaveRun: false });
+    this.#opening ??= this.#connect().then((opened) => (this.#opened = opened));
+    const attempt = this.#opening;
+    try {
+      await attempt;
+    } catch (error) {
+      if (this.#opening === attempt) this.#opening = undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * A client of its own for commands that block. The caller closes it.
+   *
+   * @param name     what `CLIENT LIST` shows
+   * @param blockMs  the longest block of any of its commands; 5 s of silence beyond it count as a dead connection
+   * @throws BackendError before `open()`
+   */
+  dedicated(name: string, options: { readonly blockMs: number }): Redis {
+    const { address } = this.#openOrThrow();
+    const client = new Client(
+      clientOptions(address, { connectionName: name, socketTimeout: options.blockMs + SILENCE_AFTER_BLOCK_MS }),
+    );
+    this.#dedicated.add(client);
+    client.once("end", () => this.#dedicated.delete(client));
+    return client;
+  }
+
+  /** Waits up to 2 s for what was sent, then ends everything, and leaves the embedded server. Never throws. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #openOrThrow(): Opened {
+    if (this.#closed !== undefined) throw new BackendError("the connection to Redis was closed", { mayHaveRun: false });
+    if (this.#opened === undefined) throw new BackendError("the connection to Redis is not open: await open() first", { mayHaveRun: false });
+    return this.#opened;
+  }
+
+  async #connect(): Promise<Opened> {
+    const { address, release } = this.#named === "embedded" ? await joinEmbedded() : { address: this.#named, release: nothing };
+    const command = new Client(clientOptions(address, { commandTimeout: COMMAND_MS, socketTimeout: SILENCE_MS }));
+    try {
+      const { warnings } = await this.#withinDeadline(address, command, async () => {
+        await ready(command);
+        const found = await preflight(command);
+        await this.clock.sync(command);
+        return found;
+      });
+      command.on("ready", () => {
+        // Another server may have taken its place, with another clock. A failure shows at the next command.
+        this.clock.sync(command).catch(nothing);
+      });
+      return { address, command, warnings, release };
+    } catch (error) {
+      command.abandon();
+      await release();
+      throw asBackendError(error, false);
+    }
+  }
+
+  async #withinDeadline<T>(address: Address, command: Client, work: () => Promise<T>): Promise<T> {
+    const done = new AbortController();
+    const late = delay(OPEN_MS, undefined, { signal: AbortSignal.any([done.signal, this.#closing.signal]) }).then(
+      () => {
+        const fault = command.connectionFault ?? "it does not answer";
+        throw new BackendError(`expected Redis at ${address.shown} within ${OPEN_MS / 1000} s: ${fault}`, { mayHaveRun: false });
+      },
+      () => {
+        throw new BackendError("the connection to Redis was closed while it was being opened", { mayHaveRun: false });
+      },
+    );
+    try {
+      return await Promise.race([work(), late]);
+    } finally {
+      done.abort();
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort();
+    const opened = await this.#opening?.catch(nothing);
+    for (const client of this.#dedicated) client.abandon();
+    if (opened === undefined) return;
+    const { command } = opened;
+    if (command.status === "ready") await Promise.race([command.quit().catch(nothing), delay(QUIT_MS, undefined, { ref: false })]);
+    command.abandon();
+    await opened.release().catch(nothing);
+  }
+}
+
+/** Loaded only where it is asked for: it brings a lock file's exit hooks with it. */
+async function joinEmbedded(): Promise<{ address: Address; release: () => Promise<void> }> {
+  const { acquireEmbedded } = await import("./embedded.ts");
+  const { url, release } = await acquireEmbedded({});
+  return { address: parseUrl(url), release };
+}
+
+/** Settles when the client is ready, or when it never will be; one that is refused a connection tries again. */
+function ready(client: Client): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: Error): void => {
+      if (FINAL.test(`${"code" in error ? String(error.code) : ""} ${error.message}`)) reject(new BackendError(`Redis refused the connection: ${error.message}`, { cause: asBackendError(error), mayHaveRun: false }));
+    };
+    client.on("error", onError);
+    client.once("ready", resolve);
+    client.once("end", () => reject(new BackendError("the connection to Redis was closed", { mayHaveRun: false })));
+    client.connect().catch(nothing);
+  });
+}
+
+/** What no second attempt changes: a wrong password, a database that does not exist, a certificate that is not trusted. */
+const FINAL = /NOAUTH|WRONGPASS|NOPERM|invalid (?:username-password|password)|DB index|AUTH |CERT|ERR_TLS|ERR_SSL|EPROTO|DENIED/;
+
+function nothing(): Promise<void> {
+  return Promise.resolve();
+}

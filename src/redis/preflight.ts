@@ -1,0 +1,127 @@
+/** Looks at a server before any job is trusted to it. */
+import type { Redis } from "ioredis";
+import { PreflightError } from "../errors.ts";
+
+/** The oldest server that has every command we send. */
+export const OLDEST_VERSION = "6.2";
+const CLOCK_TOLERANCE_MS = 1000;
+const SETTINGS = ["maxmemory-policy", "save", "appendfsync", "min-replicas-to-write"] as const;
+
+type Setting = (typeof SETTINGS)[number];
+type Facts = ReadonlyMap<string, string>;
+
+/** What was found on a server that is fit. */
+export interface Preflight {
+  /** `"7.0.15"`; Valkey tells the Redis version that it is compatible with. `"unknown"` where INFO is forbidden. */
+  readonly version: string;
+  /** What a power loss costs, in one sentence. */
+  readonly durability: string;
+  /** What an operator should change, one sentence each. */
+  readonly warnings: string[];
+}
+
+/**
+ * Reads INFO, a few settings and the clock. Where CONFIG is forbidden (most managed servers) INFO has to do.
+ *
+ * @throws PreflightError when jobs would be lost: keys may be evicted, the version is too old, or it is a replica
+ * @throws what the client rejects with, when the server does not answer
+ */
+export async function preflight(client: Redis): Promise<Preflight> {
+  const [info, settings, clockOffMs] = await Promise.all([readInfo(client), readSettings(client), readClock(client)]);
+  const version = info.get("redis_version") ?? "unknown";
+
+  const findings: string[] = [];
+  if (isOlder(version)) findings.push(`expected Redis ${OLDEST_VERSION} or newer (or Valkey), got ${version}`);
+  const policy = settings.get("maxmemory-policy") ?? info.get("maxmemory_policy");
+  if (policy !== undefined && policy !== "noeviction") {
+    findings.push(`expected maxmemory-policy noeviction, got ${policy}, which deletes jobs when memory is short: CONFIG SET maxmemory-policy noeviction`);
+  }
+  if (info.get("role") === "slave") findings.push("expected a server that takes writes, got a replica: connect to its primary");
+  if (findings.length > 0) throw new PreflightError(findings);
+
+  const durability = durabilityOf(info, settings);
+  const warnings = [...durability.warnings, ...replicaWarnings(info, settings)];
+  if (policy === undefined) warnings.push("may not read maxmemory-policy: make sure that it is noeviction, or jobs can disappear");
+  if (Math.abs(clockOffMs) > CLOCK_TOLERANCE_MS) {
+    const direction = clockOffMs > 0 ? "ahead of" : "behind";
+    warnings.push(`the server's clock is ${(Math.abs(clockOffMs) / 1000).toFixed(1)} s ${direction} this machine's: delays go by the server's`);
+  }
+  return { version, durability: durability.sentence, warnings };
+}
+
+async function readInfo(client: Redis): Promise<Facts> {
+  const text = await client.info().catch(ignoreRefusal);
+  const facts = new Map<string, string>();
+  for (const line of (text ?? "").split("\r\n")) {
+    const colon = line.indexOf(":");
+    if (colon > 0) facts.set(line.slice(0, colon), line.slice(colon + 1));
+  }
+  return facts;
+}
+
+/** One call a setting: several in one call need Redis 7. */
+async function readSettings(client: Redis): Promise<ReadonlyMap<Setting, string>> {
+  const replies = await Promise.all(SETTINGS.map((name) => client.config("GET", name).catch(ignoreRefusal)));
+  const settings = new Map<Setting, string>();
+  for (const [index, reply] of replies.entries()) {
+    const name = SETTINGS[index];
+    if (name !== undefined && Array.isArray(reply) && typeof reply[1] === "string") settings.set(name, reply[1]);
+  }
+  return settings;
+}
+
+async function readClock(client: Redis): Promise<number> {
+  const askedAt = Date.now();
+  const [seconds, microseconds] = await client.time();
+  const localMs = (askedAt + Date.now()) / 2;
+  return Number(seconds) * 1000 + Number(microseconds) / 1000 - localMs;
+}
+
+/** An access rule or a managed server forbids the command: what it would have told stays unknown. */
+function ignoreRefusal(error: Error): undefined {
+  if (error.name === "ReplyError") return undefined;
+  throw error;
+}
+
+function isOlder(version: string): boolean {
+  const [major, minor] = version.split(".").map(Number);
+  const [oldestMajor, oldestMinor] = OLDEST_VERSION.split(".").map(Number);
+  if (major === undefined || Number.isNaN(major) || oldestMajor === undefined) return false;
+  return major < oldestMajor || (major === oldestMajor && (minor ?? 0) < (oldestMinor ?? 0));
+}
+
+function durabilityOf(info: Facts, settings: ReadonlyMap<Setting, string>): { sentence: string; warnings: string[] } {
+  if (info.get("aof_enabled") === "1") {
+    const fsync = settings.get("appendfsync");
+    if (fsync === "always") return { sentence: "append-only file, synced on every write: a power loss loses nothing", warnings: [] };
+    if (fsync === "no") {
+      const sentence = "append-only file, synced when the system likes: a power loss can lose half a minute";
+      return { sentence, warnings: [`${sentence}: CONFIG SET appendfsync everysec, or always`] };
+    }
+    if (fsync === undefined) return { sentence: "append-only file; how often it is synced may not be read", warnings: [] };
+    return { sentence: "append-only file, synced every second: a power loss loses up to the last second", warnings: [] };
+  }
+  const save = settings.get("save");
+  if (save === undefined) {
+    const sentence = "no append-only file, and whether snapshots are saved may not be read";
+    return { sentence, warnings: [`${sentence}: a restart of the server may lose jobs`] };
+  }
+  if (save === "") {
+    const sentence = "nothing is persisted: a restart of the server loses every job";
+    return { sentence, warnings: [`${sentence}: CONFIG SET appendonly yes`] };
+  }
+  const sentence = "snapshots only: a crash of the server loses every job since the last one";
+  return { sentence, warnings: [`${sentence}: CONFIG SET appendonly yes`] };
+}
+
+function replicaWarnings(info: Facts, settings: ReadonlyMap<Setting, string>): string[] {
+  const replicas = Number(info.get("connected_slaves") ?? 0);
+  const demanded = Number(settings.get("min-replicas-to-write") ?? 0);
+  // Without it a primary that was cut off goes on taking jobs that nobody will ever see again.
+  if (replicas > 0 && demanded === 0) {
+    return ["has replicas but min-replicas-to-write is 0: a fail-over can lose acknowledged jobs: CONFIG SET min-replicas-to-write 1"];
+  }
+  const inStep = Number(info.get("min_slaves_good_slaves") ?? replicas);
+  if (demanded > 0 && inStep < demanded) return [`${inStep} of ${demanded} demanded replicas are in step: Redis refuses every write`];
+  return [];
+}
