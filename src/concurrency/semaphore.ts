@@ -1,0 +1,92 @@
+/** At most so many at once, as asyncio's `Semaphore`: strictly first come first served, and nobody barges in. */
+import { StateError } from "../errors.ts";
+import { check } from "../options.ts";
+import type { Interruptible } from "./sleep.ts";
+import { Waiters } from "./waiters.ts";
+
+const permitCount = check.integer({ min: 0 });
+
+/** The right to go on. Disposing gives it back, once however often. */
+export class Permit implements Disposable {
+  #source: { release(): void } | undefined;
+
+  constructor(source: { release(): void }) {
+    this.#source = source;
+  }
+
+  [Symbol.dispose](): void {
+    const source = this.#source;
+    this.#source = undefined;
+    source?.release();
+  }
+}
+
+/**
+ * ```ts
+ * const connections = new Semaphore(10);
+ * using permit = await connections.acquire({ signal });
+ * ```
+ */
+export class Semaphore {
+  #available: number;
+  // What is handed over is a permit that is never counted as available, so nobody can take it in between.
+  readonly #waiters = new Waiters<undefined>(() => this.#handBack());
+
+  /** @param permits  how many may be held at once; a whole number of at least 0 */
+  constructor(permits = 1) {
+    this.#available = permitCount(permits, "the permits of a semaphore");
+  }
+
+  /** Permits that nobody holds. */
+  get available(): number {
+    return this.#available;
+  }
+
+  /** `acquire` would have to wait. */
+  get locked(): boolean {
+    return this.#available === 0;
+  }
+
+  /**
+   * Takes a permit, waiting for one behind all who came before.
+   *
+   * @throws the signal's reason when it fires first; no permit is taken then
+   */
+  acquire({ signal }: Interruptible = {}): Promise<Permit> {
+    if (signal?.aborted) return Promise.reject(signal.reason as Error);
+    if (this.tryAcquire()) return Promise.resolve(new Permit(this));
+    return this.#waiters.wait(signal).then(() => new Permit(this));
+  }
+
+  /** Takes a permit if there is one now. Whoever does calls `release`. */
+  tryAcquire(): boolean {
+    if (this.#available === 0) return false;
+    this.#available -= 1;
+    return true;
+  }
+
+  /** Gives a permit back; it goes straight to the one who has waited longest. */
+  release(): void {
+    this.#handBack();
+  }
+
+  #handBack(): void {
+    if (!this.#waiters.wake(undefined)) this.#available += 1;
+  }
+}
+
+/** A semaphore for which one release too many is an error. */
+export class BoundedSemaphore extends Semaphore {
+  readonly #permits: number;
+
+  constructor(permits = 1) {
+    super(permits);
+    this.#permits = permits;
+  }
+
+  /** @throws StateError when every permit is back already */
+  override release(): void {
+    if (this.available >= this.#permits) throw new StateError(`expected at most ${this.#permits} releases, one for each acquire, got one more`);
+    super.release();
+  }
+}
