@@ -32,7 +32,7 @@ type TypesOf<P, R, G> = Shown<{
   payload: Out<P>;
   returns: R extends Schema ? In<R> : void;
   result: R extends Schema ? Out<R> : void;
-  progress: G extends Schema ? Out<G> : number;
+  progress: G extends Schema ? In<G> : number;
 }>;
 
 /** Arguments of a put. The payload is absent where the contract has none, and optional where every field is. */
@@ -79,7 +79,7 @@ export interface JobOptions<P extends Schema | undefined, R extends Schema | und
   readonly payload?: (P & Carried<In<P>, "payload">) | undefined;
   /** @default the job gives nothing back */
   readonly result?: (R & Carried<In<R>, "result">) | undefined;
-  /** @default a number */
+  /** Checks what `task.progress` is given, which is stored and read as it is: no transform. @default a number */
   readonly progress?: (G & Carried<In<G>, "progress">) | undefined;
   /** A whole number from 1. A worker whose contract is older gives the job back, no attempt spent. @default 1 */
   readonly version?: number;

@@ -1,0 +1,71 @@
+/** What runs one job name, and what it sees of the delivery that it runs. */
+import { OptionError } from "../errors.ts";
+import { check, checkOptions, shown } from "../options.ts";
+import { definitionOf, type Job, type JobTypes } from "./contract.ts";
+
+/** Logs of one task; each line carries the job's id, name and attempt. */
+export type TaskLog = Readonly<Record<"debug" | "info" | "warn" | "error", (message: string, fields?: object) => void>>;
+
+/** What a handler sees of its delivery. */
+export interface JobTask<T extends JobTypes = JobTypes> {
+  /** The job's id. */
+  readonly id: string;
+  /** The job's name. */
+  readonly name: string;
+  /** 1 for the first. */
+  readonly attempt: number;
+  /** Aborted when the lease is lost, the timeout is reached, the job is cancelled, or the worker stops. */
+  readonly signal: AbortSignal;
+  /** When this attempt reaches its timeout; undefined where it has none. */
+  readonly deadline: Date | undefined;
+  /** A number that grows with every delivery of the queue, as text: lets a side effect refuse an older owner. */
+  readonly fence: string;
+  /** When a schedule meant this job to run; undefined for a job of none. */
+  readonly scheduledAt: Date | undefined;
+  readonly log: TaskLog;
+  /**
+   * Tells whoever follows the job how far it is.
+   *
+   * @throws PayloadError when the contract does not take the value
+   */
+  progress(value: T["progress"]): Promise<void>;
+}
+
+export interface HandlerOptions<T extends JobTypes> {
+  /** How many tasks of this handler one pool runs at once, at least 1. @default the pool's */
+  readonly concurrency?: number;
+  /** Runs one delivery. What it returns is the job's result; when it throws, the attempt has failed. */
+  handle(payload: T["payload"], task: JobTask<T>): Promise<T["returns"]>;
+}
+
+/** What a pool runs. */
+export interface Handler<T extends JobTypes = JobTypes> {
+  readonly job: Job<T>;
+  /** undefined: as many as the pool runs. */
+  readonly concurrency: number | undefined;
+  run(payload: T["payload"], task: JobTask<T>): Promise<T["returns"]>;
+}
+
+/**
+ * The handler of a job.
+ *
+ * `run` always hands over payload and task, whatever parameters `handle` declares: BullMQ counts them, and gives a
+ * handler with rest or default parameters no signal.
+ *
+ * @throws OptionError when the job was not made by `defineJob`, or an option is not of its form
+ */
+export function defineHandler<T extends JobTypes>(job: Job<T>, options: HandlerOptions<T>): Handler<T> {
+  const { name } = definitionOf(job);
+  const where = `the handler of job ${shown(name)}`;
+  const { concurrency, handle } = checkOptions(where, options, {
+    concurrency: check.integer({ min: 1 }),
+    handle: check.callback<HandlerOptions<T>["handle"]>(),
+  });
+  if (handle === undefined) throw new OptionError(`expected handle(payload, task) among the options of ${where}`);
+  return Object.freeze({
+    job,
+    concurrency,
+    // Async, so that a handler that throws before its first await rejects like any other.
+    run: async (payload: T["payload"], task: JobTask<T>) => await handle.call(options, payload, task),
+  });
+}

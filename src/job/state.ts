@@ -1,0 +1,40 @@
+/**
+ * The states of a job. They are BullMQ's, by BullMQ's names.
+ *
+ * ```
+ *                    put
+ *     ┌───────────────┼────────────────┬──────────────────┐
+ *     │ delay, runAt  │                │ priority         │ has children (stock flows)
+ *     ▼               ▼                ▼                  ▼
+ *  delayed ──────► waiting         prioritized     waiting-children
+ *     ▲  └─ due, with a priority ───►  │                  │ all children finished
+ *     │               │ ◄──────────────┼──────────────────┘
+ *     │               └─── reserve ────┤
+ *     │                                ▼
+ *     └── retry, release(delay) ──── active ──── release, lease expired ───► waiting
+ *                                      │
+ *                     ┌── ack ─────────┴── fail, no attempts left ──┐
+ *                     ▼                                             ▼
+ *                 completed                                       failed
+ * ```
+ *
+ * An expired lease counts as one attempt and goes by the retry policy, a release counts as none.
+ *
+ * Cancelled is no state of its own, or stock tools would not see the job: it is `failed` with a reason that begins
+ * with `cancelled:`, and is never retried.
+ */
+export const JOB_STATES = Object.freeze(["waiting", "prioritized", "delayed", "waiting-children", "active", "completed", "failed"] as const);
+
+export type JobState = (typeof JOB_STATES)[number];
+
+const CANCELLED = "cancelled:";
+
+/** The reason that is stored with a cancelled job: `cancelled: user asked`. */
+export function cancelledReason(reason: string): string {
+  return `${CANCELLED} ${reason}`;
+}
+
+/** Why a failed job was cancelled, or undefined when it was not: `user asked`. */
+export function reasonOfCancel(failedReason: string): string | undefined {
+  return failedReason.startsWith(CANCELLED) ? failedReason.slice(CANCELLED.length).trimStart() : undefined;
+}
