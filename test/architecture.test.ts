@@ -87,6 +87,12 @@ const rules = {
       .filter(([path, { specifier }]) => packageOf(specifier) === "bullmq" && !path.startsWith("src/store/"))
       .map(([path]) => `${path} imports bullmq`),
 
+  "what ships imports only what the package depends on": (modules) =>
+    imports(modules.filter(isSource), "")
+      .map(([path, { specifier }]) => [path, packageOf(specifier)] as const)
+      .filter(([, name]) => name !== undefined && name !== packageJson.name && !(name in packageJson.dependencies))
+      .map(([path, name]) => `${path} imports ${name}`),
+
   "contracts, options and errors reach nothing that a browser lacks": (modules) =>
     [...reach(modules, (path) => /^src\/(job\/|errors\.ts|options\.ts)/.test(path))].flatMap(({ path, imports: all }) =>
       all
@@ -199,6 +205,10 @@ const broken: Record<keyof typeof rules, readonly Case[]> = {
     ["src/pool/pool.ts", 'await import("millrace");', "src/index.ts -> src/pool/pool.ts -> src/index.ts"],
   ],
   "only src/store imports bullmq": [["src/pool/pool.ts", 'import type { Job } from "bullmq";', "src/pool/pool.ts imports bullmq"]],
+  "what ships imports only what the package depends on": [
+    ["src/pool/pool.ts", 'import fc from "fast-check";', "src/pool/pool.ts imports fast-check"],
+    ["workers/digest.ts", 'import type { X } from "@scope/x/y";', "workers/digest.ts imports @scope/x"],
+  ],
   "contracts, options and errors reach nothing that a browser lacks": [
     ["src/errors.ts", 'import { inspect } from "util";', "src/errors.ts imports util"],
     ["src/job/contract.ts", 'import pino from "pino";', "src/job/contract.ts imports pino"],

@@ -1,11 +1,12 @@
 /** Closes a test run with one plain line, `N passed, N failed`, that scripts can read. */
-import type { Reporter, TestModule } from "vitest/node";
+import type { Reporter, TestModule, TestRunEndReason } from "vitest/node";
 
 export default class CountReporter implements Reporter {
-  onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
+  onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[], reason: TestRunEndReason): void {
     let passed = 0;
     let failed = errors.length;
     for (const module of modules) {
+      // A module that breaks outside its tests (an import, a hook) has no test that says so.
       if (module.state() === "failed" && [...module.children.allTests("failed")].length === 0) failed += 1;
       for (const test of module.children.allTests()) {
         const { state } = test.result();
@@ -13,6 +14,7 @@ export default class CountReporter implements Reporter {
         if (state === "failed") failed += 1;
       }
     }
+    if (reason !== "passed" && failed === 0) failed = 1;
     console.log(`${passed} passed, ${failed} failed`);
   }
 }
