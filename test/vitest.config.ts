@@ -6,6 +6,7 @@ export default defineConfig({
   test: {
     root: new URL("..", import.meta.url).pathname,
     include: ["test/**/*.test.ts"],
+    globalSetup: ["./test/support/global-setup.ts"],
     execArgv: ["--conditions=millrace-source"],
     testTimeout: 30_000,
     hookTimeout: 60_000,

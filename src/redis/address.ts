@@ -36,7 +36,8 @@ export function resolveAddress(option: RedisOption | undefined, env: NodeJS.Proc
   return typeof named === "string" ? parseUrl(named) : fromOptions(named);
 }
 
-function fromEnvironment(env: NodeJS.ProcessEnv): string | undefined {
+/** The URL that the environment names. @throws OptionError when REDIS_URL_FILE cannot be read or is empty */
+export function fromEnvironment(env: NodeJS.ProcessEnv): string | undefined {
   if (env["REDIS_URL"]) return env["REDIS_URL"];
   const file = env["REDIS_URL_FILE"];
   if (!file) return undefined;

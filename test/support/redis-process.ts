@@ -1,0 +1,54 @@
+/** A redis-server as a child process that never outlives the process that started it. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { createServer, type AddressInfo } from "node:net";
+import { join } from "node:path";
+import type { Duplex, Readable } from "node:stream";
+import { Redis } from "ioredis";
+
+export interface RedisProcess {
+  readonly pid: number;
+  /** Sends the signal and waits until the server is gone. */
+  end(signal: NodeJS.Signals): Promise<void>;
+}
+
+/** Runs the server and says its id; kills it when its fourth stream closes, as it does however its parent ends. */
+const GUARD = `"$@" & server=$!; echo $server; { cat; kill -9 $server; } <&3 >/dev/null 2>&1 & wait $server; kill $!`;
+
+/** Starts a server on a port of this machine and waits until it answers. */
+export async function startProcess(program: string, dir: string, port: number, settings: Readonly<Record<string, string>>): Promise<RedisProcess> {
+  const given = { bind: "127.0.0.1", dir, appendonly: "yes", save: "", "maxmemory-policy": "noeviction", logfile: join(dir, "redis.log"), ...settings, port: String(port) };
+  const args = Object.entries(given).flatMap(([name, value]) => [`--${name}`, value]);
+  const guard = spawn("sh", ["-c", GUARD, "guard", program, ...args], { stdio: ["ignore", "pipe", "ignore", "pipe"] });
+  const ended = once(guard, "exit").then(() => (guard.stdio[3] as Duplex).destroy());
+  const [line] = (await once(guard.stdout as Readable, "data")) as [Buffer];
+  await Promise.race([answer(port), ended.then(() => Promise.reject(new Error(`${program} ${args.join(" ")} ended at once`)))]);
+  const pid = Number(line.toString());
+  return { pid, end: (signal) => end(guard, pid, signal) };
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+async function answer(port: number): Promise<void> {
+  const client = new Redis({ host: "127.0.0.1", port, maxRetriesPerRequest: null, retryStrategy: () => 20 });
+  client.on("error", () => undefined);
+  try {
+    await client.ping();
+  } finally {
+    client.disconnect();
+  }
+}
+
+async function end(guard: ChildProcess, pid: number, signal: NodeJS.Signals): Promise<void> {
+  if (guard.exitCode !== null || guard.signalCode !== null) return;
+  process.kill(pid, "SIGCONT");
+  process.kill(pid, signal);
+  await once(guard, "exit");
+}
