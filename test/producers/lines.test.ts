@@ -1,0 +1,137 @@
+import { Readable } from "node:stream";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { type Row, rowsOf } from "../../producers/lines.ts";
+
+async function rows(text: string | Buffer | (string | Buffer)[], format: "ndjson" | "csv"): Promise<Row[]> {
+  return Readable.from(Array.isArray(text) ? text : [text]).compose((pieces: AsyncIterable<Buffer>) => rowsOf(pieces, format)).toArray();
+}
+
+const csvCell = fc.string({ unit: fc.constantFrom("a", "é", "東", ",", '"', "\n", "\r\n", " ", "'", ";"), maxLength: 6 });
+const quoted = (cell: string) => (/[",\n\r]/.test(cell) || cell.trim() === "" ? `"${cell.replaceAll('"', '""')}"` : cell);
+
+/** Cut anywhere, in the middle of a character too. */
+function cut(text: string, lengths: readonly number[]): Buffer[] {
+  const bytes = Buffer.from(text);
+  const pieces: Buffer[] = [];
+  for (let at = 0, i = 0; at < bytes.length; i++) {
+    const length = lengths[i % lengths.length] ?? 1;
+    pieces.push(bytes.subarray(at, at + length));
+    at += length;
+  }
+  return pieces;
+}
+const cuts = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 20 });
+
+test("reads NDJSON line by line, wherever the input is cut", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.jsonValue(), { maxLength: 20 }), cuts, fc.constantFrom("\n", "\r\n"), fc.boolean(), async (values, lengths, end, ended) => {
+      const lines = values.map((value) => JSON.stringify(value));
+      const found = await rows(cut(lines.join(end) + (ended ? end : ""), lengths), "ndjson");
+      expect(found).toEqual(values.map((_, i) => ({ line: i + 1, value: JSON.parse(lines[i]!) })));
+    }),
+  );
+});
+
+test("reads the rows of a CSV, wherever the input is cut", async () => {
+  const table = fc.integer({ min: 1, max: 4 }).chain((width) => fc.array(fc.array(csvCell, { minLength: width, maxLength: width }), { maxLength: 12 }));
+  await fc.assert(
+    fc.asyncProperty(table, cuts, fc.constantFrom("\n", "\r\n"), fc.boolean(), async (cells, lengths, end, ended) => {
+      const header = (cells[0] ?? ["a"]).map((_, i) => `column ${i}`);
+      const text = [header, ...cells].map((row) => row.map(quoted).join(",")).join(end) + (ended ? end : "");
+      const found = await rows(cut(text, lengths), "csv");
+      expect(found.map((row) => ("value" in row ? row.value : row))).toEqual(cells.map((row) => Object.fromEntries(row.map((cell, i) => [header[i], cell]))));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("says on which line of the input a row begins", async () => {
+  const found = await rows('a,b\n1,2\n\n3,"x\ny\nz"\n5,6\n', "csv");
+  expect(found).toEqual([
+    { line: 2, value: { a: "1", b: "2" } },
+    { line: 4, value: { a: "3", b: "x\ny\nz" } },
+    { line: 7, value: { a: "5", b: "6" } },
+  ]);
+});
+
+test("reports bad lines of NDJSON and reads the others", async () => {
+  const text = Buffer.concat([Buffer.from('{"a":1}\n{"a":\n\n[2]\nnot json\n'), Buffer.from([0x22, 0xff, 0x22]), Buffer.from('\n"last"')]);
+  expect(await rows(text, "ndjson")).toEqual([
+    { line: 1, value: { a: 1 } },
+    { line: 2, error: expect.stringMatching(/^expected JSON: /) },
+    { line: 4, value: [2] },
+    { line: 5, error: expect.stringMatching(/^expected JSON: /) },
+    { line: 6, error: "expected UTF-8" },
+    { line: 7, value: "last" },
+  ]);
+});
+
+test("reports bad rows of CSV and loses no row behind them", async () => {
+  const lines = ["a,b", "1,2", "1,2,3", "4", 'x,"y"z', "5,6", 'w"x,y', "7,8", '9,"open', "10,11", '"q",r', '12,"13"'];
+  expect(await rows(lines.join("\n"), "csv")).toEqual([
+    { line: 2, value: { a: "1", b: "2" } },
+    { line: 3, error: "expected 2 cells as in the header, got 3" },
+    { line: 4, error: "expected 2 cells as in the header, got 1" },
+    { line: 5, error: "expected CSV, got a quote out of place" },
+    { line: 6, value: { a: "5", b: "6" } },
+    { line: 7, error: "expected CSV, got a quote out of place" },
+    { line: 8, value: { a: "7", b: "8" } },
+    { line: 9, error: "expected CSV, got a quote out of place" },
+    { line: 10, value: { a: "10", b: "11" } },
+    { line: 11, value: { a: "q", b: "r" } },
+    { line: 12, value: { a: "12", b: "13" } },
+  ]);
+});
+
+test("drops a byte order mark and takes no line for none", async () => {
+  expect(await rows("\ufeffa\n1\n", "csv")).toEqual([{ line: 2, value: { a: "1" } }]);
+  expect(await rows('\ufeff{"a":1}', "ndjson")).toEqual([{ line: 1, value: { a: 1 } }]);
+  for (const nothing of ["", "\n", "\r\n\n  \n", "\ufeff"]) {
+    expect(await rows(nothing, "csv")).toEqual([]);
+    expect(await rows(nothing, "ndjson")).toEqual([]);
+  }
+  expect(await rows("a,b\n", "csv")).toEqual([]);
+});
+
+test("takes a column for a name, whatever it is called", async () => {
+  const [row] = await rows("__proto__,constructor\n1,2\n", "csv");
+  expect(Object.entries((row as { value: object }).value)).toEqual([
+    ["__proto__", "1"],
+    ["constructor", "2"],
+  ]);
+});
+
+test.each([
+  ["a,b,a\n1,2,3", '"a" twice'],
+  ["a,,b\n1,2,3", "an empty one"],
+])("refuses a header that does not name every column: %j", async (text, message) => {
+  await expect(rows(text, "csv")).rejects.toThrow(`expected a header of distinct names in line 1, got ${message}`);
+});
+
+test("skips a line of any length without keeping it", async () => {
+  const piece = Buffer.alloc(1 << 20, "x");
+  async function* long() {
+    yield Buffer.from('"before"\n"');
+    for (let i = 0; i < 300; i++) yield piece;
+    yield Buffer.from('"\n"after"\n');
+  }
+  const before = process.memoryUsage.rss();
+  const found: Row[] = [];
+  for await (const row of rowsOf(long(), "ndjson")) found.push(row);
+  expect(found).toEqual([{ line: 1, value: "before" }, { line: 2, error: "expected at most 4194304 bytes" }, { line: 3, value: "after" }]);
+  expect(process.memoryUsage.rss() - before).toBeLessThan(100e6);
+});
+
+test("does not wait for ever for a quote to close", async () => {
+  async function* open() {
+    yield Buffer.from('a,b\n1,"2\n');
+    const piece = Buffer.from(`3,${"4".repeat(1000)}\n`.repeat(100));
+    for (let i = 0; i < 100; i++) yield piece;
+  }
+  let count = 0;
+  let bad: Row | undefined;
+  for await (const row of rowsOf(open(), "csv")) "error" in row ? (bad = row) : count++;
+  expect(bad).toEqual({ line: 2, error: "expected CSV, got a quote out of place" });
+  expect(count).toBe(10_000);
+});
