@@ -7,6 +7,7 @@
 
 interface Waiter<T> {
   readonly wakeUp: (value: T) => void;
+  readonly fail: (error: Error) => void;
   previous: Waiter<T> | undefined;
   next: Waiter<T> | undefined;
 }
@@ -28,18 +29,18 @@ export class Waiters<T> {
   /**
    * Waits for its turn to be woken.
    *
-   * @param gaveUp  called when the signal takes this waiter out of the line before it was woken
    * @throws the signal's reason
    */
-  wait(signal: AbortSignal | undefined, gaveUp?: () => void): Promise<T> {
+  wait(signal: AbortSignal | undefined): Promise<T> {
     if (signal?.aborted) return Promise.reject(signal.reason as Error);
     return new Promise<T>((resolve, reject) => {
       // One microtask between being woken and running, with a signal or without, or the first would be overtaken.
-      const waiter = this.#add((value) => queueMicrotask(() => run(value)));
+      const waiter = this.#add((value) => queueMicrotask(() => run(value)), (error) => {
+        signal?.removeEventListener("abort", giveUp);
+        reject(error);
+      });
       const giveUp = (): void => {
-        if (!this.#remove(waiter)) return;
-        reject(signal?.reason as Error);
-        gaveUp?.();
+        if (this.#remove(waiter)) reject(signal?.reason as Error);
       };
       signal?.addEventListener("abort", giveUp, { once: true });
 
@@ -62,8 +63,16 @@ export class Waiters<T> {
     return true;
   }
 
-  #add(wakeUp: (value: T) => void): Waiter<T> {
-    const waiter: Waiter<T> = { wakeUp, previous: this.#last, next: undefined };
+  /** Ends every wait with an error. */
+  failAll(error: () => Error): void {
+    for (let first = this.#first; first !== undefined; first = this.#first) {
+      this.#remove(first);
+      first.fail(error());
+    }
+  }
+
+  #add(wakeUp: (value: T) => void, fail: (error: Error) => void): Waiter<T> {
+    const waiter: Waiter<T> = { wakeUp, fail, previous: this.#last, next: undefined };
     if (this.#last === undefined) this.#first = waiter;
     else this.#last.next = waiter;
     this.#last = waiter;

@@ -1,0 +1,75 @@
+/** The main function of a program, as asyncio's `run`: signals, what is left over, and how the process ends. */
+import { constants } from "node:os";
+import { StateError } from "../errors.ts";
+import { allTasks, spawn, type Task } from "./task.ts";
+
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+type Signal = (typeof SIGNALS)[number];
+
+let running = false;
+
+/**
+ * Runs `main` as a task, and gives what it gives. Tasks still running when it ends are cancelled and their end
+ * awaited; their errors are told on standard error.
+ *
+ * The first SIGINT or SIGTERM cancels `main`; when `main` ends by that, the process exits with 130 or 143. When it
+ * ends otherwise, its value or error is handed on as ever. The second signal leaves at once.
+ *
+ * ```ts
+ * await run(async (signal) => {
+ *   console.log("Hello");
+ *   await sleep("1s", { signal });
+ *   console.log("World");
+ * });
+ * ```
+ *
+ * @throws what `main` throws
+ * @throws StateError when a `run` is under way in this process already
+ */
+export async function run<T>(main: (signal: AbortSignal) => PromiseLike<T>): Promise<T> {
+  if (running) throw new StateError("expected one run() at a time, but one is under way in this process");
+  running = true;
+  let received: Signal | undefined;
+  const onSignal = (signal: Signal): void => {
+    if (received !== undefined) process.exit(exitCodeOf(signal));
+    received = signal;
+    task.cancel(`received ${signal}`);
+  };
+  const task = spawn(main, { name: "main" });
+  for (const signal of SIGNALS) process.on(signal, onSignal);
+  try {
+    return await task;
+  } finally {
+    await cancelLeftovers();
+    if (received !== undefined && task.cancelled) await leave(received);
+    for (const signal of SIGNALS) process.off(signal, onSignal);
+    running = false;
+  }
+}
+
+/** Round after round, since a task may start others while it cleans up. */
+async function cancelLeftovers(): Promise<void> {
+  for (let tasks = allTasks(); tasks.length > 0; tasks = allTasks()) {
+    for (const task of tasks) task.cancel("the program has ended");
+    await Promise.all(tasks.map((task) => report(task)));
+  }
+}
+
+async function report(task: Task): Promise<void> {
+  try {
+    await task;
+  } catch (error) {
+    if (!task.cancelled) console.error(`task ${task.name} failed while the program ended:`, error);
+  }
+}
+
+/** Exits once what was printed has been handed to the system. */
+async function leave(signal: Signal): Promise<never> {
+  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((resolve) => stream.write("", resolve))));
+  process.exit(exitCodeOf(signal));
+}
+
+/** As shells count: 128 and the signal's number. */
+function exitCodeOf(signal: Signal): number {
+  return 128 + constants.signals[signal];
+}
