@@ -1,0 +1,96 @@
+/** The app: what one process knows of one Redis. Everything is reached from here, and everything ends with it. */
+import { definitionOf, type Job, type JobTypes, type PutArgs } from "./job/contract.ts";
+import type { Handler } from "./job/handler.ts";
+import { rootLog, type Logger } from "./log.ts";
+import { OptionError } from "./errors.ts";
+import { checkOptions, shown } from "./options.ts";
+import { Pool, type PoolOptions } from "./pool/pool.ts";
+import type { JobHandle } from "./queue/job-handle.ts";
+import { OpenQueues } from "./queue/open-queue.ts";
+import { Queue } from "./queue/queue.ts";
+import { Connections, type RedisOption } from "./redis/connection.ts";
+
+export interface ConnectOptions {
+  /** A URL (`redis://`, `rediss://`, `unix:`), ioredis options, or `"embedded"` for a server of our own. @default REDIS_URL */
+  readonly redis?: RedisOption;
+  /** What every key begins with. @default BullMQ's "bull" */
+  readonly prefix?: string;
+  /** Where the app logs. @default warnings and errors, to standard error */
+  readonly log?: Logger;
+}
+
+const DEFAULT_PREFIX = "bull";
+
+/**
+ * An app on one Redis. Synchronous and lazy, so a module may hold it: the first call that needs Redis connects.
+ *
+ * @throws NoRedisError when neither `redis` nor REDIS_URL nor REDIS_URL_FILE says where; OptionError
+ */
+export function connect(options?: ConnectOptions): App {
+  return new App(options);
+}
+
+export class App implements AsyncDisposable {
+  readonly #connections: Connections;
+  readonly #queues: OpenQueues;
+  readonly #log: Logger;
+  readonly #pools = new Set<Pool>();
+
+  constructor(options?: ConnectOptions) {
+    const { redis, prefix = DEFAULT_PREFIX, log } = checkOptions("connect", options, { redis: asItIs<RedisOption>, prefix: checkPrefix, log: asItIs<Logger> });
+    this.#connections = new Connections(redis);
+    this.#queues = new OpenQueues(this.#connections, prefix);
+    this.#log = log ?? rootLog();
+  }
+
+  /** Where Redis is, for messages: holds no password. */
+  get address(): string {
+    return this.#connections.address;
+  }
+
+  /**
+   * Connects, and looks whether the server is fit to hold jobs. Everything else does this by itself.
+   *
+   * @throws BackendError within 5 s; PreflightError
+   */
+  async ready(): Promise<void> {
+    await this.#connections.open();
+    for (const warning of this.#connections.warnings) this.#log.warn(warning);
+  }
+
+  /** As `app.queue(job).put(…)`. */
+  put<T extends JobTypes>(job: Job<T>, ...args: PutArgs<T>): Promise<JobHandle<T>> {
+    return this.queue(job).put(...args);
+  }
+
+  /** The queue of a job, seen through its contract. */
+  queue<T extends JobTypes>(job: Job<T>): Queue<T> {
+    return new Queue(this.#queues.open(definitionOf(job as Job).queue), job);
+  }
+
+  /** Starts a pool of these handlers. @throws OptionError */
+  pool(handlers: readonly Handler[], options?: PoolOptions): Pool {
+    const pool = new Pool(this.#queues, handlers, options, this.#log, () => this.#connections.clock.now());
+    this.#pools.add(pool);
+    const forget = (): boolean => this.#pools.delete(pool);
+    pool.done.then(forget, forget);
+    return pool;
+  }
+
+  /** Cancels the pools that are left, and disconnects. Never throws. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled([...this.#pools].map((pool) => pool.cancel()));
+    this.#queues.close();
+    await this.#connections.close();
+  }
+}
+
+function asItIs<T>(value: unknown): T {
+  return value as T;
+}
+
+/** The prefix stands before every key: a colon or a brace at the wrong place would reach into other keys. */
+function checkPrefix(value: unknown, where: string): string {
+  if (typeof value === "string" && /^[^\s:{}]{1,100}$|^\{[^\s:{}]{1,100}\}$/.test(value)) return value;
+  throw new OptionError(`expected 1 to 100 characters without white space, ":", "{" or "}" (or all of it in braces, for a cluster) for ${where}, got ${shown(value)}`);
+}

@@ -1,0 +1,181 @@
+/**
+ * A pool: all consumers of one process. It is a task group of consumers and of the deliveries they run; its slots are a
+ * semaphore; stopping is quiet, drain, interrupt, grace, give back.
+ */
+import { hostname } from "node:os";
+import { Semaphore, sleep, taskGroup, type TaskGroup } from "../concurrency/index.ts";
+import { startTimer } from "../concurrency/timer.ts";
+import { BackendError, CancelledError, OptionError } from "../errors.ts";
+import { definitionOf } from "../job/contract.ts";
+import type { Handler } from "../job/handler.ts";
+import type { Logger } from "../log.ts";
+import { check, checkOptions, shown, type Duration } from "../options.ts";
+import type { DeliveredTask } from "../queue/delivered-task.ts";
+import type { OpenQueue, OpenQueues } from "../queue/open-queue.ts";
+import { Consumer } from "./consumer.ts";
+import type { Runnable } from "./executor.ts";
+import { recover } from "./recoverer.ts";
+
+export interface PoolOptions {
+  /** Tasks that run at once, at least 1. @default what its handlers say, 10 for each that says nothing */
+  readonly concurrency?: number;
+  /** Shown with the jobs it runs, as BullMQ's `processedBy`. @default the host's name and the process id */
+  readonly name?: string;
+  /** How long a lease holds unless it is renewed: 2 s to 10 min. A dead worker's jobs run again soon after. @default 10 s */
+  readonly lease?: Duration;
+  /** For how long a job may wait for a worker that knows its name and version, before it is a dead letter. @default 1 h */
+  readonly unknownFor?: Duration;
+}
+
+export interface StopOptions {
+  /** How long what runs may go on undisturbed. @default 25 s */
+  readonly drain?: Duration;
+  /** How long a handler that was told to end is waited for, before its job is given back under it. @default 5 s */
+  readonly grace?: Duration;
+}
+
+const DEFAULTS = Object.freeze({ handlerConcurrency: 10, leaseMs: 10_000, unknownForMs: 3_600_000, drainMs: 25_000, graceMs: 5000 });
+const CONNECT_PAUSE_MS = 1000;
+
+const poolOptions = {
+  concurrency: check.integer({ min: 1 }),
+  name: check.string(),
+  lease: check.duration({ min: 2000, max: 600_000 }),
+  unknownFor: check.duration(),
+};
+const stopOptions = { drain: check.duration(), grace: check.duration() };
+
+export class Pool implements AsyncDisposable {
+  /** Settles when the pool has ended; rejects when it could not go on. */
+  readonly done: Promise<void>;
+  readonly #consumers: readonly Consumer[];
+  readonly #log: Logger;
+  readonly #leaseMs: number;
+  readonly #quiet = new AbortController();
+  /** What runs has ended, or has been given back. */
+  readonly #ended = new AbortController();
+  #calledOff: (() => void)[] = [];
+  #interruptAt = Infinity;
+
+  /** Starts at once; connects when it can. @throws OptionError */
+  constructor(queues: OpenQueues, handlers: readonly Handler[], options: PoolOptions | undefined, log: Logger, now: () => number) {
+    const { concurrency, name, lease, unknownFor } = checkOptions("pool", options, poolOptions);
+    const byQueue = groupByQueue(queues, handlers);
+    const slots = concurrency ?? handlers.reduce((sum, handler) => sum + (handler.concurrency ?? DEFAULTS.handlerConcurrency), 0);
+    this.#leaseMs = lease ?? DEFAULTS.leaseMs;
+    this.#log = log;
+    const shared = {
+      slots: new Semaphore(slots),
+      concurrency: slots,
+      leaseMs: this.#leaseMs,
+      worker: name ?? `${hostname()}:${process.pid}`,
+      limits: { unknownForMs: unknownFor ?? DEFAULTS.unknownForMs, graceMs: DEFAULTS.graceMs, now },
+      log,
+    };
+    this.#consumers = [...byQueue].map(([queue, runnables]) => new Consumer(queue, runnables, shared));
+    this.done = this.#run();
+    // Whoever waits for `done` sees the error; a pool that nobody waits for must not end the process by it.
+    this.done.catch((error: unknown) => log.error({ err: error }, "the pool has ended by an error"));
+  }
+
+  /** How many tasks run now. */
+  get running(): number {
+    return this.#consumers.reduce((sum, consumer) => sum + consumer.running.size, 0);
+  }
+
+  /** Stops fetching; what runs goes on. */
+  quiet(): void {
+    this.#quiet.abort(new CancelledError("the pool is quiet"));
+  }
+
+  /**
+   * Stops fetching, lets what runs finish for `drain`, then interrupts it, and after `grace` gives back what is left, no
+   * attempt spent. Called again with shorter times it hurries.
+   *
+   * @throws OptionError; what ended the pool, if that was an error
+   */
+  async stop(options?: StopOptions): Promise<void> {
+    const { drain, grace } = checkOptions("stop", options, stopOptions);
+    this.quiet();
+    const interruptAt = performance.now() + (drain ?? DEFAULTS.drainMs);
+    this.#interruptAt = Math.min(this.#interruptAt, interruptAt);
+    const reason = new CancelledError("the worker stops");
+    this.#after(this.#interruptAt - performance.now(), () => this.#each((task) => task.interrupt(reason)));
+    this.#after(this.#interruptAt - performance.now() + (grace ?? DEFAULTS.graceMs), () => this.#each((task) => task.abandon()));
+    await this.done;
+  }
+
+  /** Interrupts what runs at once; `stop` without the drain. */
+  cancel(): Promise<void> {
+    return this.stop({ drain: 0 });
+  }
+
+  /** As `cancel()`; an error that ended the pool has been logged and is not thrown. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.cancel().catch(() => {});
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await this.#connect();
+      if (this.#quiet.signal.aborted) return;
+      await taskGroup((group) => this.#consume(group));
+    } finally {
+      for (const callOff of this.#calledOff) callOff();
+    }
+  }
+
+  async #connect(): Promise<void> {
+    const [first] = this.#consumers;
+    while (!this.#quiet.signal.aborted) {
+      try {
+        await first?.queue.ready();
+        return;
+      } catch (error) {
+        if (!(error instanceof BackendError)) throw error;
+        this.#log.warn({ err: error }, "cannot connect to Redis, trying again");
+        await sleep(CONNECT_PAUSE_MS, { signal: this.#quiet.signal }).catch(() => {});
+      }
+    }
+  }
+
+  async #consume(group: TaskGroup): Promise<void> {
+    const { signal } = this.#ended;
+    for (const consumer of this.#consumers) {
+      group.startTask(() => consumer.keeper.run(signal), { name: `leases of ${consumer.queue.name}` });
+      group.startTask(() => recover(consumer, { leaseMs: this.#leaseMs, log: this.#log }, signal), { name: `recoverer of ${consumer.queue.name}` });
+    }
+    try {
+      await taskGroup(async (deliveries) => {
+        for (const consumer of this.#consumers) {
+          deliveries.startTask(() => consumer.run(deliveries, this.#quiet.signal), { name: `consumer of ${consumer.queue.name}` });
+        }
+      });
+    } finally {
+      this.#ended.abort();
+    }
+  }
+
+  #each(tell: (task: DeliveredTask) => void): void {
+    for (const consumer of this.#consumers) for (const task of consumer.running) tell(task);
+  }
+
+  #after(ms: number, action: () => void): void {
+    if (ms <= 0) action();
+    else this.#calledOff.push(startTimer(ms, action));
+  }
+}
+
+function groupByQueue(queues: OpenQueues, handlers: readonly Handler[]): Map<OpenQueue, Map<string, Runnable>> {
+  if (!Array.isArray(handlers) || handlers.length === 0) throw new OptionError(`expected at least one handler for a pool, got ${shown(handlers)}`);
+  const byQueue = new Map<OpenQueue, Map<string, Runnable>>();
+  for (const handler of handlers) {
+    const definition = definitionOf(handler.job);
+    const queue = queues.open(definition.queue);
+    const runnables = byQueue.get(queue) ?? new Map<string, Runnable>();
+    if (runnables.has(definition.name)) throw new OptionError(`expected one handler a job, got two for job ${definition.name} of queue ${queue.name}`);
+    runnables.set(definition.name, { handler, definition });
+    byQueue.set(queue, runnables);
+  }
+  return byQueue;
+}

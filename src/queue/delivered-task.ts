@@ -1,0 +1,89 @@
+/** What a handler sees of its delivery: who it is, until when it may run, and a signal that tells it to end. */
+import { encodeProgress } from "../job/codec.ts";
+import type { JobDefinition, JobTypes } from "../job/contract.ts";
+import type { JobTask, TaskLog } from "../job/handler.ts";
+import type { Logger } from "../log.ts";
+import type { Leased } from "../store/reserve.ts";
+import type { OpenQueue } from "./open-queue.ts";
+
+export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> {
+  readonly leased: Leased;
+  deadline: Date | undefined = undefined;
+  /** Why it was told to end; `undefined` while it may go on. */
+  interruption: Error | undefined = undefined;
+  readonly #queue: OpenQueue;
+  readonly #definition: JobDefinition | undefined;
+  readonly #root: Logger;
+  #log: TaskLog | undefined;
+  /** Set by whoever runs the handler: it is no longer waited for. */
+  onAbandon: (() => void) | undefined = undefined;
+  #controller: AbortController | undefined;
+
+  constructor(queue: OpenQueue, definition: JobDefinition | undefined, leased: Leased, log: Logger) {
+    this.leased = leased;
+    this.#queue = queue;
+    this.#definition = definition;
+    this.#root = log;
+  }
+
+  get id(): string {
+    return this.leased.job.id;
+  }
+
+  get name(): string {
+    return this.leased.job.name;
+  }
+
+  get attempt(): number {
+    return this.leased.job.attemptsMade + 1;
+  }
+
+  get fence(): string {
+    return String(this.leased.fence);
+  }
+
+  get scheduledAt(): Date | undefined {
+    const { prevMillis } = this.leased.job.options as { readonly prevMillis?: number };
+    return prevMillis === undefined ? undefined : new Date(prevMillis);
+  }
+
+  /** Made when it is first asked for: most handlers of short work never ask. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.interruption !== undefined) this.#controller.abort(this.interruption);
+    }
+    return this.#controller.signal;
+  }
+
+  get log(): TaskLog {
+    this.#log ??= taskLog(this.#root.child({ job: this.name, id: this.id, attempt: this.attempt }));
+    return this.#log;
+  }
+
+  async progress(value: T["progress"]): Promise<void> {
+    if (this.#definition !== undefined) await encodeProgress(this.#definition, value);
+    const backend = await this.#queue.stored.stock();
+    await backend.updateProgress(this.id, value as object);
+  }
+
+  /** Tells the handler to end; the first reason stands. */
+  interrupt(reason: Error): void {
+    if (this.interruption !== undefined) return;
+    this.interruption = reason;
+    this.#controller?.abort(reason);
+  }
+
+  /** Nobody waits for the handler any longer. */
+  abandon(): void {
+    this.onAbandon?.();
+  }
+}
+
+function taskLog(log: Logger): TaskLog {
+  const at =
+    (level: "debug" | "info" | "warn" | "error") =>
+    (message: string, fields: object = {}): void =>
+      log[level](fields, message);
+  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+}

@@ -1,0 +1,97 @@
+/** What a producer holds of a job that it has put: its id, and the way to its outcome. Not thenable: `await put()` means that Redis has it. */
+import { JobCancelledError, JobFailedError, JobRemovedError, TimeoutError } from "../errors.ts";
+import { decodeResult } from "../job/codec.ts";
+import { definitionOf, type Job, type JobTypes } from "../job/contract.ts";
+import { check, checkOptions, type Duration } from "../options.ts";
+import { inspectJobs, type JobReport } from "../store/inspect.ts";
+import type { OpenQueue } from "./open-queue.ts";
+import type { Ending } from "./result-watcher.ts";
+
+/** How long to wait. */
+export interface Wait {
+  /** Throws TimeoutError afterwards. @default for ever */
+  readonly timeout?: Duration;
+  /** Ends the wait; its reason is thrown. */
+  readonly signal?: AbortSignal;
+}
+
+/** How a job ended. `removed`: it is not in Redis (any more), so nobody can say. */
+export type Outcome<R> =
+  | { readonly state: "completed"; readonly result: R }
+  | { readonly state: "failed"; readonly error: JobFailedError }
+  | { readonly state: "cancelled"; readonly reason: string }
+  | { readonly state: "removed" };
+
+export interface JobHandle<T extends JobTypes = JobTypes> {
+  readonly id: string;
+  /** `false`: a job of this id was there already, and was left as it is. */
+  readonly added: boolean;
+  /**
+   * The job's result, as its schema's output.
+   *
+   * @throws JobFailedError, JobCancelledError, JobRemovedError by how it ended; TimeoutError; the signal's reason
+   * @throws PayloadError when what is stored does not fit the contract's result
+   */
+  result(options?: Wait): Promise<T["result"]>;
+  /** As `result()`, but a value for every way to end. */
+  outcome(options?: Wait): Promise<Outcome<T["result"]>>;
+  /** Where the job stands now. */
+  state(): Promise<JobReport["state"]>;
+}
+
+export function jobHandle<T extends JobTypes>(queue: OpenQueue, job: Job<T>, id: string, added: boolean): JobHandle<T> {
+  const outcome = async (options?: Wait): Promise<Outcome<T["result"]>> => {
+    await queue.ready();
+    const ending = await waitAtMost(options, `the end of job ${id}`, (signal) => queue.watcher.ending(id, signal));
+    return toOutcome(job, id, ending);
+  };
+  return {
+    id,
+    added,
+    outcome,
+    async result(options) {
+      const ended = await outcome(options);
+      if (ended.state === "completed") return ended.result;
+      if (ended.state === "failed") throw ended.error;
+      if (ended.state === "cancelled") throw new JobCancelledError(ended.reason, { jobId: id });
+      throw new JobRemovedError(id);
+    },
+    async state() {
+      await queue.ready();
+      const [report] = await inspectJobs(queue.stored, [id]);
+      return report!.state;
+    },
+  };
+}
+
+async function toOutcome<R>(job: Job, id: string, ending: Ending): Promise<Outcome<R>> {
+  switch (ending.state) {
+    case "completed":
+      return { state: "completed", result: (await decodeResult(definitionOf(job), ending.result)) as R };
+    case "failed":
+      return { state: "failed", error: new JobFailedError(ending.reason, { jobId: id, attempts: ending.attempts }) };
+    case "cancelled":
+      return { state: "cancelled", reason: ending.reason };
+    case "removed":
+      return { state: "removed" };
+  }
+}
+
+const waitOptions = { timeout: check.duration(), signal: check.signal() };
+
+/**
+ * Waits under the caller's timeout and signal.
+ *
+ * @throws OptionError when the options are not of their form; TimeoutError; the signal's reason
+ */
+export async function waitAtMost<R>(options: Wait | undefined, what: string, wait: (signal: AbortSignal | undefined) => Promise<R>): Promise<R> {
+  const { timeout, signal } = checkOptions("wait", options, waitOptions);
+  if (timeout === undefined) return wait(signal);
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(new TimeoutError(`expected ${what} within ${timeout} ms`)), timeout);
+  try {
+    return await wait(signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]));
+  } finally {
+    clearTimeout(timer);
+  }
+}

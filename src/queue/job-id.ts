@@ -1,0 +1,7 @@
+/** Ids of jobs, given by the producer: BullMQ's counter re-uses ids after a restore, and doubles a job that is sent twice. */
+import { v7 } from "uuid";
+
+/** A UUIDv7 (RFC 9562) in 22 characters of base64url: 36 more bytes a job would be a tenth of its memory. */
+export function newJobId(): string {
+  return Buffer.from(v7(undefined, new Uint8Array(16))).toString("base64url");
+}

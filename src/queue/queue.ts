@@ -1,0 +1,159 @@
+/** A queue, seen through one of its contracts: what producers put into, and wait on. */
+import { BackendError, OptionError } from "../errors.ts";
+import { sleep } from "../concurrency/sleep.ts";
+import { encodePayload } from "../job/codec.ts";
+import { definitionOf, type Job, type JobDefinition, type JobTypes, type PutArgs } from "../job/contract.ts";
+import { checkPut, type PutOptions } from "../job/put-options.ts";
+import { shown } from "../options.ts";
+import { countJobs, queueExists, type Counts } from "../store/count.ts";
+import { newJobId } from "./job-id.ts";
+import { deliveries, type Delivery, type DeliveriesOptions } from "./deliveries.ts";
+import { jobHandle, waitAtMost, type JobHandle, type Wait } from "./job-handle.ts";
+import type { OpenQueue } from "./open-queue.ts";
+import { storedForm } from "./stored-form.ts";
+
+/** Options of `putMany`: those of one put, for all of them; `id` makes each one's own from its payload. */
+export interface PutManyOptions<P> extends Omit<PutOptions, "id"> {
+  readonly id?: (payload: P) => string;
+}
+
+/** `putMany` has one chunk on its way while it makes the next. */
+const CHUNK = 500;
+const NOTHING_ADDED: Promise<number> = Promise.resolve(0);
+/** A join looks again so soon at first, and so late at last: it returns at most that long after the truth. */
+const JOIN_LOOK_MS = { first: 5, last: 80 };
+const OUTAGE_LOOK_MS = 250;
+
+export class Queue<T extends JobTypes = JobTypes> {
+  readonly name: string;
+  readonly #open: OpenQueue;
+  readonly #job: Job<T>;
+  readonly #definition: JobDefinition;
+
+  constructor(open: OpenQueue, job: Job<T>) {
+    this.name = open.name;
+    this.#open = open;
+    this.#job = job;
+    this.#definition = definitionOf(job as Job);
+  }
+
+  /**
+   * Adds a job; waits while the queue is bounded and full. Resolves when Redis has acknowledged it.
+   *
+   * @throws OptionError, PayloadError before any I/O; EnqueueTimeoutError, BackendError, BackendFullError; the signal's reason
+   */
+  put(...args: PutArgs<T>): Promise<JobHandle<T>> {
+    return this.#put(args, true);
+  }
+
+  /** As `put`, but throws QueueFullError instead of waiting for room. */
+  putNoWait(...args: PutArgs<T>): Promise<JobHandle<T>> {
+    return this.#put(args, false);
+  }
+
+  /**
+   * Puts every payload of an iterable, as fast as there is room, in constant memory and in order.
+   *
+   * @returns how many jobs were added; one whose id was there already is not counted
+   * @throws what `put` throws, at the first payload that cannot be put; those before it are put, and perhaps some after it
+   */
+  async putMany(payloads: Iterable<T["put"]> | AsyncIterable<T["put"]>, options: PutManyOptions<T["put"]> = {}): Promise<number> {
+    const { id, ...rest } = options;
+    checkPut(rest);
+    let added = 0;
+    let previous = NOTHING_ADDED;
+    let chunk: Promise<JobHandle<T>>[] = [];
+    try {
+      for await (const payload of payloads) {
+        const one: PutOptions = id === undefined ? rest : { ...rest, id: id(payload) };
+        chunk.push(this.#put([payload, one] as unknown as PutArgs<T>, true));
+        if (chunk.length < CHUNK) continue;
+        const current = countAdded(chunk);
+        chunk = [];
+        added += await previous;
+        previous = current;
+      }
+    } catch (error) {
+      await Promise.allSettled([previous, ...chunk]);
+      throw error;
+    }
+    return added + (await previous) + (await countAdded(chunk));
+  }
+
+  /** A job of this queue by its id, whether or not it exists. */
+  job(id: string): JobHandle<T> {
+    if (typeof id !== "string" || id === "") throw new OptionError(`expected the id of a job, got ${shown(id)}`);
+    return jobHandle(this.#open, this.#job, id, false);
+  }
+
+  /** Jobs by state, and `unfinished`: what `join` waits for. */
+  async counts(): Promise<Counts> {
+    await this.#open.ready();
+    return countJobs(this.#open.stored);
+  }
+
+  /** Whether anybody has ever used this queue. */
+  async exists(): Promise<boolean> {
+    await this.#open.ready();
+    return queueExists(this.#open.stored);
+  }
+
+  /**
+   * Waits until nothing that was put is unfinished, whatever its name. Jobs of a schedule's future do not count.
+   *
+   * Outages only prolong it: it ends by the truth, its timeout or its signal.
+   *
+   * @throws TimeoutError; the signal's reason
+   */
+  join(options?: Wait): Promise<void> {
+    return waitAtMost(options, `queue ${this.name} to be joined`, (signal) => this.#join(signal));
+  }
+
+  /** Stops deliveries from this queue, everywhere; what runs goes on. */
+  async pause(): Promise<void> {
+    await this.#open.ready();
+    await (await this.#open.stored.stock()).pause(true);
+  }
+
+  async resume(): Promise<void> {
+    await this.#open.ready();
+    await (await this.#open.stored.stock()).pause(false);
+  }
+
+  /** Deliveries to be acknowledged by hand; see {@link Delivery}. */
+  deliveries(options?: DeliveriesOptions): AsyncIterable<Delivery<T>> {
+    return deliveries(this.#open, this.#job, options);
+  }
+
+  async #put([payload, options]: PutArgs<T>, waits: boolean): Promise<JobHandle<T>> {
+    const checked = checkPut(options);
+    const data = await encodePayload(this.#definition, payload);
+    const id = checked.id ?? newJobId();
+    await this.#open.ready();
+    const added = await this.#open.lane.put(storedForm(this.#definition, id, data, checked), { waits, signal: checked.signal });
+    return jobHandle(this.#open, this.#job, id, added);
+  }
+
+  async #join(signal: AbortSignal | undefined): Promise<void> {
+    for (let pauseMs = JOIN_LOOK_MS.first; ; pauseMs = Math.min(pauseMs * 2, JOIN_LOOK_MS.last)) {
+      signal?.throwIfAborted();
+      const unfinished = await this.counts().then(
+        (counts) => counts.unfinished,
+        (error: unknown) => {
+          if (!(error instanceof BackendError)) throw error;
+          pauseMs = OUTAGE_LOOK_MS;
+          return -1;
+        },
+      );
+      if (unfinished === 0) return;
+      await sleep(pauseMs, { signal });
+    }
+  }
+}
+
+/** Looked at later: until then a rejection must not count as unhandled. */
+function countAdded(puts: readonly Promise<JobHandle>[]): Promise<number> {
+  const counted = Promise.all(puts).then((handles) => handles.filter((handle) => handle.added).length);
+  counted.catch(() => {});
+  return counted;
+}

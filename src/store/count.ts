@@ -1,0 +1,60 @@
+/** Counts a queue in one step, so that no job is seen twice or missed between two states. */
+import { runScript, type Script } from "../redis/script.ts";
+import type { StoredQueue } from "./stored-queue.ts";
+
+/** Jobs by state. */
+export interface Counts {
+  readonly waiting: number;
+  readonly prioritized: number;
+  readonly delayed: number;
+  readonly "waiting-children": number;
+  readonly active: number;
+  readonly completed: number;
+  readonly failed: number;
+  /** What `join` waits for: all of the above that has not ended, without the future runs of schedules. */
+  readonly unfinished: number;
+}
+
+export async function countJobs(queue: StoredQueue): Promise<Counts> {
+  const { client, keys } = queue;
+  const reply = (await runScript(
+    client,
+    COUNT,
+    [keys.wait, keys.paused, keys.prioritized, keys.delayed, keys.waitingChildren, keys.active, keys.completed, keys.failed, keys.repeat],
+    [keys.base],
+  )) as number[];
+  const [waiting, prioritized, delayed, children, active, completed, failed, future] = reply as [number, number, number, number, number, number, number, number];
+  const unfinished = waiting + prioritized + delayed + children + active - future;
+  return { waiting, prioritized, delayed, "waiting-children": children, active, completed, failed, unfinished };
+}
+
+/**
+ * KEYS  wait, paused, prioritized, delayed, waiting-children, active, completed, failed, repeat
+ * ARGV  base
+ * reply {waiting, prioritized, delayed, waiting-children, active, completed, failed, future runs of schedules}
+ *
+ * A schedule's next run stands in `delayed` as `repeat:<schedule>:<instant>`; one that has started before (it is
+ * being retried) is no longer of the future.
+ */
+const COUNT: Script = {
+  name: "count",
+  lua: `
+local wait, paused, prioritized, delayed, children, active, completed, failed, schedules = unpack(KEYS)
+local future = 0
+local planned = redis.call('ZRANGE', schedules, 0, -1, 'WITHSCORES')
+for i = 1, #planned, 2 do
+  local id = 'repeat:' .. planned[i] .. ':' .. planned[i + 1]
+  if redis.call('ZSCORE', delayed, id) and not redis.call('HGET', ARGV[1] .. id, 'ats') then future = future + 1 end
+end
+return {
+  redis.call('LLEN', wait) + redis.call('LLEN', paused), redis.call('ZCARD', prioritized), redis.call('ZCARD', delayed),
+  redis.call('ZCARD', children), redis.call('LLEN', active), redis.call('ZCARD', completed), redis.call('ZCARD', failed), future,
+}
+`,
+};
+
+/** Whether anybody has ever used the queue: it has settings, jobs, or a delivery was made. */
+export async function queueExists(queue: StoredQueue): Promise<boolean> {
+  const { client, keys } = queue;
+  return (await client.exists(keys.meta, keys.fence, keys.wait, keys.active, keys.delayed, keys.completed, keys.failed, keys.repeat)) > 0;
+}

@@ -1,0 +1,104 @@
+/** Leases after they were granted: renewed while the work goes on, and claimed anew when their holder is gone. */
+import { Packr } from "msgpackr";
+import { runPacked, runScript, type Script } from "../redis/script.ts";
+import { NOW, TRIM_EVENTS } from "./lua.ts";
+import type { Leased } from "./reserve-script.ts";
+import { readStoredJob } from "./stored-job.ts";
+import type { StoredQueue } from "./stored-queue.ts";
+
+const packr = new Packr({ useRecords: false });
+
+/**
+ * Renews the leases of deliveries still running. A lease that ran out while nobody took the job (Redis was paused,
+ * this process slept) is taken again.
+ *
+ * @param leaseMs  new lease from now, in milliseconds
+ * @returns the deliveries whose lease is lost; their jobs may run elsewhere
+ */
+export async function extendLeases(queue: StoredQueue, leased: readonly Leased[], leaseMs: number): Promise<Leased[]> {
+  const { client, keys } = queue;
+  if (leased.length === 0) return [];
+  const rows = leased.map(({ job, token }) => [job.id, token]);
+  const lost = (await runScript(client, EXTEND, [keys.active, keys.stalled], [keys.base, leaseMs, packr.pack(rows)])) as number[];
+  return lost.map((position) => leased[position - 1]!);
+}
+
+/**
+ * KEYS  active, stalled
+ * ARGV  base, leaseMs, msgpack [[id, token]]
+ * reply positions of the leases that are lost
+ */
+const EXTEND: Script = {
+  name: "extend",
+  lua: `
+local lost = {}
+for i, row in ipairs(cmsgpack.unpack(ARGV[3])) do
+  local lock = ARGV[1] .. row[1] .. ':lock'
+  local holder = redis.call('GET', lock)
+  if holder == row[2] or (not holder and redis.call('LPOS', KEYS[1], row[1])) then
+    redis.call('SET', lock, row[2], 'PX', ARGV[2])
+    redis.call('SREM', KEYS[2], row[1])
+  else
+    lost[#lost + 1] = i
+  end
+end
+return lost
+`,
+};
+
+/**
+ * Claims active jobs whose holder has stopped renewing: they come back as deliveries under a lease of ours, to be
+ * settled by the retry policy.
+ *
+ * A job is claimed when two rounds in a row found it without a lease, so that a holder that was only held up (a
+ * paused Redis) can renew first. However many processes ask, there is one round in `everyMs`; each keeps BullMQ's own
+ * stall check away for `holdMs`.
+ */
+export async function claimExpired(
+  queue: StoredQueue,
+  request: { readonly token: string; readonly leaseMs: number; readonly everyMs: number; readonly holdMs: number; readonly most: number },
+): Promise<Leased[]> {
+  const { client, keys } = queue;
+  const reply = (await runPacked(
+    client,
+    CLAIM,
+    [keys.active, keys.stalled, keys.stalledCheck, keys.events, keys.meta, keys.fence],
+    [keys.base, request.token, request.leaseMs, request.holdMs, request.most, request.everyMs],
+  )) as [number, [string, string[]][]];
+  const [lastFence, rows] = reply;
+  return rows.map(([id, flat], i) => ({ job: readStoredJob(id, flat), token: request.token, fence: lastFence - rows.length + 1 + i }));
+}
+
+/**
+ * KEYS  active, stalled, stalled-check, events, meta, fence
+ * ARGV  base, token, leaseMs, holdMs, most, everyMs
+ * reply msgpack {last fence, {{id, {field, value, …}}, …}}
+ */
+const CLAIM: Script = {
+  name: "claim",
+  lua: `
+local active, stalled, check, events, meta, fence = unpack(KEYS)
+local base, token, leaseMs, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[5])
+${NOW}${TRIM_EVENTS}
+local last = tonumber(redis.call('GET', check))
+if last and math.abs(now - last) < tonumber(ARGV[6]) then return cmsgpack.pack({0, {}}) end
+redis.call('SET', check, now, 'PX', ARGV[4])
+local claimed, rows = {}, {}
+for _, id in ipairs(redis.call('LRANGE', active, 0, -1)) do
+  if #claimed < most and redis.call('EXISTS', base .. id .. ':lock') == 0 then
+    if redis.call('SADD', stalled, id) == 0 then claimed[#claimed + 1] = id end
+  end
+end
+if #claimed == 0 then return cmsgpack.pack({0, {}}) end
+trimEvents(meta, events)
+redis.call('SREM', stalled, unpack(claimed))
+for i, id in ipairs(claimed) do
+  local key = base .. id
+  redis.call('SET', key .. ':lock', token, 'PX', leaseMs)
+  redis.call('HINCRBY', key, 'stc', 1)
+  redis.call('XADD', events, '*', 'event', 'stalled', 'jobId', id)
+  rows[i] = {id, redis.call('HGETALL', key)}
+end
+return cmsgpack.pack({redis.call('INCRBY', fence, #claimed), rows})
+`,
+};

@@ -1,0 +1,70 @@
+/** The pieces of Lua that several scripts of the store share. They follow what BullMQ's scripts write, key by key. */
+
+/** `now`: the server's clock, in milliseconds. */
+export const NOW = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+`;
+
+/** Trims the event stream once a script, before anything is added to it. */
+export const TRIM_EVENTS = `
+local function trimEvents(metaKey, eventsKey)
+  local max = redis.call('HGET', metaKey, 'opts.maxLenEvents')
+  if not max then
+    max = 10000
+    redis.call('HSET', metaKey, 'opts.maxLenEvents', max)
+  end
+  redis.call('XTRIM', eventsKey, 'MAXLEN', '~', max)
+end
+`;
+
+/**
+ * Places a job in `delayed`. Score: 12 bits of order below the milliseconds, as in BullMQ, so that jobs of one
+ * millisecond keep their order.
+ */
+export const DELAY_JOB = `
+local function delayJob(delayedKey, eventsKey, id, dueAt)
+  local first = dueAt * 0x1000
+  local last = first + 0xfff
+  local score = first
+  local taken = redis.call('ZRANGE', delayedKey, last, first, 'BYSCORE', 'REV', 'LIMIT', 0, 1, 'WITHSCORES')
+  if taken[2] then score = math.min(tonumber(taken[2]) + 1, last) end
+  redis.call('ZADD', delayedKey, score, id)
+  redis.call('XADD', eventsKey, '*', 'event', 'delayed', 'jobId', id, 'delay', dueAt)
+end
+local function nextDelayedAt(delayedKey)
+  local next = redis.call('ZRANGE', delayedKey, 0, 0, 'WITHSCORES')
+  return next[2] and math.floor(next[2] / 0x1000) or 0
+end
+local function markDelayed(markerKey, delayedKey)
+  local at = nextDelayedAt(delayedKey)
+  if at > 0 then redis.call('ZADD', markerKey, at, '1') end
+end
+`;
+
+/** Places a job in `prioritized`: by priority, then in the order put. */
+export const PRIORITIZE_JOB = `
+local function prioritizeJob(prioritizedKey, counterKey, id, priority)
+  local order = redis.call('INCR', counterKey)
+  redis.call('ZADD', prioritizedKey, priority * 0x100000000 + order % 0x100000000, id)
+end
+`;
+
+/** Moves what is due from `delayed` to where it waits; at most 1000 a call. */
+export const PROMOTE_DUE = `
+local function promoteDue(keys, base, now)
+  local due = redis.call('ZRANGE', keys.delayed, 0, (now + 1) * 0x1000 - 1, 'BYSCORE', 'LIMIT', 0, 1000)
+  if #due == 0 then return end
+  redis.call('ZREM', keys.delayed, unpack(due))
+  for _, id in ipairs(due) do
+    local priority = tonumber(redis.call('HGET', base .. id, 'priority')) or 0
+    if priority == 0 then
+      redis.call('LPUSH', keys.wait, id)
+    else
+      prioritizeJob(keys.prioritized, keys.counter, id, priority)
+    end
+    redis.call('XADD', keys.events, '*', 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
+    redis.call('HSET', base .. id, 'delay', 0)
+  end
+end
+`;

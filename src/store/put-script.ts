@@ -1,0 +1,128 @@
+/** The script that puts jobs into a queue: numbered, so that it may be sent twice; all of a batch or nothing. */
+import { Packr } from "msgpackr";
+import { runScript, type Script } from "../redis/script.ts";
+import { producerKey } from "./keys.ts";
+import { DELAY_JOB, NOW, PRIORITIZE_JOB, TRIM_EVENTS } from "./lua.ts";
+import { TIMEOUT_FIELD, VERSION_FIELD } from "./stored-job.ts";
+import type { StoredQueue } from "./stored-queue.ts";
+
+/** One job to put. Its payload and options are JSON already; options in BullMQ's stored form. */
+export interface NewJob {
+  readonly id: string;
+  readonly name: string;
+  readonly data: string;
+  readonly options: string;
+  /** Milliseconds from the server's now; 0 is at once. */
+  readonly delayMs: number;
+  /** Instant it is due, instead of `delayMs`; 0 is none. */
+  readonly runAtMs: number;
+  /** 1 is first, 0 is none. */
+  readonly priority: number;
+  readonly lifo: boolean;
+  readonly version: number;
+  /** Limit of one attempt, 0 is none. */
+  readonly timeoutMs: number;
+}
+
+export type PutReply =
+  /** Acknowledged. `existing`: positions of jobs whose id was there already; those were left alone. */
+  | { readonly state: "put"; readonly existing: ReadonlySet<number> }
+  /** The queue is bounded and has room for `room` jobs only: nothing was written. */
+  | { readonly state: "full"; readonly room: number };
+
+/**
+ * @param number  the batch's own number, and the lowest one this producer still has open
+ * @param maxSize  most jobs that may wait in the queue; 0 is no bound
+ */
+export async function putJobs(
+  queue: StoredQueue,
+  producerId: string,
+  number: { readonly own: number; readonly lowestOpen: number },
+  maxSize: number,
+  jobs: readonly NewJob[],
+): Promise<PutReply> {
+  const { client, keys } = queue;
+  const rows = jobs.map((job) => [
+    job.id, job.name, job.data, job.options, job.delayMs, job.runAtMs, job.priority, job.lifo ? 1 : 0, job.version, job.timeoutMs,
+  ]);
+  const reply = (await runScript(
+    client,
+    PUT,
+    [keys.wait, keys.active, keys.prioritized, keys.delayed, keys.events, keys.meta, keys.marker, keys.priorityCounter, producerKey(keys, producerId)],
+    [keys.base, number.own, number.lowestOpen, maxSize, packr.pack(rows)],
+  )) as number[];
+  if (reply[0] === 1) return { state: "full", room: reply[1] ?? 0 };
+  return { state: "put", existing: new Set(reply.slice(1).map((position) => position - 1)) };
+}
+
+const packr = new Packr({ useRecords: false });
+
+/**
+ * KEYS  wait, active, prioritized, delayed, events, meta, marker, priority counter, producer
+ * ARGV  base, number, lowest open number, maxSize, msgpack [[id, name, data, options, delayMs, runAtMs, priority, lifo, version, timeoutMs]]
+ * reply {0, positions that existed…} put; {1, room} full, nothing written
+ *
+ * The producer's hash: `n` is the highest number seen, a field `<number>` a number below it that has not come yet.
+ */
+const PUT: Script = {
+  name: "put",
+  lua: `
+local wait, active, prioritized, delayed, events, meta, marker, counter, producer = unpack(KEYS)
+local base, number, lowest, maxSize = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local jobs = cmsgpack.unpack(ARGV[5])
+${NOW}${TRIM_EVENTS}${DELAY_JOB}${PRIORITIZE_JOB}
+local highest = tonumber(redis.call('HGET', producer, 'n')) or (lowest - 1)
+if number <= highest and redis.call('HEXISTS', producer, number) == 0 then return {0} end
+if maxSize > 0 then
+  local room = maxSize - redis.call('LLEN', wait) - redis.call('ZCARD', prioritized) - redis.call('ZCARD', delayed)
+  if room < #jobs then return {1, math.max(room, 0)} end
+end
+
+if number > highest then
+  for missing = highest + 1, number - 1 do redis.call('HSET', producer, missing, 1) end
+  redis.call('HSET', producer, 'n', number)
+else
+  redis.call('HDEL', producer, number)
+end
+redis.call('PEXPIRE', producer, 3600000)
+trimEvents(meta, events)
+
+local reply = {0}
+local waiting, anyDelayed, anyReady = {}, false, false
+for position, job in ipairs(jobs) do
+  local id, name, data, options, delay, runAt, priority, lifo, version, timeout = unpack(job)
+  local key = base .. id
+  if redis.call('EXISTS', key) == 1 then
+    redis.call('XADD', events, '*', 'event', 'duplicated', 'jobId', id)
+    reply[#reply + 1] = position
+  else
+    if runAt > 0 then delay = math.max(runAt - now, 0) end
+    redis.call('HSET', key, 'name', name, 'data', data, 'opts', options, 'timestamp', now, 'delay', delay, 'priority', priority, '${VERSION_FIELD}', version)
+    if timeout > 0 then redis.call('HSET', key, '${TIMEOUT_FIELD}', timeout) end
+    redis.call('XADD', events, '*', 'event', 'added', 'jobId', id, 'name', name)
+    if delay > 0 then
+      delayJob(delayed, events, id, now + delay)
+      anyDelayed = true
+    else
+      if priority > 0 then
+        prioritizeJob(prioritized, counter, id, priority)
+      elseif lifo == 1 then
+        redis.call('RPUSH', wait, id)
+      else
+        waiting[#waiting + 1] = id
+      end
+      redis.call('XADD', events, '*', 'event', 'waiting', 'jobId', id)
+      anyReady = true
+    end
+  end
+end
+if #waiting > 0 then redis.call('LPUSH', wait, unpack(waiting)) end
+if anyDelayed then markDelayed(marker, delayed) end
+if anyReady then
+  local state = redis.call('HMGET', meta, 'paused', 'concurrency')
+  local capped = state[2] and redis.call('LLEN', active) >= tonumber(state[2])
+  if not state[1] and not capped then redis.call('ZADD', marker, 0, '0') end
+end
+return reply
+`,
+};

@@ -1,0 +1,75 @@
+/** What Redis holds of a job, read from its hash; BullMQ's field names are known here and nowhere else. */
+import { Job, type JobsOptions, type RepeatOptions } from "bullmq";
+
+/** Options of a job as BullMQ stores them; `repeat` stands on the runs of a job scheduler. */
+export type StoredOptions = JobsOptions & { readonly repeat?: RepeatOptions };
+
+/** A job as it stands in Redis. Instants in milliseconds by the server's clock. */
+export interface StoredJob {
+  readonly id: string;
+  readonly name: string;
+  /** The payload as JSON; `undefined` when Redis lost it. */
+  readonly data: string | undefined;
+  readonly options: StoredOptions;
+  /** Contract version it was put under; `undefined` when a stock producer put it. */
+  readonly version: number | undefined;
+  /** Limit of one attempt that this put asked for. */
+  readonly timeoutMs: number | undefined;
+  /** Attempts that have ended before this one. */
+  readonly attemptsMade: number;
+  readonly putAt: number;
+  readonly priority: number;
+  readonly stacktrace: readonly string[];
+  /** Set by BullMQ when the job must fail without being run: a failed child, too many stalls. */
+  readonly deferredFailure: string | undefined;
+  readonly schedulerId: string | undefined;
+  /** When a pool first gave it back because nobody there knew its name or version. */
+  readonly unknownSince: number | undefined;
+  /** Set when the stock scripts must end it: it has a parent or a deduplication id. */
+  readonly stock: boolean;
+}
+
+/** Our own fields of a job's hash, beside BullMQ's. */
+export const VERSION_FIELD = "mv";
+export const TIMEOUT_FIELD = "mt";
+export const UNKNOWN_SINCE_FIELD = "mu";
+
+/** Reads the flat reply of `HGETALL`. */
+export function readStoredJob(id: string, flat: readonly string[]): StoredJob {
+  const hash: Record<string, string | undefined> = {};
+  for (let i = 0; i < flat.length; i += 2) hash[flat[i]!] = flat[i + 1];
+  return {
+    id,
+    name: hash["name"] ?? "",
+    data: hash["data"],
+    options: readOptions(hash["opts"] ?? "{}"),
+    version: numberOr(undefined, hash[VERSION_FIELD]),
+    timeoutMs: numberOr(undefined, hash[TIMEOUT_FIELD]),
+    attemptsMade: numberOr(0, hash["atm"] ?? hash["attemptsMade"]),
+    putAt: numberOr(0, hash["timestamp"]),
+    priority: numberOr(0, hash["priority"]),
+    stacktrace: hash["stacktrace"] === undefined ? [] : (JSON.parse(hash["stacktrace"]) as string[]),
+    deferredFailure: hash["defa"],
+    schedulerId: hash["rjk"],
+    unknownSince: numberOr(undefined, hash[UNKNOWN_SINCE_FIELD]),
+    stock: Boolean(hash["parentKey"] || hash["deid"]),
+  };
+}
+
+function numberOr<D>(fallback: D, text: string | undefined): number | D {
+  return text === undefined ? fallback : Number(text);
+}
+
+/** All jobs of a contract carry the same text of options: each distinct text is parsed once. */
+const parsed = new Map<string, StoredOptions>();
+const PARSED_MOST = 1000;
+
+function readOptions(text: string): StoredOptions {
+  let options = parsed.get(text);
+  if (options === undefined) {
+    options = Object.freeze(Job.optsFromJSON(text));
+    if (parsed.size >= PARSED_MOST) parsed.clear();
+    parsed.set(text, options);
+  }
+  return options;
+}
