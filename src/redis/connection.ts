@@ -23,7 +23,7 @@ const QUIT_MS = 1500;
 const OWN: RedisOptions = {
   connectTimeout: CONNECT_MS,
   // How long a connection that we ended may linger.
-  disconnectTimeout: 500,
+  disconnectTimeout: 100,
   retryStrategy: (attempt) => Math.min(50 * 2 ** (attempt - 1), LONGEST_BACKOFF_MS),
   // After a fail-over the name leads to the new primary, but only for a new connection.
   reconnectOnError: (error) => /(?:^|-)READONLY /.test(error.message),

@@ -41,6 +41,9 @@ async function answer(port: number): Promise<void> {
   client.on("error", () => undefined);
   try {
     await client.ping();
+  } catch (error) {
+    // It wants a password: that is an answer.
+    if ((error as Error).name !== "ReplyError") throw error;
   } finally {
     client.disconnect();
   }
