@@ -107,10 +107,11 @@ function decoded(text: string, part: string): string {
 }
 
 function fromOptions(options: RedisOptions): Address {
+  if (typeof options !== "object" || options === null) throw new OptionError(`expected the URL or the options of a Redis connection, got ${String(options)}`);
   if (Array.isArray(options) || "sentinels" in options || "startupNodes" in options) {
     throw new OptionError(`expected the options of one server, got ${Array.isArray(options) ? "a list" : "those of several"}: ${LATER}`);
   }
-  if (typeof options !== "object" || typeof (options as { duplicate?: unknown }).duplicate === "function") {
+  if (typeof (options as { duplicate?: unknown }).duplicate === "function") {
     throw new OptionError("expected a URL or the options of a Redis connection, got a client: give its options");
   }
   if (options.keyPrefix) throw new OptionError(`expected no keyPrefix, got ${JSON.stringify(options.keyPrefix)}: the keys' prefix is the option \`prefix\` of connect()`);
@@ -133,13 +134,11 @@ function malformed(text: string, hint?: string): OptionError {
   return new OptionError(`expected the URL of Redis as ${URL_FORMS}, got ${maskUrl(text)}${hint === undefined ? "" : ` (${hint})`}`);
 }
 
-/** A URL, valid or not, without what may be secret in it: the password, and parameters other than the database. */
+/** A URL, valid or not, without what may be secret in it: user and password, and parameters other than the database. */
 export function maskUrl(text: string): string {
-  const scheme = /^[a-z][a-z0-9+.-]*:(?:\/\/)?/i.exec(text)?.[0] ?? "";
-  let rest = text.slice(scheme.length);
-  // Up to the last @, since one in a password may have been left as it is.
-  const at = rest.lastIndexOf("@");
-  if (at >= 0) rest = `${/^[^:]*/.exec(rest.slice(0, at))?.[0] ?? ""}:***@${rest.slice(at + 1)}`;
-  rest = rest.replace(/[?#].*$/s, (query) => (/^\?db=\d+$/.test(query) ? query : `${query[0]}***`));
-  return scheme + rest;
+  const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(text)?.[0] ?? "";
+  const rest = text.slice(scheme.length);
+  // Up to the last @: one in a password may have been left as it is.
+  const host = rest.slice(rest.lastIndexOf("@") + 1).replace(/[?#].*$/s, (query) => (/^\?db=\d+$/.test(query) ? query : `${query[0]}***`));
+  return `${scheme}${rest.includes("@") ? "***@" : ""}${host}`;
 }

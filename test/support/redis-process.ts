@@ -1,5 +1,5 @@
 /** A redis-server as a child process that never outlives the process that started it. */
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -24,7 +24,17 @@ export async function startProcess(program: string, dir: string, port: number, s
   const [line] = (await once(guard.stdout as Readable, "data")) as [Buffer];
   await Promise.race([answer(port), ended.then(() => Promise.reject(new Error(`${program} ${args.join(" ")} ended at once`)))]);
   const pid = Number(line.toString());
-  return { pid, end: (signal) => end(guard, pid, signal) };
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    try {
+      // One that is paused hears of nothing but the hardest.
+      if (signal !== "SIGKILL") process.kill(pid, "SIGCONT");
+      process.kill(pid, signal);
+    } catch {
+      // Ended already.
+    }
+    await ended;
+  };
+  return { pid, end };
 }
 
 export async function freePort(): Promise<number> {
@@ -47,11 +57,4 @@ async function answer(port: number): Promise<void> {
   } finally {
     client.disconnect();
   }
-}
-
-async function end(guard: ChildProcess, pid: number, signal: NodeJS.Signals): Promise<void> {
-  if (guard.exitCode !== null || guard.signalCode !== null) return;
-  process.kill(pid, "SIGCONT");
-  process.kill(pid, signal);
-  await once(guard, "exit");
 }
