@@ -1,6 +1,6 @@
 /** One at a time, as asyncio's `Lock`: strictly first come first served. */
 import { StateError } from "../errors.ts";
-import { type Permit, Semaphore } from "./semaphore.ts";
+import { BoundedSemaphore, type Permit } from "./semaphore.ts";
 import type { Interruptible } from "./sleep.ts";
 
 /**
@@ -9,7 +9,7 @@ import type { Interruptible } from "./sleep.ts";
  * ```
  */
 export class Lock {
-  readonly #semaphore = new Semaphore(1);
+  readonly #semaphore = new BoundedSemaphore(1);
 
   get locked(): boolean {
     return this.#semaphore.locked;
