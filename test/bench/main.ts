@@ -1,0 +1,98 @@
+/**
+ * `npm run bench`: Millrace beside stock BullMQ, on one Redis of its own, turn by turn.
+ *
+ * Every reading is taken in fresh processes. The sides take turns, and change who begins with every round; the first
+ * round warms up and does not count. A ratio is taken within a round, since a machine is not the same all day.
+ */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { availableParallelism, cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { ensureServer } from "../../src/redis/server.ts";
+import { freePort, startProcess } from "../support/redis-process.ts";
+import { measures, smaller, type Measure, type Reading } from "./measure.ts";
+import { rowsOf, table, type Taken } from "./report.ts";
+import { takeReading } from "./run.ts";
+import { settings } from "./subject.ts";
+
+const usage = `npm run bench -- [MEASURE...] [--rounds N] [--quick] [--aof] [--json FILE]
+
+  MEASURE      a kind (put, putMany, consume, latency) or a part of a name ("100"); without, all of them
+  --rounds N   rounds that count, at least 1 (5)
+  --quick      one round of a tenth of the jobs: shows that it runs, not how fast
+  --aof        Redis writes its append-only file, once a second (without: nothing is persisted)
+  --json FILE  writes every reading, too
+
+Measures: ${measures.map(({ name }) => name).join("; ")}`;
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: "string" },
+    quick: { type: "boolean", default: false },
+    aof: { type: "boolean", default: false },
+    json: { type: "string" },
+    help: { type: "boolean", default: false },
+  },
+});
+const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
+const kinds = new Set<string>(measures.map(({ kind }) => kind));
+const isAsked = ({ name, kind }: Measure) => positionals.some((word) => (kinds.has(word) ? kind === word : name.includes(word)));
+const chosen = positionals.length === 0 ? measures : measures.filter(isAsked);
+
+if (values.help) console.log(usage);
+else if (chosen.length === 0 || !Number.isInteger(rounds) || rounds < 1) {
+  console.error(`expected names of measures and a whole number of rounds from 1\n\n${usage}`);
+  process.exitCode = 2;
+} else await bench(values.quick ? chosen.map(smaller) : chosen);
+
+async function bench(asked: readonly Measure[]): Promise<void> {
+  const server = await ensureServer((line) => console.error(line));
+  const dir = await mkdtemp(join(tmpdir(), "millrace-bench-"));
+  const port = await freePort();
+  const redis = await startProcess(server.path, dir, port, { appendonly: values.aof ? "yes" : "no" });
+  try {
+    const taken: Taken[] = [];
+    for (const measure of asked) taken.push(await compare(measure, `redis://127.0.0.1:${port}`));
+    const rows = taken.flatMap(rowsOf);
+    console.log(`${table(rows)}\n\n${conditions(server.version)}`);
+    if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify({ conditions: facts(server.version), rows, taken }, null, 2)}\n`);
+  } finally {
+    await redis.end("SIGKILL");
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+async function compare(measure: Measure, redisUrl: string): Promise<Taken> {
+  const readings = { stock: [] as Reading[], millrace: [] as Reading[] };
+  for (let round = values.quick ? 1 : 0; round <= rounds; round += 1) {
+    for (const subject of round % 2 === 0 ? (["stock", "millrace"] as const) : (["millrace", "stock"] as const)) {
+      const reading = await takeReading(round === 0 ? smaller(measure) : measure, subject, redisUrl, "bench");
+      const said = Object.entries(reading).map(([quantity, value]) => `${quantity} ${value.toFixed(1)}`);
+      console.error(`${measure.name}, ${round === 0 ? "warm-up" : `round ${round}`}, ${subject}: ${said.join(", ")}`);
+      if (round > 0) readings[subject].push(reading);
+    }
+  }
+  return { measure, ...readings };
+}
+
+function facts(redisVersion: string): Record<string, string | number | boolean> {
+  const { version: bullmq } = createRequire(import.meta.url)("bullmq/package.json") as { version: string };
+  const cpu = cpus()[0]?.model ?? "unknown";
+  return { node: process.version, bullmq, redis: redisVersion, appendOnly: values.aof, cpu, cores: availableParallelism(), rounds, quick: values.quick };
+}
+
+function conditions(redisVersion: string): string {
+  const { node, bullmq, cpu, cores } = facts(redisVersion);
+  return `Median (least-most) of ${rounds} round${rounds === 1 ? "" : "s"}; a ratio is Millrace by BullMQ within one round, the median of the rounds.
+BullMQ ${bullmq}, Redis ${redisVersion} (append-only file ${values.aof ? "on" : "off"}), Node ${node}, ${cores} cores of ${cpu}, shared by all processes.
+
+- The same on both sides: TCP on the loopback, a payload of about 200 bytes, a handler that does nothing,
+  attempts ${settings.attempts} with exponential back-off, leases of ${settings.leaseMs / 1000} s, the last ${settings.keepCompleted} completed jobs kept.
+- Each side consumes what it put itself. Millrace gives its jobs ids of their own and checks each payload for what JSON
+  cannot carry; BullMQ counts its ids and checks nothing.
+- putMany: for BullMQ, addBulk by 1000, one after the other.
+- consume: from the call of the handler that ends the warm-up to the call of the last one; work waits all the while.
+- latency: from the call of put in one process to the call of the handler in another whose queue is empty.`;
+}
