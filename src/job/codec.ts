@@ -170,7 +170,7 @@ function threw(error: unknown, root: Root): Schema.FailureResult {
 
 function outputOf(outcome: Schema.Result<unknown>, root: Root, refusal: Refusal): unknown {
   if (outcome.issues === undefined) return outcome.value;
-  throw refusal(outcome.issues.slice(0, MOST_ISSUES).map((issue) => ({ path: issuePath(root, issue), message: issue.message })));
+  throw refusal(outcome.issues.slice(0, MOST_ISSUES).map((issue) => ({ path: issuePath(root, issue), message: String(issue.message) })));
 }
 
 function issuePath(root: Root, issue: Schema.Issue): string {

@@ -63,8 +63,21 @@ export interface Keep {
   readonly age?: Duration;
 }
 
+/** Schemas that read older payloads, by version. */
+type Previous = { readonly [version: number]: Schema };
+
+/** Asked of each of them: it gives what the handler takes. Said in two lines; the compiler alone takes ten. */
+type Reads<V extends Previous, Payload> = {
+  readonly [K in keyof V]: [Out<V[K]>] extends [Payload] ? unknown : { readonly "must give": Payload; readonly "but gives": Out<V[K]> };
+};
+
 /** Options of a contract. `put` takes and Redis stores a schema's input; the reading side sees its output. */
-export interface JobOptions<P extends Schema | undefined, R extends Schema | undefined, G extends Schema | undefined> {
+export interface JobOptions<
+  P extends Schema | undefined = undefined,
+  R extends Schema | undefined = undefined,
+  G extends Schema | undefined = undefined,
+  V extends Previous = {},
+> {
   /** @default a queue of the job's own name */
   readonly queue?: QueueDef | string;
   /** @default the job carries nothing */
@@ -76,7 +89,7 @@ export interface JobOptions<P extends Schema | undefined, R extends Schema | und
   /** A whole number from 1. A worker whose contract is older gives the job back, no attempt spent. @default 1 */
   readonly version?: number;
   /** Reads jobs put under an older version, by that version; never offered to `put`. */
-  readonly previous?: { readonly [version: number]: Schema<unknown, Out<P>> };
+  readonly previous?: V & Reads<V, Out<P>>;
   /** How often the job is tried in all, at least 1. @default 3 */
   readonly attempts?: number;
   /** @default exponential from 1 s to 1 h, jitter 1 */
@@ -110,10 +123,12 @@ export interface JobItem<T extends JobTypes = JobTypes> {
  *
  * @throws OptionError when the name or an option is not of its form
  */
-export function defineJob<P extends Schema | undefined = undefined, R extends Schema | undefined = undefined, G extends Schema | undefined = undefined>(
-  name: string,
-  options?: JobOptions<P, R, G>,
-): Job<TypesOf<P, R, G>> {
+export function defineJob<
+  P extends Schema | undefined = undefined,
+  R extends Schema | undefined = undefined,
+  G extends Schema | undefined = undefined,
+  V extends Previous = {},
+>(name: string, options?: JobOptions<P, R, G, V>): Job<TypesOf<P, R, G>> {
   const definition = define(name, options);
   const job: Job<TypesOf<P, R, G>> = {
     name,
