@@ -8,10 +8,11 @@ import { rejection, settled, settlement } from "./settlement.ts";
 /** Starts so many that wait on the condition, and notes who was woken; they keep the lock until the test releases it. */
 async function waiters(condition: Condition, count: number, order: number[]): Promise<void> {
   for (let number = 1; number <= count; number += 1) {
-    void condition.acquire().then(async () => {
+    void (async () => {
+      await condition.acquire();
       await condition.wait();
       order.push(number);
-    });
+    })();
     await settled();
   }
 }
