@@ -1,8 +1,8 @@
 /**
  * Reserves deliveries from one queue while there are free slots, has each executed, and settles what became of it.
  *
- * A slot is given back when its settlement is on its way to Redis: what is reserved after that finds it settled, so
- * one round trip serves both.
+ * A slot is given back as soon as its settlement is on its way: what is reserved for it goes out behind the settlement
+ * or with it, so one round trip serves both.
  */
 import { Semaphore, sleep, type TaskGroup } from "../concurrency/index.ts";
 import { BackendError, LeaseLostError } from "../errors.ts";
@@ -48,8 +48,8 @@ export class Consumer {
     this.queue = queue;
     this.#runnables = runnables;
     this.#options = options;
-    this.#reserver = new Reserver(queue.stored, { leaseMs, worker });
     this.lane = new SettleLane(queue.stored, leaseMs);
+    this.#reserver = new Reserver(queue.stored, this.lane, { leaseMs, worker });
     this.keeper = new LeaseKeeper(queue.stored, leaseMs);
     const wanted = [...runnables.values()].reduce((sum, { handler }) => sum + (handler.concurrency ?? concurrency), 0);
     const together = Math.min(wanted, concurrency);
@@ -79,11 +79,11 @@ export class Consumer {
     await this.#reserver.close().catch(() => {});
   }
 
-  /** Settles, and gives the slots back as soon as that is on its way. */
-  async settle(settlement: Settlement, sent?: () => void): Promise<void> {
+  /** Settles, and says in the log what became of it. */
+  async settle(settlement: Settlement): Promise<void> {
     const { job } = settlement.leased;
     try {
-      if ((await this.lane.settle(settlement, sent)) === "done") this.#logEnd(settlement);
+      if ((await this.lane.settle(settlement)) === "done") this.#logEnd(settlement);
       else this.#options.log.warn({ queue: this.queue.name, job: job.name, id: job.id }, `${settlement.kind} refused: its lease had passed on`);
     } catch (error) {
       this.#options.log.error({ queue: this.queue.name, job: job.name, id: job.id, err: error }, `${settlement.kind} could not be delivered`);
@@ -161,12 +161,11 @@ export class Consumer {
     if (handlerSlots !== undefined) await handlerSlots.acquire();
     const settlement = await execute(task, runnable, this.#options.limits);
     this.running.delete(task);
-    const free = (): void => {
-      handlerSlots?.release();
-      this.#releaseSlot();
-    };
-    if (settlement === undefined) free();
-    else await this.settle(settlement, free);
+    const settling = settlement === undefined ? undefined : this.settle(settlement);
+    // What is reserved for this slot goes out behind the settlement, or with it.
+    handlerSlots?.release();
+    this.#releaseSlot();
+    await settling;
     this.keeper.letGo(held);
   }
 

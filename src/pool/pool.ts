@@ -54,7 +54,8 @@ export class Pool implements AsyncDisposable {
   readonly #quiet = new AbortController();
   /** What runs has ended, or has been given back. */
   readonly #ended = new AbortController();
-  #calledOff: (() => void)[] = [];
+  #callOffs: (() => void)[] = [];
+  #over = false;
   #interruptAt = Infinity;
 
   /** Starts at once; connects when it can. @throws OptionError */
@@ -97,6 +98,7 @@ export class Pool implements AsyncDisposable {
   async stop(options?: StopOptions): Promise<void> {
     const { drain, grace } = checkOptions("stop", options, stopOptions);
     this.quiet();
+    if (this.#over) return this.done;
     const interruptAt = performance.now() + (drain ?? DEFAULTS.drainMs);
     this.#interruptAt = Math.min(this.#interruptAt, interruptAt);
     const reason = new CancelledError("the worker stops");
@@ -121,7 +123,8 @@ export class Pool implements AsyncDisposable {
       if (this.#quiet.signal.aborted) return;
       await taskGroup((group) => this.#consume(group));
     } finally {
-      for (const callOff of this.#calledOff) callOff();
+      this.#over = true;
+      for (const callOff of this.#callOffs) callOff();
     }
   }
 
@@ -162,7 +165,7 @@ export class Pool implements AsyncDisposable {
 
   #after(ms: number, action: () => void): void {
     if (ms <= 0) action();
-    else this.#calledOff.push(startTimer(ms, action));
+    else this.#callOffs.push(startTimer(ms, action));
   }
 }
 

@@ -50,9 +50,9 @@ export async function* deliveries<T extends JobTypes>(queue: OpenQueue, job: Job
   const { concurrency = 1, signal } = checkOptions("deliveries", options, known);
   const definition = definitionOf(job as Job);
   await queue.ready();
-  const reserver = new Reserver(queue.stored, { leaseMs: LEASE_MS, worker: hostname() });
-  const keeper = new LeaseKeeper(queue.stored, LEASE_MS);
   const lane = new SettleLane(queue.stored, LEASE_MS);
+  const reserver = new Reserver(queue.stored, lane, { leaseMs: LEASE_MS, worker: hostname() });
+  const keeper = new LeaseKeeper(queue.stored, LEASE_MS);
   const ended = new AbortController();
   const stop = signal === undefined ? ended.signal : AbortSignal.any([ended.signal, signal]);
   const keeping = keeper.run(ended.signal);

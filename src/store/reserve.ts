@@ -7,7 +7,8 @@
 import { randomBytes } from "node:crypto";
 import type { Redis } from "ioredis";
 import { sleep } from "../concurrency/sleep.ts";
-import { reserveJobs, type Leased } from "./reserve-script.ts";
+import type { Leased } from "./reserve-script.ts";
+import type { SettleLane } from "./settle.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
 export type { Leased } from "./reserve-script.ts";
@@ -19,6 +20,7 @@ const SHORTEST_WAIT_MS = 2;
 
 export class Reserver {
   readonly #queue: StoredQueue;
+  readonly #lane: SettleLane;
   readonly #leaseMs: number;
   readonly #worker: string;
   readonly #tokenBase = randomBytes(9).toString("base64url");
@@ -31,8 +33,9 @@ export class Reserver {
    * @param options.leaseMs  how long a lease holds unless it is renewed
    * @param options.worker   name shown with the job as `processedBy`
    */
-  constructor(queue: StoredQueue, options: { readonly leaseMs: number; readonly worker: string }) {
+  constructor(queue: StoredQueue, lane: SettleLane, options: { readonly leaseMs: number; readonly worker: string }) {
     this.#queue = queue;
+    this.#lane = lane;
     this.#leaseMs = options.leaseMs;
     this.#worker = options.worker;
   }
@@ -42,7 +45,7 @@ export class Reserver {
     const { clock } = this.#queue.connections;
     this.#batches += 1;
     const sentAt = performance.now();
-    const reserved = await reserveJobs(this.#queue, {
+    const reserved = await this.#lane.reserve({
       most,
       token: `${this.#tokenBase}:${this.#batches}`,
       leaseMs: this.#leaseMs,

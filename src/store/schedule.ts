@@ -1,5 +1,5 @@
 /** Keeps BullMQ's job schedulers ticking: whoever starts one run of a schedule plans the next, or the schedule dies. */
-import { JobScheduler } from "bullmq";
+import type { JobScheduler } from "bullmq";
 import type { StoredJob } from "./stored-job.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
@@ -18,6 +18,7 @@ const schedulers = new WeakMap<StoredQueue, JobScheduler>();
 
 async function schedulerOf(queue: StoredQueue): Promise<JobScheduler> {
   const backend = await queue.stock();
+  const { JobScheduler } = await import("bullmq");
   let scheduler = schedulers.get(queue);
   if (scheduler === undefined) {
     scheduler = new JobScheduler(queue.name, { connection: queue.client, prefix: queue.prefix }, () => backend);

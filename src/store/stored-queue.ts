@@ -1,5 +1,5 @@
 /** A queue as the store's verbs take it: where its jobs are, and how to reach them. */
-import { createRedisBackend, type QueueOptions, type RedisQueueBackend } from "bullmq";
+import type { QueueOptions, RedisQueueBackend } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Connections } from "../redis/connection.ts";
 import { queueKeys, type QueueKeys } from "./keys.ts";
@@ -33,6 +33,8 @@ export function storedQueue(connections: Connections, prefix: string, name: stri
 }
 
 async function openStock(client: Redis, prefix: string, name: string): Promise<RedisQueueBackend> {
+  // Loaded when it is first needed: it takes longer to load than everything else together.
+  const { createRedisBackend } = await import("bullmq");
   const options: QueueOptions = { connection: client, prefix, skipVersionCheck: true };
   const backend = createRedisBackend(name, options);
   // The client is ours and has its own listener; without this one an outage would end the process.
