@@ -45,8 +45,13 @@ export interface Reporter {
   notFound(entry: NotFound): void;
 }
 
+export interface FilesContext {
+  readonly signal: AbortSignal;
+  readonly log: { info(message: string): void; warn(message: string): void };
+}
+
 /** `millrace produce files DIR` */
-export default async function produceFiles(app: App, args: readonly string[], context: { readonly signal: AbortSignal; readonly log: (message: string) => void }): Promise<void> {
+export default async function produceFiles(app: App, args: readonly string[], context: FilesContext): Promise<void> {
   const [dir, ...rest] = args;
   if (dir === undefined || rest.length > 0) throw new OptionError(`expected one directory, got ${args.length} arguments: produce files DIR`);
   await using tree = await openTree(dir);
@@ -57,11 +62,11 @@ export default async function produceFiles(app: App, args: readonly string[], co
       file: (_, { known }) => void count[known ? "known" : "put"]++,
       notFound(entry) {
         count.notFound++;
-        context.log(`${entry.path.toString()}: ${entry.error}`);
+        context.log.warn(`${entry.path.toString()}: ${entry.error}`);
       },
     },
   });
-  context.log(`${count.put} put, ${count.known} there already, ${count.notFound} not found`);
+  context.log.info(`${count.put} put, ${count.known} there already, ${count.notFound} not found`);
   context.signal.throwIfAborted();
 }
 
@@ -73,9 +78,13 @@ export default async function produceFiles(app: App, args: readonly string[], co
  */
 export async function putFiles(queue: DigestQueue, tree: Tree, options: { readonly report: Reporter; readonly signal: AbortSignal; readonly inFlight?: number }): Promise<void> {
   const { report, signal, inFlight = 200 } = options;
-  await taskGroup(async (group) => {
-    for (const _ of range(inFlight)) group.spawn(lane);
-  });
+  try {
+    await taskGroup(async (group) => {
+      for (const _ of range(inFlight)) group.spawn(lane);
+    });
+  } catch (error) {
+    throw error instanceof AggregateError ? error.errors[0] : error;
+  }
 
   async function lane(groupSignal: AbortSignal): Promise<void> {
     for await (const entry of tree.entries) {
@@ -92,7 +101,7 @@ export async function putFiles(queue: DigestQueue, tree: Tree, options: { readon
  * One that failed or was cancelled, in an earlier run, is no answer to this one: what was in the way may be gone. It stays
  * under its id for the operator, and the file is tried again under that id's next generation: `<id>.2`, `<id>.3`.
  */
-export async function putFile(queue: DigestQueue, root: Buffer, file: FoundFile): Promise<{ readonly id: string; readonly known: boolean }> {
+export async function putFile(queue: DigestQueue, root: Buffer, file: Pick<FoundFile, "path" | "jobId">): Promise<{ readonly id: string; readonly known: boolean }> {
   const payload = payloadOf(joined(root, file.path));
   for (let generation = 1; ; generation++) {
     const id = generation === 1 ? file.jobId : `${file.jobId}.${generation}`;

@@ -7,19 +7,20 @@
  */
 
 import { isUtf8 } from "node:buffer";
-import { createReadStream, existsSync, readdirSync } from "node:fs";
-import { basename, extname, join, resolve } from "node:path";
+import { createReadStream } from "node:fs";
+import { extname } from "node:path";
 import { addAbortSignal, type Readable } from "node:stream";
-import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { parse } from "csv-parse/sync";
-import { type App, type Job, NotFoundError, OptionError, PayloadError } from "millrace";
+import { type App, type Job, OptionError, PayloadError } from "millrace";
 import { range, taskGroup } from "millrace/concurrency";
 
 export interface LinesContext {
   readonly signal: AbortSignal;
   readonly stdin: Readable;
   readonly log: { info(message: string): void; warn(message: string): void };
+  /** The contract of a job by its name. */
+  readonly contract: (name: string) => Promise<Job>;
 }
 
 /** A value of the input and the line it begins on, counted from 1, or what is wrong there. */
@@ -29,12 +30,12 @@ export type Row = { readonly line: number; readonly value: unknown } | { readonl
 const inFlight = 200;
 
 /**
- * @throws OptionError, NotFoundError before anything is put
+ * @throws OptionError, and what `contract` throws, before anything is put
  * @throws Error when lines were bad; with `--strict` at the first, and nothing after it is put
  */
 export default async function produceLines(app: App, args: readonly string[], context: LinesContext): Promise<void> {
   const { job: name, file, format, id, strict } = optionsOf(args);
-  const queue = app.queue(await findJob(name));
+  const queue = app.queue(await context.contract(name));
   // Aborting ends a read that waits for a terminal or a pipe, too.
   const input = addAbortSignal(context.signal, file === "-" ? context.stdin : createReadStream(file));
   const rows = rowsOf(input, format);
@@ -110,37 +111,6 @@ function filled(template: string, row: { readonly line: number; readonly value: 
     if (typeof value === "string" || typeof value === "number") return String(value);
     throw new OptionError(`expected text or a number in the field ${JSON.stringify(field)}, for the job's id`);
   });
-}
-
-/** By name among the contracts of `producers/jobs/`, in the working directory and in this package, or by the path of its module. */
-async function findJob(name: string): Promise<Job> {
-  const byPath = /[/\\]/.test(name);
-  if (byPath && !existsSync(name)) throw new NotFoundError(`there is no ${name}`);
-  const modules = byPath ? [resolve(name)] : [resolve("producers/jobs"), join(import.meta.dirname, "jobs")].flatMap(modulesIn);
-  // A job is mostly found in the module of its name; the others then need not even load.
-  modules.sort((a, b) => Number(moduleName(b) === name) - Number(moduleName(a) === name));
-  const names: string[] = [];
-  for (const module of modules) {
-    const jobs = Object.values((await import(pathToFileURL(module).href)) as object).filter(isJob);
-    const found = jobs.find((job) => byPath || job.name === name);
-    if (found !== undefined) return found;
-    names.push(...jobs.map((job) => job.name));
-  }
-  throw new NotFoundError(`no job is called ${JSON.stringify(name)}; there are: ${names.join(", ") || "none"}`);
-}
-
-function modulesIn(folder: string): string[] {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder).filter((name) => /(?<!\.d)\.m?[jt]s$/.test(name)).map((name) => join(folder, name));
-}
-
-function moduleName(path: string): string {
-  return basename(path, extname(path));
-}
-
-function isJob(value: unknown): value is Job {
-  const { name, queue, item } = (value ?? {}) as Partial<Job>;
-  return typeof name === "string" && typeof queue === "string" && typeof item === "function";
 }
 
 /** A line and its text, or what is wrong with it. */

@@ -7,14 +7,19 @@
 
 import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
-import { constants, type Stats } from "node:fs";
-import { type FileHandle, lstat, open, stat } from "node:fs/promises";
-import { getSystemErrorMessage } from "node:util";
+import { closeSync, constants, fstatSync, open as openWithCallback, read as readWithCallback, type Stats } from "node:fs";
+import { lstat, stat } from "node:fs/promises";
+import { getSystemErrorMessage, promisify } from "node:util";
 import { fileTypeFromBuffer } from "file-type";
 import { DeadLetter, defineHandler } from "millrace";
 import { type Digest, digest } from "../producers/jobs/digest.ts";
 
 export default defineHandler(digest, { handle: digestFile });
+
+// Descriptors and not FileHandles: what an open file can be asked without waiting (what it is, to close) is asked at once,
+// for a trip to the thread pool costs more than the digest of a small file.
+const open = promisify(openWithCallback);
+const read = promisify(readWithCallback);
 
 const chunkBytes = 256 * 1024;
 /** As much as `file-type` asks for. */
@@ -35,10 +40,14 @@ export async function digestFile(
     // Opening a FIFO waits for its writer, and opening a device may do things: look first.
     refuseAllButRegular(await stat(name));
     // It may have been replaced since. A FIFO opened without blocking does not wait.
-    await using opened = await open(name, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-    const found = await opened.stat();
-    refuseAllButRegular(found);
-    return await digestOf(pieces(opened, found.size, task.signal));
+    const file = await open(name, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    try {
+      const found = fstatSync(file);
+      refuseAllButRegular(found);
+      return await digestOf(pieces(file, found.size, task.signal));
+    } finally {
+      closeSync(file);
+    }
   } catch (error) {
     throw await reasonFor(error, name);
   }
@@ -63,13 +72,13 @@ export async function digestOf(pieces: AsyncIterable<Buffer> | Iterable<Buffer>)
 }
 
 /** Yields the same memory again and again: who wants to keep a piece copies it. */
-async function* pieces(file: FileHandle, size: number, signal: AbortSignal): AsyncGenerator<Buffer> {
+async function* pieces(file: number, size: number, signal: AbortSignal): AsyncGenerator<Buffer> {
   // One byte more than the file has, so that a small one shows its end in one read.
   const buffer = Buffer.allocUnsafe(Math.min(size + 1, chunkBytes));
   let total = 0;
   for (;;) {
     signal.throwIfAborted();
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
+    const { bytesRead } = await read(file, buffer, 0, buffer.length, null);
     if (bytesRead === 0) return;
     total += bytesRead;
     yield buffer.subarray(0, bytesRead);

@@ -1,0 +1,85 @@
+/** How a long command gets on: one line that rewrites itself on a terminal, a plain line every few seconds elsewhere. */
+
+/** Where it stands now. */
+export interface Progress {
+  readonly put: number;
+  readonly running: number;
+  readonly done: number;
+  /** What is put and not done. */
+  readonly left: number;
+  /** More may be put. */
+  readonly growing: boolean;
+}
+
+export interface ProgressStream {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+const terminalMs = 200;
+const plainMs = 3000;
+/** The rate is that of the last few seconds. */
+const rateMs = 5000;
+const eraseLine = "\r\u001b[2K";
+
+/**
+ * Shows progress until it is stopped.
+ *
+ * @param look  says where things stand; while it fails (Redis is away) nothing is shown
+ * @returns stops it; resolves once nothing more is written
+ */
+export function showProgress(stream: ProgressStream, look: () => Promise<Progress>, everyMs = stream.isTTY === true ? terminalMs : plainMs): () => Promise<void> {
+  const seen: { readonly at: number; readonly done: number }[] = [];
+  let looking: Promise<void> = Promise.resolve();
+  let busy = false;
+  let stopped = false;
+
+  const show = async (): Promise<void> => {
+    busy = true;
+    const progress = await look().catch(() => undefined);
+    busy = false;
+    if (progress === undefined || stopped) return;
+    const at = performance.now();
+    seen.push({ at, done: progress.done });
+    while (seen.length > 2 && at - (seen[0]?.at ?? at) > rateMs) seen.shift();
+    const first = seen[0] ?? { at, done: 0 };
+    const text = progressText(progress, at === first.at ? undefined : ((progress.done - first.done) / (at - first.at)) * 1000);
+    stream.write(stream.isTTY === true ? `${eraseLine}${text.slice(0, (stream.columns ?? 80) - 1)}` : `${text}\n`);
+  };
+  const timer = setInterval(() => {
+    if (!busy) looking = show();
+  }, everyMs);
+
+  return async () => {
+    stopped = true;
+    clearInterval(timer);
+    await looking;
+    if (stream.isTTY === true) stream.write(eraseLine);
+  };
+}
+
+/**
+ * `3,210 put, 16 running, 2,000 done, 950/s, 1,210 left, 2 s`
+ *
+ * @param rate  jobs a second; undefined while it is not known
+ */
+export function progressText({ put, running, done, left, growing }: Progress, rate: number | undefined): string {
+  const parts = [`${count(put)}${growing ? "+" : ""} put`, `${count(running)} running`, `${count(done)} done`];
+  if (rate !== undefined) parts.push(`${count(Math.round(rate))}/s`);
+  parts.push(`${count(left)} left`);
+  if (rate !== undefined && rate > 0 && !growing) parts.push(seconds((left / rate) * 1000));
+  return parts.join(", ");
+}
+
+/** `1,234,567` */
+export function count(value: number): string {
+  return value.toLocaleString("en-US");
+}
+
+/** `0.4 s`, `12 s`, `3 min 20 s` */
+export function seconds(ms: number): string {
+  if (ms < 9950) return `${(ms / 1000).toFixed(1)} s`;
+  const whole = Math.round(ms / 1000);
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
