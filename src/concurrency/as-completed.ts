@@ -13,15 +13,15 @@ export interface AsCompletedOptions {
 
 /**
  * The tasks given, each as soon as it is done: the very same objects, so that a caller can tell them apart. A task
- * that failed is given too; awaiting it throws.
+ * that failed is given too; awaiting it throws. Each comes inside an object, since `for await` would await a bare one.
  *
  * ```ts
- * for await (const task of asCompleted(pages)) console.log(task.name, await task);
+ * for await (const { task } of asCompleted(pages)) console.log(task.name, await task);
  * ```
  *
  * @throws TimeoutError at the step during which the timeout passes; the tasks run on
  */
-export async function* asCompleted<T extends Task>(tasks: Iterable<T>, options?: AsCompletedOptions): AsyncGenerator<T, void, undefined> {
+export async function* asCompleted<T extends Task>(tasks: Iterable<T>, options?: AsCompletedOptions): AsyncGenerator<{ readonly task: T }, void, undefined> {
   const { timeout } = checkOptions("asCompleted", options, { timeout: check.duration() });
   const all = taskSet(tasks, "asCompleted");
   const done: T[] = [];
@@ -43,9 +43,9 @@ export async function* asCompleted<T extends Task>(tasks: Iterable<T>, options?:
         await interruptibly(changed.promise);
         changed = Promise.withResolvers<void>();
       }
-      const next = done[given];
-      if (next === undefined) throw new TimeoutError(`expected ${all.size} tasks to end within ${timeout} ms, but only ${given} had`);
-      yield next;
+      const task = done[given];
+      if (task === undefined) throw new TimeoutError(`expected ${all.size} tasks to end within ${timeout} ms, but only ${given} had`);
+      yield { task };
     }
   } finally {
     callOff?.();

@@ -36,16 +36,17 @@ export interface Deadline {
  * @throws TimeoutError only when this very limit was reached; of nested limits reached together, the outermost throws it
  */
 export async function timeout<T>(limit: Duration | undefined, body: (signal: AbortSignal, deadline: Deadline) => PromiseLike<T>): Promise<T> {
-  return runWithin(dueAtAfter(limit), (deadline) => body(deadline.signal, deadline));
+  return runWithin(dueAtAfter(limit), signalFirst(body));
 }
 
 /** As `timeout`, until an instant: a Date, or milliseconds since 1970. */
 export async function timeoutAt<T>(at: Date | number | undefined, body: (signal: AbortSignal, deadline: Deadline) => PromiseLike<T>): Promise<T> {
-  return runWithin(dueAtOf(at), (deadline) => body(deadline.signal, deadline));
+  return runWithin(dueAtOf(at), signalFirst(body));
 }
 
 /** As `timeout`, but the body gets the deadline alone: the cheaper way, since a signal is only made when `deadline.signal` is read. */
 export async function withDeadline<T>(limit: Duration | undefined, body: (deadline: Deadline) => PromiseLike<T>): Promise<T> {
+  checkBody(body);
   return runWithin(dueAtAfter(limit), body);
 }
 
@@ -62,11 +63,8 @@ export async function waitFor<T>(work: Awaitable<T>, limit: Duration | undefined
   const task = work instanceof OwnedTask ? (work as OwnedTask<T>) : undefined;
   if (task?.done === true) return task;
   if (dueAt <= performance.now()) return takeNow(work);
-  return runWithin(dueAt, ({ signal }) => {
-    if (task === undefined) return abandonAt(signal, isPromiseLike(work) ? work : work.result({ signal }));
-    signal.addEventListener("abort", () => task.cancel(signal.reason), { once: true });
-    return task;
-  });
+  if (task !== undefined) return runWithin(dueAt, () => task, task as OwnedTask<unknown>);
+  return runWithin(dueAt, ({ signal }) => abandonAt(signal, isPromiseLike(work) ? work : work.result({ signal })));
 }
 
 /** Deadlines this near are the same one: Node's timers have a grain of a millisecond. */
@@ -87,9 +85,17 @@ function dueAtOf(at: Date | number | undefined): number {
   return performance.now() + (instant - Date.now());
 }
 
-async function runWithin<T>(dueAt: number, body: (deadline: Deadline) => PromiseLike<T>): Promise<T> {
+function checkBody(body: unknown): void {
   if (typeof body !== "function") throw new OptionError(`expected a function for the body of timeout, got ${typeof body}: use waitFor for a promise`);
-  const scope = new DeadlineScope();
+}
+
+function signalFirst<T>(body: (signal: AbortSignal, deadline: Deadline) => PromiseLike<T>): (deadline: Deadline) => PromiseLike<T> {
+  checkBody(body);
+  return (deadline) => body(deadline.signal, deadline);
+}
+
+async function runWithin<T>(dueAt: number, body: (deadline: Deadline) => PromiseLike<T>, task?: OwnedTask<unknown>): Promise<T> {
+  const scope = new DeadlineScope(task);
   scope.enter();
   if (dueAt <= performance.now()) {
     scope.leave();
@@ -107,8 +113,15 @@ async function runWithin<T>(dueAt: number, body: (deadline: Deadline) => Promise
 
 class DeadlineScope extends Scope implements Deadline {
   expired = false;
+  /** A task that is waited for, and cancelled with each interruption. */
+  readonly #task: OwnedTask<unknown> | undefined;
   #dueAt = Infinity;
   #callOff: (() => void) | undefined = undefined;
+
+  constructor(task: OwnedTask<unknown> | undefined) {
+    super();
+    this.#task = task;
+  }
 
   get at(): Date | undefined {
     return this.#dueAt === Infinity ? undefined : new Date(Date.now() + (this.#dueAt - performance.now()));
@@ -128,6 +141,11 @@ class DeadlineScope extends Scope implements Deadline {
     this.#callOff?.();
     this.#dueAt = dueAt;
     this.#callOff = dueAt === Infinity ? undefined : startTimer(Math.max(0, Math.ceil(dueAt - performance.now())), () => this.#fire());
+  }
+
+  override interrupt(reason: Error): void {
+    super.interrupt(reason);
+    if (this.#task?.cancel(reason) === true) this.pending = false;
   }
 
   override leave(): void {
@@ -155,7 +173,7 @@ class DeadlineScope extends Scope implements Deadline {
   #enclosingDue(): DeadlineScope | undefined {
     let outermost: DeadlineScope | undefined;
     for (let scope = this.outer; scope !== undefined; scope = scope.outer) {
-      if (scope instanceof DeadlineScope && scope.open && scope.#dueAt <= this.#dueAt + SAME_MS) outermost = scope;
+      if (scope instanceof DeadlineScope && scope.open && !scope.expired && scope.#dueAt <= this.#dueAt + SAME_MS) outermost = scope;
     }
     return outermost;
   }
