@@ -68,8 +68,8 @@ export class Queue<T> {
   async put(item: T, { signal }: Interruptible = {}): Promise<void> {
     if (signal?.aborted) throw signal.reason;
     this.#checkOpen();
-    if (this.full) {
-      await this.#putters.wait(signal);
+    if (this.full || this.#putters.waking) {
+      await this.#placeFor(signal);
       this.#reserved -= 1;
       this.#checkOpen();
     }
@@ -89,10 +89,10 @@ export class Queue<T> {
    * @throws QueueShutDownError when the queue is shut down and holds nothing more
    * @throws the signal's reason when it fires first; no item is lost by that
    */
-  async get({ signal }: Interruptible = {}): Promise<T> {
-    if (signal?.aborted) throw signal.reason;
-    if (!this.empty) return this.#take();
-    if (this.#shutDown !== "no") throw shutDownError();
+  get({ signal }: Interruptible = {}): Promise<T> {
+    if (signal?.aborted) return Promise.reject(signal.reason as Error);
+    if (!this.empty) return this.#getters.waking ? this.#getters.follow(this.#take(), signal) : Promise.resolve(this.#take());
+    if (this.#shutDown !== "no") return Promise.reject(shutDownError());
     return this.#getters.wait(signal);
   }
 
@@ -156,6 +156,13 @@ export class Queue<T> {
     this.#unfinished += 1;
     if (!this.#getters.wake(item)) this.#items.add(item);
     else this.#givePlace();
+  }
+
+  /** A place that is reserved when this resolves. */
+  #placeFor(signal: AbortSignal | undefined): Promise<undefined> {
+    if (this.full) return this.#putters.wait(signal);
+    this.#reserved += 1;
+    return this.#putters.follow(undefined, signal);
   }
 
   #take(): T {

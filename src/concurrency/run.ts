@@ -28,7 +28,6 @@ let running = false;
  */
 export async function run<T>(main: (signal: AbortSignal) => PromiseLike<T>): Promise<T> {
   if (running) throw new StateError("expected one run() at a time, but one is under way in this process");
-  running = true;
   let received: Signal | undefined;
   const onSignal = (signal: Signal): void => {
     if (received !== undefined) process.exit(exitCodeOf(signal));
@@ -36,6 +35,7 @@ export async function run<T>(main: (signal: AbortSignal) => PromiseLike<T>): Pro
     task.cancel(`received ${signal}`);
   };
   const task = spawn(main, { name: "main" });
+  running = true;
   for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
     return await task;

@@ -30,7 +30,7 @@ export class Permit implements Disposable {
 export class Semaphore {
   #available: number;
   // What is handed over is a permit that is never counted as available, so nobody can take it in between.
-  readonly #waiters = new Waiters<undefined>(() => this.#handBack());
+  readonly #waiters = new Waiters<Permit>(() => this.#handBack());
 
   /** @param permits  how many may be held at once; a whole number of at least 0 */
   constructor(permits = 1) {
@@ -54,8 +54,8 @@ export class Semaphore {
    */
   acquire({ signal }: Interruptible = {}): Promise<Permit> {
     if (signal?.aborted) return Promise.reject(signal.reason as Error);
-    if (this.tryAcquire()) return Promise.resolve(new Permit(this));
-    return this.#waiters.wait(signal).then(() => new Permit(this));
+    if (!this.tryAcquire()) return this.#waiters.wait(signal);
+    return this.#waiters.waking ? this.#waiters.follow(new Permit(this), signal) : Promise.resolve(new Permit(this));
   }
 
   /** Takes a permit if there is one now. Whoever does calls `release`. */
@@ -71,7 +71,8 @@ export class Semaphore {
   }
 
   #handBack(): void {
-    if (!this.#waiters.wake(undefined)) this.#available += 1;
+    if (this.#waiters.length > 0) this.#waiters.wake(new Permit(this));
+    else this.#available += 1;
   }
 }
 

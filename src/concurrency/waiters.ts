@@ -17,6 +17,7 @@ export class Waiters<T> {
   #first: Waiter<T> | undefined = undefined;
   #last: Waiter<T> | undefined = undefined;
   #length = 0;
+  #waking = 0;
 
   constructor(passOn: (value: T) => void) {
     this.#passOn = passOn;
@@ -24,6 +25,11 @@ export class Waiters<T> {
 
   get length(): number {
     return this.#length;
+  }
+
+  /** Some were woken and have not run yet: who is served without waiting now would overtake them. */
+  get waking(): boolean {
+    return this.#waking > 0;
   }
 
   /**
@@ -45,6 +51,7 @@ export class Waiters<T> {
       signal?.addEventListener("abort", giveUp, { once: true });
 
       const run = (value: T): void => {
+        this.#waking -= 1;
         if (signal === undefined) return resolve(value);
         signal.removeEventListener("abort", giveUp);
         if (!signal.aborted) return resolve(value);
@@ -59,8 +66,16 @@ export class Waiters<T> {
     const first = this.#first;
     if (first === undefined) return false;
     this.#remove(first);
+    this.#waking += 1;
     first.wakeUp(value);
     return true;
+  }
+
+  /** Waits behind those who were woken and have not run yet. For when nobody waits in line. */
+  follow(value: T, signal: AbortSignal | undefined): Promise<T> {
+    const turn = this.wait(signal);
+    this.wake(value);
+    return turn;
   }
 
   /** Ends every wait with an error. */
