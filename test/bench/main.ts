@@ -26,26 +26,16 @@ const usage = `npm run bench -- [MEASURE...] [--rounds N] [--quick] [--aof] [--j
 
 Measures: ${measures.map(({ name }) => name).join("; ")}`;
 
-const { positionals, values } = parseArgs({
-  allowPositionals: true,
-  options: {
-    rounds: { type: "string" },
-    quick: { type: "boolean", default: false },
-    aof: { type: "boolean", default: false },
-    json: { type: "string" },
-    help: { type: "boolean", default: false },
-  },
-});
+const { positionals, values } = readArguments();
 const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
 const kinds = new Set<string>(measures.map(({ kind }) => kind));
 const isAsked = ({ name, kind }: Measure) => positionals.some((word) => (kinds.has(word) ? kind === word : name.includes(word)));
 const chosen = positionals.length === 0 ? measures : measures.filter(isAsked);
 
 if (values.help) console.log(usage);
-else if (chosen.length === 0 || !Number.isInteger(rounds) || rounds < 1) {
-  console.error(`expected names of measures and a whole number of rounds from 1\n\n${usage}`);
-  process.exitCode = 2;
-} else await bench(values.quick ? chosen.map(smaller) : chosen);
+else if (chosen.length === 0) refuse(`expected names of measures, got ${positionals.join(" ")}`);
+else if (!Number.isInteger(rounds) || rounds < 1) refuse(`expected a whole number of rounds from 1, got ${values.rounds}`);
+else await bench(values.quick ? chosen.map(smaller) : chosen);
 
 async function bench(asked: readonly Measure[]): Promise<void> {
   const server = await ensureServer((line) => console.error(line));
@@ -57,7 +47,8 @@ async function bench(asked: readonly Measure[]): Promise<void> {
     for (const measure of asked) taken.push(await compare(measure, `redis://127.0.0.1:${port}`));
     const rows = taken.flatMap(rowsOf);
     console.log(`${table(rows)}\n\n${conditions(server.version)}`);
-    if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify({ conditions: facts(server.version), rows, taken }, null, 2)}\n`);
+    if (values.json === undefined) return;
+    await writeFile(values.json, `${JSON.stringify({ conditions: facts(server.version), rows, taken }, null, 2)}\n`);
   } finally {
     await redis.end("SIGKILL");
     await rm(dir, { recursive: true, force: true });
@@ -67,7 +58,8 @@ async function bench(asked: readonly Measure[]): Promise<void> {
 async function compare(measure: Measure, redisUrl: string): Promise<Taken> {
   const readings = { stock: [] as Reading[], millrace: [] as Reading[] };
   for (let round = values.quick ? 1 : 0; round <= rounds; round += 1) {
-    for (const subject of round % 2 === 0 ? (["stock", "millrace"] as const) : (["millrace", "stock"] as const)) {
+    const order = round % 2 === 0 ? (["stock", "millrace"] as const) : (["millrace", "stock"] as const);
+    for (const subject of order) {
       const reading = await takeReading(round === 0 ? smaller(measure) : measure, subject, redisUrl, "bench");
       const said = Object.entries(reading).map(([quantity, value]) => `${quantity} ${value.toFixed(1)}`);
       console.error(`${measure.name}, ${round === 0 ? "warm-up" : `round ${round}`}, ${subject}: ${said.join(", ")}`);
@@ -80,7 +72,8 @@ async function compare(measure: Measure, redisUrl: string): Promise<Taken> {
 function facts(redisVersion: string): Record<string, string | number | boolean> {
   const { version: bullmq } = createRequire(import.meta.url)("bullmq/package.json") as { version: string };
   const cpu = cpus()[0]?.model ?? "unknown";
-  return { node: process.version, bullmq, redis: redisVersion, appendOnly: values.aof, cpu, cores: availableParallelism(), rounds, quick: values.quick };
+  const machine = { node: process.version, cpu, cores: availableParallelism() };
+  return { ...machine, bullmq, redis: redisVersion, appendOnly: values.aof, rounds, quick: values.quick };
 }
 
 function conditions(redisVersion: string): string {
@@ -95,4 +88,26 @@ BullMQ ${bullmq}, Redis ${redisVersion} (append-only file ${values.aof ? "on" : 
 - putMany: for BullMQ, addBulk by 1000, one after the other.
 - consume: from the call of the handler that ends the warm-up to the call of the last one; work waits all the while.
 - latency: from the call of put in one process to the call of the handler in another whose queue is empty.`;
+}
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        rounds: { type: "string" },
+        quick: { type: "boolean", default: false },
+        aof: { type: "boolean", default: false },
+        json: { type: "string" },
+        help: { type: "boolean", default: false },
+      },
+    });
+  } catch (error) {
+    return refuse((error as Error).message);
+  }
+}
+
+function refuse(message: string): never {
+  console.error(`${message}\n\n${usage}`);
+  process.exit(2);
 }

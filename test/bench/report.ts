@@ -22,8 +22,10 @@ export interface Row {
 
 export function rowsOf({ measure, stock, millrace }: Taken): Row[] {
   return quantitiesOf(measure).map(({ key, label, unit, better }) => {
-    const [reference, ours] = [stock, millrace].map((readings) => readings.map((reading) => reading[key] ?? Number.NaN)) as [number[], number[]];
-    return { measure: measure.name, quantity: label, unit, better, stock: spread(reference), millrace: spread(ours), ratio: ratios(ours, reference) };
+    const reference = stock.map((reading) => reading[key] ?? Number.NaN);
+    const ours = millrace.map((reading) => reading[key] ?? Number.NaN);
+    const spreads = { stock: spread(reference), millrace: spread(ours), ratio: ratios(ours, reference) };
+    return { measure: measure.name, quantity: label, unit, better, ...spreads };
   });
 }
 
@@ -38,6 +40,7 @@ export function table(rows: readonly Row[]): string {
 /** `1,234 (1,100-1,300)` */
 function shown({ median, min, max }: Spread, digits?: number): string {
   const places = digits ?? (median < 100 ? 1 : 0);
-  const [middle, low, high] = [median, min, max].map((value) => value.toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places }));
+  const format = new Intl.NumberFormat("en", { minimumFractionDigits: places, maximumFractionDigits: places });
+  const [middle, low, high] = [median, min, max].map((value) => format.format(value));
   return `${middle} (${low}-${high})`;
 }
