@@ -2,7 +2,7 @@
 import type { StandardSchemaV1 as Schema } from "@standard-schema/spec";
 import { OptionError } from "../errors.ts";
 import { check, checkOptions, shown } from "../options.ts";
-import { checkName } from "./name.ts";
+import { checkJobName } from "./name.ts";
 import { LONGEST_TIMEOUT_MS } from "./put-options.ts";
 import { defineQueue, type QueueDef } from "./queue-def.ts";
 
@@ -80,7 +80,7 @@ const jobOptions = {
  * @throws OptionError when the name or an option is not of its form
  */
 export function define(name: string, options: unknown): JobDefinition {
-  checkName(name, "job");
+  checkJobName(name);
   const where = `job ${shown(name)}`;
   const checked = checkOptions(where, options, jobOptions);
   const { version = JOB_DEFAULTS.version, payload, result, progress, previous = {}, timeout } = checked;

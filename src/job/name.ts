@@ -1,4 +1,4 @@
-/** The names that jobs and queues may have, and the ids of jobs: they become Redis keys, beside BullMQ's own. */
+/** The names that jobs and queues may have, and the ids of jobs. Queues and ids become Redis keys, beside BullMQ's own. */
 import { OptionError } from "../errors.ts";
 import { shown } from "../options.ts";
 
@@ -11,16 +11,20 @@ const KEYS_OF_A_QUEUE: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The name of a job or a queue: 1 to 200 characters, without `:` (BullMQ separates keys by it), `{` and `}`
- * (a Redis cluster reads them as a hash tag) and control characters.
+ * The name of a queue: 1 to 200 characters, without `:` (BullMQ separates keys by it), `{` and `}` (a Redis cluster
+ * reads them as a hash tag) and control characters.
  *
  * @throws OptionError otherwise
  */
-export function checkName(name: unknown, of: "job" | "queue"): string {
-  const text = checkText(name, `the name of a ${of}`);
-  const odd = /[:{}]/.exec(text);
-  if (odd !== null) throw new OptionError(`expected the name of a ${of} without ":", "{" and "}", got ${shown(text)}`);
+export function checkQueueName(name: unknown): string {
+  const text = checkText(name, "the name of a queue");
+  if (/[:{}]/.test(text)) throw new OptionError(`expected the name of a queue without ":", "{" and "}", got ${shown(text)}`);
   return text;
+}
+
+/** The name of a job: 1 to 200 characters without control characters; it stands in no key. @throws OptionError otherwise */
+export function checkJobName(name: unknown): string {
+  return checkText(name, "the name of a job");
 }
 
 /**

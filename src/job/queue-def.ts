@@ -1,6 +1,6 @@
 /** The settings of a queue, as contracts that share it name it. */
 import { check, checkOptions, shown } from "../options.ts";
-import { checkName } from "./name.ts";
+import { checkQueueName } from "./name.ts";
 
 /** Settings of a queue. They belong to the queue, not to the jobs that share it. */
 export interface QueueOptions {
@@ -20,6 +20,6 @@ export interface QueueDef {
  * @throws OptionError when the name or an option is not of its form
  */
 export function defineQueue(name: string, options?: QueueOptions): QueueDef {
-  checkName(name, "queue");
+  checkQueueName(name);
   return Object.freeze({ name, options: checkOptions(`queue ${shown(name)}`, options, { maxSize: check.integer({ min: 1 }) }) as QueueOptions });
 }

@@ -27,8 +27,18 @@ export function failure(leased: Leased, definition: JobDefinition | undefined, t
   if (code === "CANCEL_JOB") return forGood(leased, definition, thrown, cancelledReason(messageOf(thrown)));
   if (code === "DEAD_LETTER" || nameOf(thrown) === "UnrecoverableError" || job.attemptsMade + 1 >= attempts) return forGood(leased, definition, thrown);
   const backoff = storedBackoff(job.options.backoff, definition?.backoff ?? JOB_DEFAULTS.backoff);
-  const delayMs = code === "RETRY_LATER" ? durationMs((thrown as { readonly delay: unknown }).delay, "the delay of RetryLater") : retryDelayMs({ backoff }, job.attemptsMade + 1);
+  const delayMs = steeredDelayMs(thrown) ?? retryDelayMs({ backoff }, job.attemptsMade + 1);
   return { leased, kind: "retry", reason: messageOf(thrown), stack: stackOf(job, thrown), delayMs };
+}
+
+/** What the handler asked for by RetryLater; a delay that is none leaves it to the back-off. */
+function steeredDelayMs(thrown: unknown): number | undefined {
+  if (codeOf(thrown) !== "RETRY_LATER") return undefined;
+  try {
+    return durationMs((thrown as { readonly delay: unknown }).delay, "the delay of RetryLater");
+  } catch {
+    return undefined;
+  }
 }
 
 /** Fails the job for good, whatever attempts are left. */
