@@ -35,6 +35,8 @@ const topLevel = new Set([
 ]);
 /** What a contract may be written with, and what the pure floors may name: all of it bundles for a browser. */
 const schemaLibraries = new Set(["zod", "valibot", "arktype", "@standard-schema/spec"]);
+/** Loaded when it is there, and asked for by name when it is not: what only the project itself needs. */
+const developmentOnly = new Map([["src/redis/container.ts", "testcontainers"]]);
 const nameless = /^(utils?|common|helpers?|types?)\.ts$/;
 const longest = 300;
 
@@ -91,6 +93,7 @@ const rules = {
     imports(modules.filter(isSource), "")
       .map(([path, { specifier }]) => [path, packageOf(specifier)] as const)
       .filter(([, name]) => name !== undefined && name !== packageJson.name && !(name in packageJson.dependencies))
+      .filter(([path, name]) => developmentOnly.get(path) !== name)
       .map(([path, name]) => `${path} imports ${name}`),
 
   "contracts, options and errors reach nothing that a browser lacks": (modules) =>
