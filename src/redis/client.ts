@@ -5,16 +5,28 @@ import { describeError } from "./errors.ts";
 type Stream = Parameters<Redis["sendCommand"]>[1];
 type Queue = Redis["commandQueue"];
 
+/** What ioredis keeps to itself and offers no other way to. */
+interface Internals {
+  /** Commands that wait for a connection. */
+  readonly offlineQueue: Queue;
+  setSocketTimeout(): void;
+  socketTimeoutTimer: NodeJS.Timeout | undefined;
+}
+
+/** Where an ioredis command keeps its timer. */
+const COMMAND_TIMER = "_commandTimeoutTimer";
 const CLOSED = "Connection is closed.";
 
 /**
  * What ioredis 6 does otherwise, each tried on it:
  * - A command that was sent and not answered when the connection broke would, with `autoResendUnfulfilledCommands`
- *   off, never settle but by its timeout. It is rejected at once: whoever sent it decides whether to send it again.
+ *   off, settle by its timeout or never. It is rejected at once: whoever sent it decides whether to send it again.
  * - A command that timed out while waiting for a connection stays queued, and would still be sent, minutes after its
  *   caller was told that it failed; and a long outage would pile them up. They are dropped.
- * - `disconnect()` while it waits to reconnect settles nothing. `abandon()` does.
+ * - `disconnect()` while it waits to reconnect settles nothing, and takes commands for ever after. It ends.
  * - When `SELECT` fails it goes on in database 0. Here the connection is not used.
+ * - After the event loop was blocked, commands time out and the connection is given up for dead although the answers
+ *   are there, unread. They are read first.
  */
 export class Client extends Redis {
   /** What went wrong last with the connection, in one line; `undefined` once it is ready again. */
@@ -23,6 +35,7 @@ export class Client extends Redis {
 
   constructor(options: RedisOptions) {
     super(options as RedisOptions & { replyMapping?: "legacy" });
+    this.#internals().setSocketTimeout = () => this.#watchForSilence();
     this.on("error", (error: Error) => {
       this.connectionFault = describeError(error);
       if (this.status === "connect") this.disconnect(true);
@@ -32,21 +45,32 @@ export class Client extends Redis {
     });
     this.on("close", () => {
       rejectAll(this.commandQueue);
-      this.#dropSettled(this.#waiting());
+      this.#dropSettled(this.#internals().offlineQueue);
     });
   }
 
   override sendCommand(command: Command, stream?: Stream): unknown {
     if (stream === undefined ? command.isSettled : this.#isDropped(command, stream)) return command.promise;
+    if (this.options.commandTimeout !== undefined && this.status !== "end") expireAfter(command, this.options.commandTimeout);
     return super.sendCommand(command, stream);
+  }
+
+  override disconnect(reconnect = false): void {
+    const waiting = this.status === "reconnecting";
+    super.disconnect(reconnect);
+    if (!waiting || reconnect) return;
+    this.status = "end";
+    rejectAll(this.#internals().offlineQueue);
+    this.emit("end");
   }
 
   /** Ends the connection now, without waiting for anything; what is not answered is rejected. Idempotent. */
   abandon(): void {
+    if (this.status === "end") return;
     this.disconnect();
     this.stream?.destroy();
     rejectAll(this.commandQueue);
-    rejectAll(this.#waiting());
+    rejectAll(this.#internals().offlineQueue);
   }
 
   /** A pipeline is written when all of its commands have come, so it is sent whole or not at all: as its first one goes. */
@@ -61,15 +85,46 @@ export class Client extends Redis {
     for (let left = queue.length; left > 0; left -= 1) {
       const item = queue.shift();
       if (item === undefined) return;
-      const dropped = item.stream === undefined ? (item.command as Command).isSettled : this.#isDropped(item.command as Command, item.stream);
-      if (!dropped) queue.push(item);
+      const command = item.command as Command;
+      if (!(item.stream === undefined ? command.isSettled : this.#isDropped(command, item.stream))) queue.push(item);
     }
   }
 
-  /** Commands that wait for a connection. Private to ioredis, which has no other way to reach them. */
-  #waiting(): Queue {
-    return (this as unknown as { offlineQueue: Queue }).offlineQueue;
+  /** Started by ioredis with the first command on a connection where none is under way. */
+  #watchForSilence(): void {
+    const { stream, options } = this;
+    const internals = this.#internals();
+    let heard = false;
+    const giveUp = (): void => {
+      if (!heard) stream.destroy(new Error(`Socket timeout: nothing was heard for ${options.socketTimeout} ms`));
+    };
+    const timer = setTimeout(() => setImmediate(giveUp), options.socketTimeout);
+    internals.socketTimeoutTimer = timer;
+    // ioredis has read the data by then, so its queue holds what is still unanswered.
+    stream.once("data", () => {
+      heard = true;
+      clearTimeout(timer);
+      internals.socketTimeoutTimer = undefined;
+      if (this.commandQueue.length > 0) this.#watchForSilence();
+    });
   }
+
+  #internals(): Internals {
+    return this as unknown as Internals;
+  }
+}
+
+/** Takes the place of the timer that ioredis would set, and that it clears when the command settles. */
+function expireAfter(command: Command, timeoutMs: number): void {
+  const timed = command as unknown as { [COMMAND_TIMER]?: NodeJS.Timeout };
+  timed[COMMAND_TIMER] ??= setTimeout(expire, timeoutMs, command);
+}
+
+/** Timers come before input in the event loop, immediates after it. */
+function expire(command: Command): void {
+  setImmediate(() => {
+    if (!command.isSettled) command.reject(new Error("Command timed out"));
+  });
 }
 
 function rejectAll(queue: Queue): void {

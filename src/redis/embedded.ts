@@ -60,10 +60,11 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
 export async function stopEmbedded(options: EmbeddedOptions & { readonly force?: boolean }): Promise<{ users: number }> {
   const dir = dataFolder(options);
   return withLock(lockOf(dir), LOCK_WAIT_MS, async () => {
-    const record = await found(dir);
+    // Forced, one that does not answer is ended as well.
+    const record = (options.force === true ? readRecord(dir) : undefined) ?? (await found(dir));
     if (record === undefined) return { users: 0 };
-    const users = await countUsers(record.socket);
-    if (users > 0 && options.force !== true) {
+    const users = options.force === true ? 0 : await countUsers(record.socket);
+    if (users > 0) {
       writeRecord(dir, { ...record, stays: false });
       return { users };
     }
@@ -146,23 +147,35 @@ async function enter(socket: string): Promise<Client> {
 }
 
 async function leave(dir: string, user: Client): Promise<void> {
-  await withLock(lockOf(dir), LOCK_WAIT_MS, async () => {
-    const record = readRecord(dir);
-    const stop = record !== undefined && !record.stays && user.status === "ready" && (await isLast(user).catch(() => false));
+  try {
+    await withLock(lockOf(dir), LOCK_WAIT_MS, async () => {
+      const record = readRecord(dir);
+      if (record !== undefined && !record.stays && (await isLast(record.socket, user))) await stopServer(dir, record);
+    });
+  } finally {
     user.abandon();
-    if (stop) await stopServer(dir, record);
-  }).finally(() => user.abandon());
+  }
 }
 
 /** Nobody else is connected. A client that is no user of ours keeps the server too, if it stays for a moment. */
-async function isLast(user: Client): Promise<boolean> {
-  const id = String(await user.client("ID"));
-  const giveUpAt = performance.now() + LINGER_MS;
-  for (;;) {
-    const others = (await clientsOf(user)).filter((client) => client.id !== id);
-    if (others.length === 0) return true;
-    if (others.some((client) => client.name === USER) || performance.now() > giveUpAt) return false;
-    await delay(20);
+async function isLast(socket: string, user: Client): Promise<boolean> {
+  // One whose connection was lost is no user any more, and asks as anybody.
+  const client = user.status === "ready" ? user : controlClient(socket);
+  try {
+    if (client !== user) await client.connect();
+    const id = String(await client.client("ID"));
+    const giveUpAt = performance.now() + LINGER_MS;
+    for (;;) {
+      const others = (await clientsOf(client)).filter((other) => other.id !== id);
+      if (others.length === 0) return true;
+      if (others.some((other) => other.name === USER) || performance.now() > giveUpAt) return false;
+      await delay(20);
+    }
+  } catch {
+    // It does not answer: gone, or frozen, and nothing of ours to stop.
+    return false;
+  } finally {
+    client.abandon();
   }
 }
 

@@ -1,6 +1,5 @@
 /** One process at a time, by a lock file, also after its holder was killed. */
 import { mkdir, rmdir, stat } from "node:fs/promises";
-import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { lock, type LockOptions } from "proper-lockfile";
@@ -8,6 +7,7 @@ import { RedisServerError } from "../errors.ts";
 
 const POLL_MS = 25;
 const RENEWED_EVERY_MS = 1000;
+const BEAT_MS = 250;
 /** A lock that was not renewed for so long belongs to nobody: its holder was killed. */
 const STALE_MS = 5000;
 const NEVER_MS = 2 ** 45;
@@ -23,18 +23,26 @@ const NEVER_MS = 2 ** 45;
  * @throws RedisServerError when the lock is not free within `waitMs`
  */
 export async function withLock<T>(path: string, waitMs: number, work: (assertHeld: () => void) => Promise<T>): Promise<T> {
-  await mkdir(dirname(path), { recursive: true });
+  await mkdir(dirname(path), { recursive: true }).catch((cause: Error) => {
+    throw new RedisServerError(`could not make ${dirname(path)}: ${cause.message}`, { cause });
+  });
   const release = await acquire(path, waitMs);
-  const { ino } = statSync(path);
+  // By the clock on the wall, as the lock's age is: it runs on while the machine sleeps.
+  let aliveAt = Date.now();
+  let lost = false;
+  const beat = (): void => {
+    lost ||= Date.now() - aliveAt > STALE_MS / 2;
+    aliveAt = Date.now();
+  };
+  const beating = setInterval(beat, BEAT_MS).unref();
   const assertHeld = (): void => {
-    const now = statSync(path, { throwIfNoEntry: false });
-    if (now === undefined || now.ino !== ino || now.mtimeMs < Date.now() - STALE_MS / 2) {
-      throw new RedisServerError(`lost the lock ${path}: this process was stopped for too long; try again`);
-    }
+    beat();
+    if (lost) throw new RedisServerError(`may have lost the lock ${path}: this process was stopped for too long; try again`);
   };
   try {
     return await work(assertHeld);
   } finally {
+    clearInterval(beating);
     // Taken over meanwhile: there is nothing left to release.
     await release().catch(() => undefined);
   }

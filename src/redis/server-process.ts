@@ -82,7 +82,9 @@ export async function startServer(dir: string, assertHeld: () => void): Promise<
     server.once("exit", (code, signal) => resolve(`it ended with ${signal ?? `code ${code}`}`));
   });
   server.unref();
-  const why = await Promise.race([ended, answers(socket)]);
+  const giveUp = new AbortController();
+  const why = await Promise.race([ended, answers(socket, giveUp.signal)]);
+  giveUp.abort();
   if (why === undefined) return record;
   await stopServer(dir, record);
   const lines = (await readFile(logPath, "utf8").catch(() => "")).trim().split("\n").slice(-3).join(" | ");
@@ -91,13 +93,7 @@ export async function startServer(dir: string, assertHeld: () => void): Promise<
 
 /** Under the lock: ends the server, saved, and forgets it. One that does not listen any more is ended by its id. */
 export async function stopServer(dir: string, record: ServerRecord): Promise<void> {
-  const client = controlClient(record.socket);
-  await client
-    .connect()
-    .then(() => client.shutdown())
-    .catch(() => undefined);
-  client.abandon();
-  if (!(await isGone(record, STOP_MS))) {
+  if (!(await shutDown(record)) || !(await isGone(record, STOP_MS))) {
     signal(record, "SIGTERM");
     if (!(await isGone(record, STOP_MS))) signal(record, "SIGKILL");
     if (!(await isGone(record, STOP_MS))) throw new RedisServerError(`the embedded server (pid ${record.pid}) does not end: stop it, then try again`);
@@ -191,14 +187,29 @@ async function prepareFolders(dir: string): Promise<string> {
 }
 
 /** Waits until the server answers. @returns why it does not; `undefined` when it does */
-async function answers(socket: string): Promise<string | undefined> {
+async function answers(socket: string, signal: AbortSignal): Promise<string | undefined> {
   const giveUpAt = performance.now() + START_MS;
-  for (let state = "absent"; ; ) {
-    ({ state } = await ask(socket));
-    if (state === "ready") return undefined;
+  for (;;) {
+    const { state } = await ask(socket);
+    if (state === "ready" || signal.aborted) return undefined;
     // However long the data takes to load.
     if (state !== "loading" && performance.now() > giveUpAt) return `it did not answer within ${START_MS / 1000} s`;
     await delay(10);
+  }
+}
+
+/** @returns whether the server could be told */
+async function shutDown({ socket }: ServerRecord): Promise<boolean> {
+  const client = controlClient(socket);
+  try {
+    await client.connect();
+    // No answer is the answer: the connection ends with the server.
+    await client.shutdown().catch(() => undefined);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    client.abandon();
   }
 }
 
@@ -211,9 +222,9 @@ async function isGone(record: ServerRecord, withinMs: number): Promise<boolean> 
   return true;
 }
 
-function signal(record: ServerRecord, name: NodeJS.Signals): void {
+function signal({ pid }: ServerRecord, name: NodeJS.Signals): void {
   try {
-    process.kill(record.pid, name);
+    if (pid > 0) process.kill(pid, name);
   } catch {
     // Gone by itself.
   }

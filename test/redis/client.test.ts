@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test } from "vitest";
 import { BackendError } from "../../src/errors.ts";
+import { Client } from "../../src/redis/client.ts";
 import { Connections } from "../../src/redis/connection.ts";
 import { asBackendError } from "../../src/redis/errors.ts";
 import { runScript, type Script } from "../../src/redis/script.ts";
@@ -114,6 +115,39 @@ test("a lost reply is reported as such, and the command is not sent again", asyn
   const { error } = await failure(runScript(redis.command, INCREMENT, ["n"], []));
   expect((error as BackendError).mayHaveRun).toBe(true);
   expect(await redis.command.get("n")).toBe("2");
+});
+
+test("after the event loop was blocked, answers that are there count", async () => {
+  const redis = await opened(redisUrl());
+  let closed = 0;
+  redis.command.on("close", () => (closed += 1));
+  const sent = [redis.command.ping(), redis.command.ping()];
+  // Longer than commands may take, and than a connection may be silent.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 8000);
+  expect(await Promise.all(sent)).toEqual(["PONG", "PONG"]);
+  expect(await redis.command.ping()).toBe("PONG");
+  expect(closed).toBe(0);
+}, 20_000);
+
+test("never goes on in database 0 when its own cannot be had", async () => {
+  const server = await startRedis();
+  const client = new Client({ port: server.port, host: "127.0.0.1", db: 99, commandTimeout: 500, maxRetriesPerRequest: null });
+  onTestFinished(() => client.abandon());
+  await expect(client.set("here", "1")).rejects.toThrow("timed out");
+  expect(client.connectionFault).toContain("DB index");
+  client.abandon();
+  expect(await (await opened(server.url)).command.dbsize()).toBe(0);
+});
+
+test("one that is disconnected while it waits to reconnect ends, and says so to every caller", async () => {
+  const client = new Client({ port: await freePort(), host: "127.0.0.1", maxRetriesPerRequest: null, retryStrategy: () => 60_000 });
+  await event(client, "reconnecting");
+  const waiting = failure(client.ping());
+  const ended = event(client, "end");
+  client.disconnect();
+  await ended;
+  expect((await waiting).error).toMatchObject({ message: "Connection is closed." });
+  await expect(client.ping()).rejects.toThrow("Connection is closed.");
 });
 
 test("blocks longer than commands may take, under the name it was given", async () => {

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 
 export interface RedisProcess {
@@ -25,14 +26,15 @@ export async function startProcess(program: string, dir: string, port: number, s
   await Promise.race([answer(port), ended.then(() => Promise.reject(new Error(`${program} ${args.join(" ")} ended at once`)))]);
   const pid = Number(line.toString());
   const end = async (signal: NodeJS.Signals): Promise<void> => {
-    try {
-      // One that is paused hears of nothing but the hardest.
-      if (signal !== "SIGKILL") process.kill(pid, "SIGCONT");
-      process.kill(pid, signal);
-    } catch {
-      // Ended already.
+    // Again and again: a server that writes its first append-only file forgets that it was told to end.
+    for (let running = true; running; running = await Promise.race([ended.then(() => false), delay(100, true)])) {
+      try {
+        if (signal !== "SIGKILL") process.kill(pid, "SIGCONT");
+        process.kill(pid, signal);
+      } catch {
+        // Ended already.
+      }
     }
-    await ended;
   };
   return { pid, end };
 }
