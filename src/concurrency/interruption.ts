@@ -4,9 +4,11 @@ import { Scope } from "./scope.ts";
 /**
  * What `promise` gives; but when the enclosing scope is cancelled first, that scope's reason is thrown.
  * The promise is left to itself then.
+ *
+ * @param tooLate  told of an error of the promise that came after that
  */
-export async function interruptibly<T>(promise: Promise<T>): Promise<T> {
-  const scope = new WaitingScope<T>();
+export async function interruptibly<T>(promise: Promise<T>, tooLate?: (error: unknown) => void): Promise<T> {
+  const scope = new WaitingScope<T>(tooLate);
   scope.enter();
   try {
     return await scope.wait(promise);
@@ -17,7 +19,13 @@ export async function interruptibly<T>(promise: Promise<T>): Promise<T> {
 
 class WaitingScope<T> extends Scope {
   readonly #end = Promise.withResolvers<T>();
+  readonly #tooLate: ((error: unknown) => void) | undefined;
   #ended = false;
+
+  constructor(tooLate: ((error: unknown) => void) | undefined) {
+    super();
+    this.#tooLate = tooLate;
+  }
 
   wait(promise: Promise<T>): Promise<T> {
     void this.#follow(promise);
@@ -36,7 +44,8 @@ class WaitingScope<T> extends Scope {
     try {
       this.#end.resolve(await promise);
     } catch (error) {
-      this.#end.reject(error as Error);
+      if (this.#ended) this.#tooLate?.(error);
+      else this.#end.reject(error as Error);
     }
     this.#ended = true;
   }

@@ -1,7 +1,7 @@
 /** Work that goes on when whoever waits for it is cancelled, as asyncio's `shield`. */
 import { type Awaitable, checkAwaitable, isPromiseLike } from "./awaitable.ts";
 import { interruptibly } from "./interruption.ts";
-import { spawn } from "./task.ts";
+import { spawn, warnOfUnseen } from "./task.ts";
 
 /**
  * Waits for `work`. When what encloses this is cancelled, the waiting ends by that, and the work runs on: for what
@@ -11,10 +11,11 @@ import { spawn } from "./task.ts";
  * await shield((signal) => save(record, { signal }));
  * ```
  *
- * Keep hold of work that must end before the program does; `allTasks()` lists it.
+ * Keep hold of work that must end before the program does; `allTasks()` lists it. When it fails after nobody waits any
+ * more, the process emits a warning of the type `UnseenTaskError`.
  */
 export async function shield<T>(work: Awaitable<T>): Promise<T> {
   checkAwaitable(work, "shield");
   const running = isPromiseLike(work) ? work : typeof work === "function" ? spawn(work) : work.result();
-  return interruptibly(Promise.resolve(running));
+  return interruptibly(Promise.resolve(running), (error) => warnOfUnseen("shielded work", error));
 }

@@ -50,7 +50,8 @@ let lastNumber = 0;
 
 /**
  * Starts a task. Its body is called in a later microtask, so never before `spawn` has returned; a task that is
- * cancelled before then never calls it. Context (`AsyncLocalStorage`) flows into it.
+ * cancelled before then never calls it. Context (`AsyncLocalStorage`) flows into it. An error that nobody ever looks at
+ * ends in a warning of the type `UnseenTaskError`, once the task is garbage.
  *
  * ```ts
  * const task = spawn((signal) => sleep("1s", { signal }), { name: "nap" });
@@ -111,10 +112,13 @@ function current(): OwnedTask<unknown> | undefined {
 }
 
 /** Tells of errors that nobody ever looked at, once nobody can any more; asyncio does the same. */
-const unseen = new FinalizationRegistry<{ readonly name: string; readonly error: unknown }>(({ name, error }) => {
+const unseen = new FinalizationRegistry<{ readonly name: string; readonly error: unknown }>(({ name, error }) => warnOfUnseen(`task ${name}`, error));
+
+/** Told of a failure rather than killed by it, since a task may well be looked at later. */
+export function warnOfUnseen(what: string, error: unknown): void {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.emitWarning(`task ${name} failed and nobody looked at its error: ${text}`, "UnseenTaskError");
-});
+  process.emitWarning(`${what} failed and nobody looked at its error: ${text}`, "UnseenTaskError");
+}
 
 export class OwnedTask<T> extends Scope implements Task<T> {
   cancelling = 0;
@@ -194,12 +198,10 @@ export class OwnedTask<T> extends Scope implements Task<T> {
     this.#value = this.cancelled ? asCancelled(value) : value;
     this.#parent = undefined;
     live.delete(this);
+    if (this.failed && this.#promise === undefined && this.#owner === undefined) unseen.register(this, { name: this.name, error: value }, this);
     this.#owner?.taskDone(this);
     this.#settlePromise();
     if (this.#callbacks !== undefined) for (const callback of this.#callbacks) callback();
-    if (outcome === "rejected" && !this.cancelled && this.#promise === undefined && this.#owner === undefined) {
-      unseen.register(this, { name: this.name, error: value }, this);
-    }
     this.#callbacks = undefined;
     this.#owner = undefined;
   }

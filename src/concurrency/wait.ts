@@ -8,11 +8,13 @@ import { startTimer } from "./timer.ts";
 export interface WaitOptions {
   /** Comes back after this long, with whatever is done by then. Default: never. */
   readonly timeout?: Duration | undefined;
-  /** When to come back: with all done, with the first that is done, or with the first that failed. Default: `"allDone"`. */
-  readonly until?: "allDone" | "firstDone" | "firstError" | undefined;
+  /** Whether to come back with all, with the first that is done in whatever way, or with the first that failed. Default: `"allCompleted"`. */
+  readonly returnWhen?: ReturnWhen | undefined;
 }
 
-const KNOWN_OPTIONS = { timeout: check.duration(), until: check.oneOf("allDone", "firstDone", "firstError") } as const;
+type ReturnWhen = "allCompleted" | "firstCompleted" | "firstException";
+
+const KNOWN_OPTIONS = { timeout: check.duration(), returnWhen: check.oneOf("allCompleted", "firstCompleted", "firstException") } as const;
 
 /**
  * Which of the tasks are done and which are not. Throws none of their errors, nothing at the timeout, and never
@@ -21,10 +23,10 @@ const KNOWN_OPTIONS = { timeout: check.duration(), until: check.oneOf("allDone",
  * @throws OptionError for no tasks at all, or something that is no task
  */
 export async function wait<T extends Task>(tasks: Iterable<T>, options?: WaitOptions): Promise<{ readonly done: Set<T>; readonly pending: Set<T> }> {
-  const { timeout, until = "allDone" } = checkOptions("wait", options, KNOWN_OPTIONS);
+  const { timeout, returnWhen = "allCompleted" } = checkOptions("wait", options, KNOWN_OPTIONS);
   const all = taskSet(tasks, "wait");
   if (all.size === 0) throw new OptionError("expected at least one task for wait, got none");
-  await interruptibly(untilEnough(all, until, timeout));
+  await interruptibly(untilEnough(all, returnWhen, timeout));
   return { done: new Set([...all].filter((task) => task.done)), pending: new Set([...all].filter((task) => !task.done)) };
 }
 
@@ -38,13 +40,13 @@ export function taskSet<T extends Task>(tasks: Iterable<T>, where: string): Set<
   return set;
 }
 
-function untilEnough(tasks: ReadonlySet<Task>, until: "allDone" | "firstDone" | "firstError", timeoutMs: number | undefined): Promise<void> {
+function untilEnough(tasks: ReadonlySet<Task>, returnWhen: ReturnWhen, timeoutMs: number | undefined): Promise<void> {
   return new Promise<void>((resolve) => {
     let unfinished = tasks.size;
     const callOff = timeoutMs === undefined ? undefined : startTimer(timeoutMs, resolve);
     const ended = (task: Task): void => {
       unfinished -= 1;
-      const enough = unfinished === 0 || until === "firstDone" || (until === "firstError" && (task as OwnedTask<unknown>).failed);
+      const enough = unfinished === 0 || returnWhen === "firstCompleted" || (returnWhen === "firstException" && (task as OwnedTask<unknown>).failed);
       if (!enough) return;
       callOff?.();
       resolve();

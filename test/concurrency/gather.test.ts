@@ -26,6 +26,16 @@ test("gives an array of one type for an array of functions", async () => {
   expectTypeOf(results).toEqualTypeOf<number[]>();
 });
 
+test("takes handles whose result() has options of its own", async () => {
+  interface Handle<T> {
+    result(options?: { readonly timeout?: number; readonly signal?: AbortSignal }): Promise<T>;
+  }
+  const handles: Handle<Date>[] = range(2).map((number) => ({ result: async () => new Date(number) }));
+  const results = await gather(handles);
+  expect(results).toEqual([new Date(0), new Date(1)]);
+  expectTypeOf(results).toEqualTypeOf<Date[]>();
+});
+
 test("runs functions at the same time: two sleeps take as long as the longer", async () => {
   const order: string[] = [];
   const program = (name: string, ms: number) => async (): Promise<void> => {

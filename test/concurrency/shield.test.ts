@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { expect, test } from "vitest";
 import { CancelledError, OptionError } from "../../src/errors.ts";
 import { gather } from "../../src/concurrency/gather.ts";
@@ -67,6 +68,17 @@ test("work that must be done starts even under a cancellation that has reached n
   expect(await rejection(task)).toBeInstanceOf(CancelledError);
   await settled();
   expect(saved).toBe(true);
+});
+
+test("an error that comes after nobody waits any more is told of", async () => {
+  const gate = Promise.withResolvers<void>();
+  const outer = spawn(() => shield(() => gate.promise.then(() => Promise.reject(new RangeError("too late")))));
+  await settled();
+  outer.cancel();
+  await rejection(outer);
+  const warning = once(process, "warning");
+  gate.resolve();
+  expect(await warning).toMatchObject([{ name: "UnseenTaskError", message: expect.stringContaining("too late") as unknown }]);
 });
 
 test("refuses what cannot be waited for", async () => {

@@ -1,5 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import { execFile } from "node:child_process";
 import { setTimeout as nodeSleep } from "node:timers/promises";
+import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { CancelledError, OptionError } from "../../src/errors.ts";
 import { sleep } from "../../src/concurrency/sleep.ts";
@@ -41,6 +43,27 @@ test("a failed task that nobody awaited yet does not end the process", async () 
   });
   await new Promise((resolve) => setImmediate(resolve));
   expect(await rejection(task)).toBe(error);
+});
+
+test("an error that nobody ever looked at is told of once the task is garbage, and no other", async () => {
+  const source = `
+    import { sleep, spawn, taskGroup } from ${JSON.stringify(new URL("../../src/concurrency/index.ts", import.meta.url).href)};
+    const fail = async () => { throw new RangeError("no") };
+    process.on("warning", (warning) => {
+      console.log(warning.name, warning.message.split("\\n")[0]);
+      clearInterval(collecting);
+    });
+    (() => {
+      spawn(fail, { name: "unseen" });
+      spawn(fail, { name: "awaited" }).then(undefined, () => undefined);
+      spawn(fail, { name: "looked at" }).onDone((task) => task.settled);
+      spawn((signal) => sleep("1h", { signal }), { name: "cancelled" }).cancel();
+      taskGroup(async (group) => group.spawn(fail, { name: "in a group" })).catch(() => undefined);
+    })();
+    const collecting = setInterval(() => gc(), 5);
+  `;
+  const { stdout } = await promisify(execFile)(process.execPath, ["--expose-gc", "--no-warnings", "--input-type=module", "-e", source]);
+  expect(stdout).toBe("UnseenTaskError task unseen failed and nobody looked at its error: RangeError: no\n");
 });
 
 test("has the name it was given, or a number", () => {

@@ -30,7 +30,7 @@ test("comes back with the first that is done, and leaves the others running", as
   const gate = Promise.withResolvers<void>();
   const slow = spawn(() => gate.promise);
   const fast = spawn(nap(1));
-  const { done, pending } = await wait([slow, fast], { until: "firstDone" });
+  const { done, pending } = await wait([slow, fast], { returnWhen: "firstCompleted" });
   expect([done, pending]).toEqual([new Set([fast]), new Set([slow])]);
   expect(slow).toMatchObject({ done: false, cancelling: 0 });
   gate.resolve();
@@ -43,7 +43,7 @@ test("comes back with the first that failed; one that was cancelled has not fail
   const cancelled = spawn((signal) => sleep("1h", { signal }));
   const failing = spawn(() => sleep(5).then(() => Promise.reject(new Error("no"))));
   cancelled.cancel();
-  const { done, pending } = await wait([slow, cancelled, failing], { until: "firstError" });
+  const { done, pending } = await wait([slow, cancelled, failing], { returnWhen: "firstException" });
   expect([done, pending]).toEqual([new Set([cancelled, failing]), new Set([slow])]);
   gate.resolve();
 });
@@ -52,7 +52,7 @@ test("with a failed task among them it comes back at once", async () => {
   const failed = spawn(() => Promise.reject(new Error("no")));
   await rejection(failed);
   const slow = spawn((signal) => sleep("1h", { signal }));
-  expect((await wait([slow, failed], { until: "firstError" })).pending).toEqual(new Set([slow]));
+  expect((await wait([slow, failed], { returnWhen: "firstException" })).pending).toEqual(new Set([slow]));
   slow.cancel();
 });
 
@@ -90,5 +90,5 @@ test("refuses no tasks at all, what is no task, and options it does not know", a
   expect(await rejection(wait([]))).toBeInstanceOf(OptionError);
   expect(await rejection(wait([Promise.resolve()] as never))).toBeInstanceOf(OptionError);
   expect(await rejection(wait(spawn(async () => 1) as never))).toBeInstanceOf(OptionError);
-  expect(await rejection(wait([spawn(async () => 1)], { until: "first" as never }))).toBeInstanceOf(OptionError);
+  expect(await rejection(wait([spawn(async () => 1)], { returnWhen: "first" as never }))).toBeInstanceOf(OptionError);
 });
