@@ -1,0 +1,64 @@
+/** What ends a command from outside: Ctrl-C, SIGTERM, or a reader of its output that went away. */
+import { CancelledError } from "../errors.ts";
+
+export type Cause = "SIGINT" | "SIGTERM" | "SIGPIPE";
+
+/** As shells report a process that died of that signal. */
+const EXIT_CODES: Readonly<Record<Cause, number>> = { SIGINT: 130, SIGTERM: 143, SIGPIPE: 141 };
+
+/** In a terminal Ctrl-C reaches npm and us, and npm hands its own on: the same press comes twice, milliseconds apart. */
+const ONE_PRESS_MS = 250;
+
+/**
+ * Listens from its making until it is disposed of.
+ *
+ * The first call to end aborts `signal`; the next ones go to `onAgain`, which by default leaves the process at once.
+ */
+export class Interruption implements Disposable {
+  onAgain: (cause: Cause) => void = (cause) => process.exit(EXIT_CODES[cause]);
+  readonly #controller = new AbortController();
+  #cause: Cause | undefined;
+  #at = 0;
+
+  constructor() {
+    process.on("SIGINT", this.#listener).on("SIGTERM", this.#listener);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** What came first; undefined while nothing has. */
+  get cause(): Cause | undefined {
+    return this.#cause;
+  }
+
+  /** Of a command that could not end its work, by what came first. */
+  get exitCode(): number | undefined {
+    return this.#cause && EXIT_CODES[this.#cause];
+  }
+
+  /** Nobody reads what we write any more. */
+  brokenPipe(): void {
+    if (this.#cause === undefined) this.#abort("SIGPIPE");
+  }
+
+  [Symbol.dispose](): void {
+    process.off("SIGINT", this.#listener).off("SIGTERM", this.#listener);
+  }
+
+  readonly #listener = (cause: "SIGINT" | "SIGTERM"): void => {
+    if (this.#cause === undefined) this.#abort(cause);
+    else if (!this.#isSamePress(cause)) this.onAgain(cause);
+  };
+
+  #abort(cause: Cause): void {
+    this.#cause = cause;
+    this.#at = performance.now();
+    this.#controller.abort(new CancelledError(cause === "SIGPIPE" ? "nobody reads the output" : `interrupted by ${cause}`));
+  }
+
+  #isSamePress(cause: Cause): boolean {
+    return cause === "SIGINT" && this.#cause === "SIGINT" && process.env["npm_command"] !== undefined && performance.now() - this.#at < ONE_PRESS_MS;
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * What a command writes: results to standard output, everything else to standard error.
+ *
+ * With `--json` a result is one line of JSON, and so are errors and warnings: `{"error":{"code","message"}}`.
+ */
+import { once } from "node:events";
+import { maskSecrets } from "../config.ts";
+import { MillraceError } from "../errors.ts";
+import { EXIT, exitCodeOf } from "./exit-code.ts";
+
+export class Output {
+  readonly json: boolean;
+  /** Whether errors come with their stack, which only helps who can change the code. */
+  readonly stacks: boolean;
+
+  constructor(options: { readonly json: boolean; readonly stacks?: boolean }) {
+    this.json = options.json;
+    this.stacks = options.stacks ?? false;
+  }
+
+  /**
+   * Writes one result: `text` for people, or `value` with `--json`. Text that is undefined is not written.
+   * Resolves when there is room for more.
+   */
+  async result(text: string | undefined, value: object): Promise<void> {
+    const line = this.json ? JSON.stringify(value) : text;
+    if (line === undefined || process.stdout.destroyed) return;
+    if (!process.stdout.write(`${line}\n`)) await once(process.stdout, "drain").catch(() => undefined); // what broke, its listener knows
+  }
+
+  warning(message: string): void {
+    this.#aside("warning", { message: maskSecrets(message) });
+  }
+
+  error(error: unknown): void {
+    this.#aside("error", describe(error), this.stacks || !speaksForItself(error) ? stackOf(error) : undefined);
+  }
+
+  #aside(kind: "warning" | "error", facts: { readonly message: string }, stack?: string): void {
+    const text = this.json ? JSON.stringify({ [kind]: facts }) : `${kind}: ${facts.message}${stack === undefined ? "" : `\n${maskSecrets(stack)}`}`;
+    process.stderr.write(`${text}\n`);
+  }
+}
+
+/** The stable face of an error: its code, `FAILED` where it has none, and its message. */
+export function describe(error: unknown): { readonly code: string; readonly message: string } {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  return {
+    code: typeof code === "string" ? code : "FAILED",
+    message: maskSecrets(code === "NO_REDIS" ? NO_REDIS : typeof message === "string" && message !== "" ? message : String(error)),
+  };
+}
+
+/** The error's own words are for code; here there are flags. */
+const NO_REDIS = "expected where Redis is: give --redis URL, or set REDIS_URL; `millrace redis start` starts one for this folder";
+
+/** Errors of Millrace and of the system say what to do in their message. What the user's own code threw needs its place. */
+function speaksForItself(error: unknown): boolean {
+  return error instanceof MillraceError || exitCodeOf(error) !== EXIT.failed || typeof (error as { syscall?: unknown } | null)?.syscall === "string";
+}
+
+function stackOf(error: unknown): string | undefined {
+  const stack = (error as { stack?: unknown } | null | undefined)?.stack;
+  return typeof stack === "string" ? stack.split("\n").filter((line) => /^\s+at /.test(line)).join("\n") || undefined : undefined;
+}

@@ -1,0 +1,99 @@
+/**
+ * `worker start`: a process that runs a pool of handlers until it is told to end.
+ *
+ * The first SIGTERM or Ctrl-C stops the pool: no new jobs, what runs may finish, then it is cancelled and given back.
+ * The second gives it back at once. Either way the process ends, whatever its handlers do.
+ */
+import { once } from "node:events";
+import { sleep } from "../concurrency/sleep.ts";
+import { PreflightError } from "../errors.ts";
+import type { App } from "../app.ts";
+import type { Pool } from "../pool/pool.ts";
+import { openApp, type Context } from "./context.ts";
+import { EXIT } from "./exit-code.ts";
+import { findHandlers } from "./find-handlers.ts";
+
+/** What closing the connections may take beyond drain and grace. */
+const CLOSE_MS = 2000;
+const CONNECT_PAUSE_MS = 1000;
+
+/**
+ * @returns 0 when it was told to end and did; 1 when an error nobody caught ended it, or it did not end in its time
+ * @throws NotFoundError, OptionError before anything starts; what ended the pool
+ */
+export async function startWorker(context: Context): Promise<number> {
+  const { config, log, output, interruption } = context;
+  const { signal } = interruption;
+  const { handlers, passedOver } = await findHandlers(config.workers);
+  for (const module of passedOver) log.warn({ module }, "no handler as default export: passed over");
+  const app = await openApp(context);
+  const { concurrency, name } = config;
+  const pool = app.pool(handlers, { ...(concurrency !== undefined && { concurrency }), ...(name !== undefined && { name }) });
+  const facts = { jobs: handlers.map(({ job }) => job.name), queues: [...new Set(handlers.map(({ job }) => job.queue))] };
+  log.info(facts, "worker starts");
+  const ready = async (): Promise<void> => {
+    await connected(app, signal);
+    log.info({ redis: app.address }, "worker is ready");
+    await output.result(undefined, { event: "ready", pid: process.pid, ...facts });
+  };
+  ready().catch(() => undefined); // the pool says what is wrong
+
+  let crash: { readonly error: unknown } | undefined;
+  const crashed = new Promise<void>((resolve) => {
+    process.on("uncaughtException", (error) => {
+      crash ??= { error };
+      resolve();
+    });
+  });
+  await Promise.race([pool.done, crashed, signal.aborted ? undefined : once(signal, "abort")]);
+  if (crash === undefined) await end(context, pool);
+  else {
+    log.error({ err: crash.error }, "an error that nobody caught: gives back what runs, and ends");
+    leaveAfter(CLOSE_MS, context);
+    await pool.stop({ drain: 0, grace: 0 });
+  }
+  await app[Symbol.asyncDispose]();
+  log.info("worker has ended");
+  await output.result(undefined, { event: "ended", pid: process.pid });
+  return crash === undefined ? EXIT.done : EXIT.failed;
+}
+
+/** Stops the pool in the time that was given, or less. */
+async function end(context: Context, pool: Pool): Promise<void> {
+  const { log, interruption } = context;
+  const { drainMs, graceMs } = context.config;
+  const by = interruption.cause;
+  log.info({ by, running: pool.running, drainMs, graceMs }, pool.running === 0 ? "worker stops" : "worker drains: no new jobs, and what runs may finish");
+  interruption.onAgain = (again) => {
+    log.warn({ by: again, running: pool.running }, "worker gives back what runs");
+    leaveAfter(CLOSE_MS, context);
+    void pool.stop({ drain: 0, grace: 0 }).catch(() => undefined);
+  };
+  const drained = setTimeout(() => log.warn("worker cancels what runs"), drainMs);
+  leaveAfter(drainMs + graceMs + CLOSE_MS, context);
+  try {
+    await pool.stop({ drain: drainMs, grace: graceMs });
+  } finally {
+    clearTimeout(drained);
+  }
+}
+
+/** The last resort: what a handler or a dead connection holds open must not hold the process. */
+function leaveAfter(ms: number, { log }: Context): void {
+  setTimeout(() => {
+    log.error("worker did not end in its time: leaves");
+    process.exit(EXIT.failed);
+  }, ms).unref();
+}
+
+/** Resolves once Redis answers; rejects when it never will, or the worker is to end. */
+async function connected(app: App, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      return await app.ready();
+    } catch (error) {
+      if (error instanceof PreflightError) throw error;
+      await sleep(CONNECT_PAUSE_MS, { signal });
+    }
+  }
+}
