@@ -40,12 +40,15 @@ async function explained(error: unknown, url: string): Promise<OptionError | und
   if (!(error instanceof Error)) return undefined;
   const { code } = error as { code?: unknown };
   const remedy = REMEDIES.find((one) => (one.code === undefined ? error.name === one.name : code === one.code) && one.message.test(error.message));
-  const place = remedy?.place?.(error) ?? placeInStack(error) ?? (isUnplaced(error) ? await placeByChild(url) : undefined);
-  if (remedy !== undefined) return fault(place ?? { file: fileURLToPath(url), line: undefined }, remedy.says(error.message.match(remedy.message) ?? [], place), error);
-  // A SyntaxError with frames of the user's was thrown by code that ran: by JSON.parse, say.
-  if (!(error instanceof SyntaxError) || place === undefined) return undefined;
-  const decorator = /^\s*(?:export\s+)?@[\w$]/.test(lineAt(place)) ? "Node runs no decorators: call the function, or build to JavaScript first" : undefined;
-  return fault(place, decorator ?? error.message, error);
+  const refusedAt = placeOnTop(error) ?? (isUnplaced(error) ? await placeByChild(url) : undefined);
+  if (remedy !== undefined) {
+    const place = remedy.place?.(error) ?? refusedAt ?? placeOfFrame(error);
+    return fault(place ?? { file: fileURLToPath(url), line: undefined }, remedy.says(error.message.match(remedy.message) ?? [], place), error);
+  }
+  // Any other SyntaxError was thrown by code that ran: by JSON.parse, say.
+  if (!(error instanceof SyntaxError) || refusedAt === undefined) return undefined;
+  const decorator = /^\s*(?:export\s+)?@[\w$]/.test(lineAt(refusedAt)) ? "Node runs no decorators: call the function, or build to JavaScript first" : undefined;
+  return fault(refusedAt, decorator ?? error.message, error);
 }
 
 interface Remedy {
@@ -85,15 +88,21 @@ function fault({ file, line }: Place, says: string, cause: Error): OptionError {
   return new OptionError(`${shownPath(file)}${line === undefined ? "" : `:${line}`}: ${says}`, { cause });
 }
 
-/** Node puts the place on top of the stack where it knows it; else it is the first frame outside of Node. */
-function placeInStack({ stack = "" }: Error): Place | undefined {
-  const [, path, line] = /^(file:\/\/.+|\/.+|[A-Z]:\\.+):(\d+)\n/.exec(stack) ?? /^\s+at (?:.*\()?(file:\/\/.+?):(\d+):\d+\)?$/m.exec(stack) ?? [];
-  if (path === undefined) return undefined;
-  const file = path.startsWith("file:") ? fileURLToPath(path) : path;
-  return file === OWN_FILE ? undefined : { file, line: Number(line) };
+/** Where a text was refused: Node puts that on top of the stack, if it knows. */
+function placeOnTop({ stack = "" }: { readonly stack?: string }): Place | undefined {
+  return toPlace(/^(file:\/\/.+|\/.+|[A-Z]:\\.+):(\d+)\n/.exec(stack));
 }
 
-const OWN_FILE = fileURLToPath(import.meta.url);
+/** Where code that ran threw: the first frame outside of Node. */
+function placeOfFrame({ stack = "" }: Error): Place | undefined {
+  return toPlace(/^\s+at (?:.*\()?(file:\/\/.+?):(\d+):\d+\)?$/m.exec(stack));
+}
+
+function toPlace(found: RegExpExecArray | null): Place | undefined {
+  const [, path, line] = found ?? [];
+  if (path === undefined) return undefined;
+  return { file: path.startsWith("file:") ? fileURLToPath(path) : path, line: Number(line) };
+}
 
 /** V8 refused the text, and Node kept to itself where: that is printed only when nobody catches the error. */
 function isUnplaced(error: Error): boolean {
@@ -104,7 +113,7 @@ function isUnplaced(error: Error): boolean {
 function placeByChild(url: string): Promise<Place | undefined> {
   const args = [...process.execArgv, "--input-type=module", "--eval", "await import(process.argv[1])", url];
   return new Promise((settle) => {
-    execFile(process.execPath, args, { timeout: 10_000 }, (_, __, stderr) => settle(placeInStack({ name: "", message: "", stack: stderr })));
+    execFile(process.execPath, args, { timeout: 10_000 }, (_, __, stderr) => settle(placeOnTop({ stack: stderr })));
   });
 }
 
