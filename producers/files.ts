@@ -10,7 +10,7 @@ import type { BigIntStats, Dir, Dirent } from "node:fs";
 import { lstat, opendir, realpath, stat } from "node:fs/promises";
 import { sep } from "node:path";
 import { getSystemErrorMessage } from "node:util";
-import { type App, type JobHandle, OptionError, type Queue } from "millrace";
+import { type App, type JobHandle, NotFoundError, OptionError, type Queue } from "millrace";
 import { range, taskGroup } from "millrace/concurrency";
 import { digest } from "./jobs/digest.ts";
 
@@ -120,7 +120,7 @@ export function payloadOf(path: Buffer): { path: string; pathBase64?: string } {
   return isUtf8(path) ? { path: path.toString() } : { path: path.toString(), pathBase64: path.toString("base64") };
 }
 
-/** @throws OptionError when `dir` is not a directory that can be listed */
+/** @throws NotFoundError when there is no `dir`, OptionError when it is not a directory that can be listed */
 export async function openTree(dir: string): Promise<Tree> {
   let root: Buffer;
   let first: Directory;
@@ -128,7 +128,8 @@ export async function openTree(dir: string): Promise<Tree> {
     root = await realpath(dir, "buffer");
     first = await openDirectory(root, nothing);
   } catch (error) {
-    throw new OptionError(`expected a directory, got ${JSON.stringify(dir)}: ${reasonOf(error)}`, { cause: error });
+    const Cause = (error as NodeJS.ErrnoException).code === "ENOENT" ? NotFoundError : OptionError;
+    throw new Cause(`expected a directory, got ${JSON.stringify(dir)}: ${reasonOf(error)}`, { cause: error });
   }
   const walk = walkFrom(root, first);
   return {

@@ -11,7 +11,7 @@ import { type App, connect } from "../app.ts";
 import { gather, range } from "../concurrency/index.ts";
 import { redisFromEnvironment } from "../config.ts";
 import { defineHandler } from "../job/handler.ts";
-import type { Logger } from "../log.ts";
+import { type Logger, type LogMethod, rootLog } from "../log.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { RedisOption } from "../redis/connection.ts";
 import { type Summary, summaryText, Tally } from "./demo-summary.ts";
@@ -34,6 +34,7 @@ export interface DemoOptions {
   /** @default REDIS_URL, or else a server of this folder's own */
   readonly redis?: RedisOption | undefined;
   readonly prefix?: string | undefined;
+  /** Gets no lines about single jobs: which failed, and why, is in the summary. @default warnings and errors */
   readonly log?: Logger | undefined;
   /** Stops the run: what is under way is finished or given back, and the same command continues. */
   readonly signal: AbortSignal;
@@ -110,8 +111,8 @@ export async function demo(options: DemoOptions): Promise<{ readonly exitCode: n
   return { exitCode: findings === undefined ? EXIT.failed : EXIT.done };
 }
 
-async function appOf({ redis, prefix, log }: DemoOptions): Promise<App> {
-  const app = connect({ redis: redis ?? redisFromEnvironment() ?? "embedded", ...(prefix !== undefined && { prefix }), ...(log !== undefined && { log }) });
+async function appOf({ redis, prefix, log = rootLog() }: DemoOptions): Promise<App> {
+  const app = connect({ redis: redis ?? redisFromEnvironment() ?? "embedded", ...(prefix !== undefined && { prefix }), log: withoutJobs(log) });
   try {
     await app.ready();
     return app;
@@ -119,6 +120,16 @@ async function appOf({ redis, prefix, log }: DemoOptions): Promise<App> {
     await app[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+function withoutJobs(log: Logger): Logger {
+  const method =
+    (level: "debug" | "info" | "warn" | "error"): LogMethod =>
+    (fields: object | string, message?: string) => {
+      if (typeof fields === "string") log[level](fields);
+      else if (!("job" in fields)) log[level](fields, message ?? "");
+    };
+  return { debug: method("debug"), info: method("info"), warn: method("warn"), error: method("error"), child: (fields) => withoutJobs(log.child(fields)) };
 }
 
 /**
@@ -133,6 +144,9 @@ function* manifestLines(findings: ReadonlyMap<Entry, Finding>): Generator<string
   const sorted = [...findings].sort(([a], [b]) => (a.name < b.name ? -1 : 1));
   for (const [{ name }, finding] of sorted) yield manifestLine(Buffer.from(name, "latin1"), finding);
 }
+
+/** A pool that ends by an error ends the run, which would wait for it for ever; one that ends in order does not. */
+const endless = (): Promise<never> => new Promise(() => {});
 
 /** One run: its producers and consumers, and what they have done so far. */
 class Run {
@@ -160,12 +174,15 @@ class Run {
       handle: (payload, task) => digestFile(payload, task).finally(() => void this.counted.processed++),
     });
     const pools = range(consumers).map(() => this.#app.pool([handler], { concurrency, lease }));
-    try {
+    const work = async (): Promise<Map<Entry, Finding>> => {
       await gather(range(producers).map(() => () => putFiles(this.#queue, this.#tree, { signal, report: this })));
       this.#walking = false;
       signal.throwIfAborted();
       await this.#queue.join({ signal });
-      const findings = await this.#findings();
+      return this.#findings();
+    };
+    try {
+      const findings = await Promise.race([work(), ...pools.map(({ done }) => done.then(endless))]);
       await gather(pools.map((pool) => pool.cancel()));
       return findings;
     } catch (error) {

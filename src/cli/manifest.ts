@@ -71,7 +71,8 @@ export async function checkManifest(path: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory() === true) throw new OptionError(`expected a file for the manifest, got the directory ${path}`);
   try {
-    await access(found === undefined || found.isFile() ? dirname(path) : path, constants.W_OK);
+    // The dot finds out whether it is a directory.
+    await access(found === undefined || found.isFile() ? `${dirname(path)}/.` : path, constants.W_OK);
   } catch (error) {
     throw new OptionError(`expected a place for the manifest, got ${path}: ${(error as Error).message}`, { cause: error });
   }

@@ -7,7 +7,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type FoundFile, type NotFound, openTree, payloadOf } from "../../producers/files.ts";
+import { connect, DeadLetter } from "millrace";
+import produceFiles, { type FoundFile, type NotFound, openTree, payloadOf, putFile, putFiles } from "../../producers/files.ts";
+import { digest } from "../../producers/jobs/digest.ts";
+import { freshPrefix, redisUrl, startRedis } from "../support/redis.ts";
 
 const exec = promisify(execFile);
 let dir: string;
@@ -197,11 +200,79 @@ test("leaves no directory open when it is left half-way", async () => {
 test("refuses what is not a directory", async () => {
   await writeFile(join(dir, "file"), "");
   await expect(openTree(join(dir, "file"))).rejects.toMatchObject({ code: "OPTION_INVALID", message: expect.stringMatching(/expected a directory, got ".*file": ENOTDIR/) });
-  await expect(openTree(join(dir, "none"))).rejects.toMatchObject({ code: "OPTION_INVALID", message: expect.stringMatching(/got ".*none": ENOENT/) });
+  await expect(openTree(join(dir, "none"))).rejects.toMatchObject({ code: "NOT_FOUND", message: expect.stringMatching(/got ".*none": ENOENT/) });
 });
 
 test("carries the bytes of a name only where text cannot", () => {
   expect(payloadOf(Buffer.from("/a/Zürich"))).toEqual({ path: "/a/Zürich" });
   const odd = Buffer.from([0x2f, 0x61, 0xff]);
   expect(payloadOf(odd)).toEqual({ path: "/a\ufffd", pathBase64: odd.toString("base64") });
+});
+
+test("puts one job a file, and again only those that changed", async () => {
+  await writeFile(join(dir, "one"), "1");
+  await writeFile(join(dir, "two"), "2");
+  await Promise.all([aged(join(dir, "one")), aged(join(dir, "two"))]);
+  await using app = connect({ redis: redisUrl(), prefix: freshPrefix() });
+  const said: string[] = [];
+  const context = { signal: new AbortController().signal, log: { info: (text: string) => void said.push(text), warn: (text: string) => void said.push(text) } };
+
+  await produceFiles(app, [dir], context);
+  await writeFile(join(dir, "two"), "changed");
+  await produceFiles(app, [dir], context);
+
+  expect(said).toEqual(["2 put, 0 there already, 0 not found", "1 put, 1 there already, 0 not found"]);
+  expect((await app.queue(digest).counts()).waiting).toBe(3);
+  await expect(produceFiles(app, [], context)).rejects.toMatchObject({ code: "OPTION_INVALID" });
+  await expect(produceFiles(app, [dir, dir], context)).rejects.toMatchObject({ code: "OPTION_INVALID" });
+});
+
+test("stops putting when it is told to, and says so", async () => {
+  await Promise.all(Array.from({ length: 500 }, (_, i) => writeFile(join(dir, `${i}`), "")));
+  await using app = connect({ redis: redisUrl(), prefix: freshPrefix() });
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  await using tree = await openTree(dir);
+  let put = 0;
+  const report = { notFound: () => expect.fail("all are there"), file: () => void (++put === 100 && controller.abort(reason)) };
+  await putFiles(app.queue(digest), tree, { signal: controller.signal, report, inFlight: 10 });
+  expect(put).toBeGreaterThanOrEqual(100);
+  expect(put).toBeLessThanOrEqual(110);
+  expect((await app.queue(digest).counts()).waiting).toBe(put);
+
+  const log = { info: () => {}, warn: () => {} };
+  await expect(produceFiles(app, [dir], { signal: controller.signal, log })).rejects.toBe(reason);
+});
+
+test("ends with the first error of a put, as it is", async () => {
+  await Promise.all(Array.from({ length: 50 }, (_, i) => writeFile(join(dir, `${i}`), "")));
+  const redis = await startRedis({ maxmemory: "1mb" }); // less than an empty server needs
+  await using app = connect({ redis: redis.url, prefix: freshPrefix() });
+  await using tree = await openTree(dir);
+  const report = { notFound: () => {}, file: () => {} };
+  await expect(putFiles(app.queue(digest), tree, { signal: new AbortController().signal, report })).rejects.toMatchObject({ code: "BACKEND_FULL" });
+});
+
+test("tries a file again that failed before, under the next generation of its id", async () => {
+  await using app = connect({ redis: redisUrl(), prefix: freshPrefix() });
+  const queue = app.queue(digest);
+  const file = { path: Buffer.from("file"), jobId: "some-id" };
+  const put = () => putFile(queue, Buffer.from("/root"), file);
+  const settle = async (end: "ack" | "fail") => {
+    for await (const delivery of queue.deliveries()) {
+      if (end === "ack") await delivery.ack({ bytes: 0, sha256: "0".repeat(64), lines: 0, mime: "inode/x-empty" });
+      else await delivery.fail(new DeadLetter("EACCES: permission denied"));
+      return;
+    }
+  };
+
+  expect(await put()).toEqual({ id: "some-id", known: false });
+  expect(await put()).toEqual({ id: "some-id", known: true }); // it waits
+  await settle("fail");
+  expect(await put()).toEqual({ id: "some-id.2", known: false });
+  expect(await put()).toEqual({ id: "some-id.2", known: true });
+  await settle("fail");
+  expect(await put()).toEqual({ id: "some-id.3", known: false });
+  await settle("ack");
+  expect(await put()).toEqual({ id: "some-id.3", known: true }); // it is done
 });

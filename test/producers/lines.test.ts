@@ -1,7 +1,13 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import * as fc from "fast-check";
-import { expect, test } from "vitest";
-import { type Row, rowsOf } from "../../producers/lines.ts";
+import { connect, defineJob, type Job } from "millrace";
+import { expect, onTestFinished, test } from "vitest";
+import { z } from "zod";
+import produceLines, { type Row, rowsOf } from "../../producers/lines.ts";
+import { freshPrefix, redisClient, redisUrl } from "../support/redis.ts";
 
 async function rows(text: string | Buffer | (string | Buffer)[], format: "ndjson" | "csv"): Promise<Row[]> {
   const found: Row[] = [];
@@ -140,3 +146,102 @@ test("does not wait for ever for a quote to close", async () => {
   expect(bad).toEqual({ line: 2, error: "expected CSV, got a quote out of place" });
   expect(count).toBe(10_000);
 });
+
+const row = defineJob("row", { payload: z.object({ name: z.string(), amount: z.coerce.number<string | number>() }) });
+
+async function produce(args: readonly string[], input: string | Readable, signal = new AbortController().signal) {
+  const prefix = freshPrefix();
+  const app = connect({ redis: redisUrl(), prefix });
+  onTestFinished(() => app[Symbol.asyncDispose]());
+  const said: string[] = [];
+  const log = { info: (text: string) => void said.push(text), warn: (text: string) => void said.push(text) };
+  const contract = async (name: string) => (name === "row" ? (row as unknown as Job) : expect.fail(`no job ${name}`));
+  const stdin = typeof input === "string" ? Readable.from([Buffer.from(input)]) : input;
+  const error: unknown = await produceLines(app, args, { signal, stdin, log, contract }).then(() => undefined, (error: unknown) => error);
+  const client = redisClient();
+  const ids = (await client.lrange(`${prefix}:row:wait`, 0, -1)).toReversed();
+  const put = await Promise.all(ids.map(async (id) => JSON.parse((await client.hget(`${prefix}:row:${id}`, "data")) ?? "") as unknown));
+  return { error, said, put, ids, app };
+}
+
+test("puts the lines of standard input, in their order", async () => {
+  const lines = Array.from({ length: 1000 }, (_, i) => ({ name: `n${i}`, amount: i }));
+  const { error, said, put } = await produce(["--job", "row"], lines.map((line) => JSON.stringify(line)).join("\n"));
+  expect(error).toBeUndefined();
+  expect(put).toEqual(lines);
+  expect(said).toEqual(["1000 put, 0 there already, 0 bad"]);
+});
+
+test("puts the rows of a file, whose name tells that it is CSV", async () => {
+  const file = join(await mkdtemp(join(tmpdir(), "lines-")), "rows.CSV");
+  onTestFinished(() => rm(dirname(file), { recursive: true }));
+  await writeFile(file, 'name,amount\n"a, b",1\nc,2.5\n');
+  expect((await produce(["--job", "row", file], "")).put).toEqual([{ name: "a, b", amount: "1" }, { name: "c", amount: "2.5" }]);
+  expect((await produce(["--job", "row", "--format", "ndjson", file], "")).error).toMatchObject({ message: "3 bad lines were not put" });
+});
+
+test("reports what the contract refuses by its line, puts the others, and fails in the end", async () => {
+  const { error, said, put } = await produce(["--job", "row"], '{"name":"a","amount":1}\n{"name":7,"amount":2}\nnot json\n{"name":"d","amount":9007199254740993}\n{"name":"e","amount":5}\n');
+  expect(put).toEqual([{ name: "a", amount: 1 }, { name: "e", amount: 5 }]);
+  expect(error).toMatchObject({ message: "3 bad lines were not put" });
+  expect(said.slice(0, 3).sort()).toEqual([expect.stringMatching(/^line 2: .*name/), expect.stringMatching(/^line 3: expected JSON/), expect.stringMatching(/^line 4: .*amount/)]);
+  expect(said[3]).toBe("2 put, 0 there already, 3 bad");
+});
+
+test("puts nothing behind a bad line when it is strict", async () => {
+  const { error, said, put } = await produce(["--strict", "--job", "row"], '{"name":"a","amount":1}\n{"name":7}\n{"name":"c","amount":3}\n');
+  expect(put).toEqual([{ name: "a", amount: 1 }]);
+  expect(error).toMatchObject({ message: "line 2 is bad: nothing after it was put" });
+  expect(said.at(-1)).toBe("1 put, 0 there already, 1 bad");
+});
+
+test("makes ids of fields and of the line, so that a second run puts nothing twice", async () => {
+  const input = '{"name":"a","amount":1}\n\n{"name":"b","amount":2}\n{"amount":3}\n';
+  const { ids, said } = await produce(["--job", "row", "--id", "import-{name}-{#}"], input);
+  expect(ids).toEqual(["import-a-1", "import-b-3"]);
+  expect(said).toContain('line 4: expected text or a number in the field "name", for the job\'s id');
+  const twice = await produce(["--job", "row", "--id", "{name}"], '{"name":"a","amount":1}\n{"name":"a","amount":1}\n');
+  expect(twice.said).toEqual(["1 put, 1 there already, 0 bad"]);
+});
+
+test.each([
+  [[], "expected --job NAME"],
+  [["--job", "row", "a", "b"], "expected one file, got 2"],
+  [["--job", "row", "--format", "xml"], 'expected --format ndjson or csv, got "xml"'],
+  [["--jbo", "row"], "produce lines takes --job, --format, --id, --strict and one FILE"],
+])("refuses %j", async (args, message) => {
+  expect((await produce(args, "")).error).toMatchObject({ code: "OPTION_INVALID", message: expect.stringContaining(message) });
+});
+
+test("ends with the error of the file when it cannot be read", async () => {
+  expect((await produce(["--job", "row", "/nowhere/file.csv"], "")).error).toMatchObject({ code: "ENOENT" });
+});
+
+test("stops when it is told to, also while its input says nothing", async () => {
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  const input = new Readable({ read() {} });
+  input.push('{"name":"a","amount":1}\n');
+  const produced = produce(["--job", "row"], input, controller.signal);
+  controller.abort(reason);
+  expect((await produced).error).toBe(reason);
+});
+
+test("reads no faster than it puts", async () => {
+  let read = 0;
+  const line = Buffer.from(`{"name":"${"x".repeat(1000)}","amount":1}\n`.repeat(100));
+  const before = process.memoryUsage.rss();
+  let most = 0;
+  const input = Readable.from(
+    (function* () {
+      for (; read < 300; read++) {
+        most = Math.max(most, process.memoryUsage.rss());
+        yield line;
+      }
+    })(),
+    { objectMode: false, highWaterMark: 64 * 1024 },
+  );
+  const { said } = await produce(["--job", "row"], input);
+  expect(said).toEqual(["30000 put, 0 there already, 0 bad"]);
+  expect(most - before).toBeLessThan(150e6);
+}, 60_000);
