@@ -15,6 +15,7 @@ interface Internals {
 
 /** Where an ioredis command keeps its timer. */
 const COMMAND_TIMER = "_commandTimeoutTimer";
+const SILENCE_CHECK_MS = 1000;
 const CLOSED = "Connection is closed.";
 
 /**
@@ -90,23 +91,23 @@ export class Client extends Redis {
     }
   }
 
-  /** Started by ioredis with the first command on a connection where none is under way. */
+  /** Started by ioredis with the first command on a connection, ended by it with the connection. */
   #watchForSilence(): void {
     const { stream, options } = this;
-    const internals = this.#internals();
-    let heard = false;
-    const giveUp = (): void => {
-      if (!heard) stream.destroy(new Error(`Socket timeout: nothing was heard for ${options.socketTimeout} ms`));
-    };
-    const timer = setTimeout(() => setImmediate(giveUp), options.socketTimeout);
-    internals.socketTimeoutTimer = timer;
-    // ioredis has read the data by then, so its queue holds what is still unanswered.
-    stream.once("data", () => {
-      heard = true;
-      clearTimeout(timer);
-      internals.socketTimeoutTimer = undefined;
-      if (this.commandQueue.length > 0) this.#watchForSilence();
+    const limitMs = options.socketTimeout ?? Infinity;
+    let heardAt = performance.now();
+    stream.on("data", () => {
+      heardAt = performance.now();
     });
+    const isSilent = (): boolean => this.commandQueue.length > 0 && performance.now() - heardAt > limitMs;
+    const giveUp = (): void => {
+      if (isSilent()) stream.destroy(new Error(`Socket timeout: nothing was heard for ${limitMs} ms`));
+    };
+    // One timer a connection, not one a command: this is on the hot path.
+    this.#internals().socketTimeoutTimer = setInterval(() => {
+      if (this.commandQueue.length === 0) heardAt = performance.now();
+      else if (isSilent()) setImmediate(giveUp);
+    }, Math.min(limitMs / 4, SILENCE_CHECK_MS));
   }
 
   #internals(): Internals {

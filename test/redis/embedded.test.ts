@@ -1,8 +1,9 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { mkdir, mkdtemp, realpath, rm, stat, symlink, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
+import { promisify } from "node:util";
 import { Redis } from "ioredis";
 import { expect, onTestFinished, test } from "vitest";
 import { RedisServerError } from "../../src/errors.ts";
@@ -175,6 +176,9 @@ test.skipIf(!hasServer)("outlives Ctrl-C on the terminal of its first user while
   const first = spawn(process.execPath, ["--input-type=module", "--eval", program], { stdio: ["ignore", "pipe", "inherit"], detached: true });
   await event(first.stdout, "data");
   const second = await acquireEmbedded({ dir });
+  const { pid } = await embeddedStatus({ dir });
+  const { stdout: group } = await promisify(execFile)("ps", ["-o", "pgid=", "-p", String(pid)]);
+  expect(Number(group)).toBe(pid);
   process.kill(-(first.pid ?? 0), "SIGINT");
   await event(first, "exit");
   expect(await clientOf(second).ping()).toBe("PONG");
