@@ -29,10 +29,14 @@ const { subject: name, role, redisUrl, queueName, measure } = JSON.parse(process
 const { jobs, width } = measure;
 const warmUp = warmUpOf(measure);
 const messages = on(process, "message");
+/** A parent that breaks off leaves nothing behind. */
+const orphaned = (): never => process.exit(1);
+process.once("disconnect", orphaned);
 
 const subject = (await open[name]())(redisUrl, queueName);
 await { fill, put, consume, ping, serve }[role](subject);
 await subject.close();
+process.off("disconnect", orphaned);
 process.disconnect();
 
 async function fill(side: Subject): Promise<void> {
