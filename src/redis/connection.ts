@@ -116,7 +116,7 @@ export class Connections implements AsyncDisposable {
   dedicated(name: string, options: { readonly blockMs: number }): Redis {
     const { address } = this.#openOrThrow();
     const client = new Client(
-      clientOptions(address, { connectionName: name, socketTimeout: options.blockMs + SILENCE_AFTER_BLOCK_MS }),
+      clientOptions(address, { connectionName: name, commandTimeout: undefined, socketTimeout: options.blockMs + SILENCE_AFTER_BLOCK_MS }),
     );
     this.#dedicated.add(client);
     client.once("end", () => this.#dedicated.delete(client));

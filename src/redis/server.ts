@@ -41,7 +41,7 @@ export async function ensureServer(log: (line: string) => void, env: NodeJS.Proc
   const platform = thisPlatform();
   if (platform.family !== "debian" || process.getuid?.() !== 0) throw missingServer(platform);
   log("no redis-server or valkey-server on the PATH: installing redis-server with apt-get");
-  await installWithApt(log);
+  await installWithApt(log, candidates(env).length === 0);
   const installed = await findServer(env);
   if (installed === undefined) {
     throw new RedisServerError(`expected Redis ${OLDEST_VERSION} or newer on the PATH after apt-get install redis-server: ${olderHint(platform)}`);
@@ -132,7 +132,7 @@ function isOlder(version: string): boolean {
   return version.localeCompare(OLDEST_VERSION, "en", { numeric: true }) < 0;
 }
 
-async function installWithApt(log: (line: string) => void): Promise<void> {
+async function installWithApt(log: (line: string) => void, fresh: boolean): Promise<void> {
   // The package's scripts ask policy-rc.d whether they may start the service. A container image usually says no already.
   const ownPolicy = !existsSync(POLICY);
   if (ownPolicy) writeFileSync(POLICY, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
@@ -151,8 +151,8 @@ async function installWithApt(log: (line: string) => void): Promise<void> {
   } finally {
     if (ownPolicy) rmSync(POLICY, { force: true });
   }
-  // Installed as a means to an end, not to run at every boot. Without systemd there is nothing to disable.
-  if (ownPolicy) await run("systemctl", ["disable", "redis-server"], { timeout: 30_000 }).catch(() => undefined);
+  // Installed as a means to an end, not to run at every boot; unless one was there before. Without systemd nothing would.
+  if (fresh) await run("systemctl", ["disable", "--now", "redis-server"], { timeout: 30_000 }).catch(() => undefined);
 }
 
 function apt(verb: "install" | "update"): Promise<unknown> {

@@ -1,4 +1,7 @@
 import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
 import { BackendError, BackendFullError, PreflightError } from "../../src/errors.ts";
@@ -8,6 +11,8 @@ import { runScript, type Script } from "../../src/redis/script.ts";
 import { event, failure, takes } from "../support/outcome.ts";
 import { freePort } from "../support/redis-process.ts";
 import { freshPrefix, redisClient, redisUrl, startRedis } from "../support/redis.ts";
+
+const run = promisify(execFile);
 
 /** What callers are promised. */
 const ANSWER_MS = 5000;
@@ -91,6 +96,30 @@ test("a wrong password and an unknown database are refused at once", async () =>
   expect(await redis.command.info("keyspace")).toContain("db3:keys=1");
 });
 
+test("speaks TLS, and refuses a certificate that nobody vouches for at once", async () => {
+  const dir = await mkdtemp(join(tmpdir(), "millrace-test-"));
+  onTestFinished(() => rm(dir, { recursive: true }));
+  const [key, cert] = [join(dir, "key.pem"), join(dir, "cert.pem")];
+  await run("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "1", "-subj", "/CN=localhost"]);
+  const tlsPort = await freePort();
+  await startRedis({ "tls-port": String(tlsPort), "tls-cert-file": cert, "tls-key-file": key, "tls-auth-clients": "no" });
+  const { error, tookMs } = await failure(connections(`rediss://localhost:${tlsPort}`).open());
+  expect(String(error)).toContain("self-signed certificate");
+  expect(tookMs).toBeLessThan(1000);
+  const redis = new Connections({ host: "localhost", port: tlsPort, tls: { ca: await readFile(cert) } }, {});
+  onTestFinished(() => redis.close());
+  await redis.open();
+  expect(await redis.command.ping()).toBe("PONG");
+});
+
+test("takes the connection's facts from options, and keeps its own ways", async () => {
+  const redis = new Connections({ port: Number(new URL(redisUrl()).port), host: new URL(redisUrl()).hostname, db: 1, commandTimeout: 1, enableOfflineQueue: false, lazyConnect: false }, {});
+  onTestFinished(() => redis.close());
+  await redis.open();
+  expect(redis.address).toMatch(/\/1$/);
+  expect(await redis.dedicated("blocking", { blockMs: 1000 }).blpop(freshPrefix(), 0.2)).toBeNull();
+});
+
 test("refuses a server that would evict jobs", async () => {
   const server = await startRedis({ "maxmemory-policy": "allkeys-lru" });
   await expect(connections(server.url).open()).rejects.toThrow(PreflightError);
@@ -166,7 +195,7 @@ test("nothing keeps the process alive after close, also when Redis is gone", asy
     console.log(performance.now());
     process.on("exit", () => console.log(performance.now()));
   `;
-  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", program]);
+  const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", program]);
   const [closedAt, exitedAt] = stdout.trim().split("\n").map(Number);
   expect((exitedAt ?? Infinity) - (closedAt ?? 0)).toBeLessThan(500);
 });
