@@ -1,41 +1,48 @@
 /**
  * Numbers the put scripts that this process sends to one queue.
  *
- * A number belongs to one batch until Redis has answered it. The server keeps the highest number it has seen and the
- * gaps below it; a gap is a number that is still open here, so a batch that is sent late is put, and one that is sent
- * twice is not. `lowestOpen` tells a server that has forgotten this producer where its gaps begin.
+ * A number belongs to one batch for ever, and is open while that batch may still be sent. The server keeps the highest
+ * number it has seen and the gaps below it; a gap is a number that is still open here, so a batch that is sent late is
+ * put, and one that is sent twice is not. `lowestOpen` tells the server which gaps it may forget, and one that has
+ * forgotten this producer where its gaps begin.
  */
 export class PutNumbers {
   #next = 1;
   readonly #open = new Map<number, number>();
-  readonly #unused: number[] = [];
 
-  /** A number for a new batch, open until `settle` or `giveUp`. */
+  /** A number for a new batch, open until it is closed. */
   take(): number {
-    const number = this.#unused.shift() ?? this.#next++;
+    const number = this.#next++;
     this.#open.set(number, Date.now());
     return number;
   }
 
-  /** Redis has answered: the batch is put. */
-  settle(number: number): void {
+  /** The batch is answered for: it is not sent again. */
+  close(number: number): void {
     this.#open.delete(number);
   }
 
-  /** Redis has answered that it wrote nothing: the number may serve another batch. */
-  reuse(number: number): void {
-    this.#open.delete(number);
-    this.#unused.push(number);
-    this.#unused.sort((a, b) => a - b);
+  /** Whether the batch may be sent (again) under its number; if not, it needs another. */
+  isOpen(number: number): boolean {
+    this.#giveUpOldest();
+    return this.#open.has(number);
   }
 
   lowestOpen(): number {
-    // After an hour of silence the server has forgotten the gap, and nobody asks for it any more.
-    const forgottenAt = Date.now() - 3_600_000;
-    for (const [number, takenAt] of this.#open) if (takenAt < forgottenAt) this.#open.delete(number);
-    let lowest = this.#next;
-    for (const number of this.#open.keys()) lowest = Math.min(lowest, number);
-    for (const number of this.#unused) lowest = Math.min(lowest, number);
+    this.#giveUpOldest();
+    const [lowest = this.#next] = this.#open.keys();
     return lowest;
   }
+
+  /** After an hour of silence the server forgets the producer, so an older gap means nothing there. */
+  #giveUpOldest(): void {
+    const takenBefore = Date.now() - REMEMBERED_MS;
+    for (const [number, takenAt] of this.#open) {
+      if (takenAt >= takenBefore) return;
+      this.#open.delete(number);
+    }
+  }
 }
+
+/** How long the server remembers a producer that puts nothing. */
+export const REMEMBERED_MS = 3_600_000;

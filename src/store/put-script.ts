@@ -3,6 +3,7 @@ import { Packr } from "msgpackr";
 import { runScript, type Script } from "../redis/script.ts";
 import { producerKey } from "./keys.ts";
 import { DELAY_JOB, NOW, PRIORITIZE_JOB, TRIM_EVENTS } from "./lua.ts";
+import { REMEMBERED_MS } from "./put-numbers.ts";
 import { TIMEOUT_FIELD, VERSION_FIELD } from "./stored-job.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
@@ -62,7 +63,9 @@ const packr = new Packr({ useRecords: false });
  * ARGV  base, number, lowest open number, maxSize, msgpack [[id, name, data, options, delayMs, runAtMs, priority, lifo, version, timeoutMs]]
  * reply {0, positions that existed…} put; {1, room} full, nothing written
  *
- * The producer's hash: `n` is the highest number seen, a field `<number>` a number below it that has not come yet.
+ * The producer's hash: `n` is the highest number seen, `l` the lowest open one by the last call; a field `<number>` is
+ * empty while that number has not come, and holds its answer where that was more than "put", so that a repeat gets
+ * the answer that was lost. What stands below the lowest open number is not asked for again.
  */
 const PUT: Script = {
   name: "put",
@@ -71,30 +74,38 @@ local wait, active, prioritized, delayed, events, meta, marker, counter, produce
 local base, number, lowest, maxSize = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local jobs = cmsgpack.unpack(ARGV[5])
 ${NOW}${TRIM_EVENTS}${DELAY_JOB}${PRIORITIZE_JOB}
-local highest = tonumber(redis.call('HGET', producer, 'n')) or (lowest - 1)
-if number <= highest and redis.call('HEXISTS', producer, number) == 0 then return {0} end
-if maxSize > 0 then
-  local room = maxSize - redis.call('LLEN', wait) - redis.call('ZCARD', prioritized) - redis.call('ZCARD', delayed)
-  if room < #jobs then return {1, math.max(room, 0)} end
-end
+local seen = redis.call('HMGET', producer, 'n', 'l', number)
+local highest, lowestBefore, answer = tonumber(seen[1]) or (lowest - 1), tonumber(seen[2]) or lowest, seen[3]
+if number <= highest and answer ~= '' then return answer and cmsgpack.unpack(answer) or {0} end
 
-if number > highest then
-  for missing = highest + 1, number - 1 do redis.call('HSET', producer, missing, 1) end
-  redis.call('HSET', producer, 'n', number)
-else
-  redis.call('HDEL', producer, number)
+local state = redis.call('HMGET', meta, 'paused', 'concurrency')
+local capped = state[2] and redis.call('LLEN', active) >= tonumber(state[2])
+local room = maxSize > 0 and maxSize - redis.call('LLEN', wait) - redis.call('ZCARD', prioritized) - redis.call('ZCARD', delayed)
+
+-- Until its jobs are in, the number has not come. This is also the first write: a full Redis refuses it, and with it all.
+redis.call('HSET', producer, 'n', math.max(number, highest), 'l', lowest, number, '')
+for missing = math.max(highest + 1, lowest), number - 1 do redis.call('HSET', producer, missing, '') end
+local function reply(answer)
+  if #answer == 1 then redis.call('HDEL', producer, number) else redis.call('HSET', producer, number, cmsgpack.pack(answer)) end
+  if lowest > lowestBefore and redis.call('HLEN', producer) > 2 then
+    for _, field in ipairs(redis.call('HKEYS', producer)) do
+      if (tonumber(field) or lowest) < lowest then redis.call('HDEL', producer, field) end
+    end
+  end
+  redis.call('PEXPIRE', producer, ${REMEMBERED_MS})
+  return answer
 end
-redis.call('PEXPIRE', producer, 3600000)
+if room and room < #jobs then return reply({1, math.max(room, 0)}) end
 trimEvents(meta, events)
 
-local reply = {0}
+local existing = {0}
 local waiting, anyDelayed, anyReady = {}, false, false
 for position, job in ipairs(jobs) do
   local id, name, data, options, delay, runAt, priority, lifo, version, timeout = unpack(job)
   local key = base .. id
   if redis.call('EXISTS', key) == 1 then
     redis.call('XADD', events, '*', 'event', 'duplicated', 'jobId', id)
-    reply[#reply + 1] = position
+    existing[#existing + 1] = position
   else
     if runAt > 0 then delay = math.max(runAt - now, 0) end
     redis.call('HSET', key, 'name', name, 'data', data, 'opts', options, 'timestamp', now, 'delay', delay, 'priority', priority, '${VERSION_FIELD}', version)
@@ -118,11 +129,7 @@ for position, job in ipairs(jobs) do
 end
 if #waiting > 0 then redis.call('LPUSH', wait, unpack(waiting)) end
 if anyDelayed then markDelayed(marker, delayed) end
-if anyReady then
-  local state = redis.call('HMGET', meta, 'paused', 'concurrency')
-  local capped = state[2] and redis.call('LLEN', active) >= tonumber(state[2])
-  if not state[1] and not capped then redis.call('ZADD', marker, 0, '0') end
-end
-return reply
+if anyReady and not state[1] and not capped then redis.call('ZADD', marker, 0, '0') end
+return reply(existing)
 `,
 };

@@ -6,6 +6,7 @@
  */
 import { once } from "node:events";
 import { sleep } from "../concurrency/sleep.ts";
+import { startTimer } from "../concurrency/timer.ts";
 import { BackendError, EnqueueTimeoutError, QueueFullError } from "../errors.ts";
 import { PutNumbers } from "./put-numbers.ts";
 import { putJobs, type NewJob, type PutReply } from "./put-script.ts";
@@ -36,8 +37,7 @@ export class PutLane {
   readonly #maxSize: number;
   readonly #numbers = new PutNumbers();
   #entries: Entry[] = [];
-  #scheduled = false;
-  #bounded: Promise<void> | undefined;
+  #flushing = false;
 
   /**
    * @param producerId  this process's own; two lanes of one queue must not share it
@@ -51,26 +51,24 @@ export class PutLane {
 
   /**
    * @param options.waits   whether it waits for room in a full queue, or throws QueueFullError
-   * @param options.signal  ends the wait for room; what was sent already is not called back
+   * @param options.signal  ends the wait for room, within a quarter of a second; what was sent already is not called back
    * @returns whether the job was added: `false` when its id was there already
    */
   put(job: NewJob, options: { readonly waits: boolean; readonly signal?: AbortSignal | undefined }): Promise<boolean> {
-    const { signal } = options;
+    const { waits, signal } = options;
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
-      this.#entries.push({ job, waits: options.waits, signal, resolve, reject });
-      this.#schedule();
+      this.#entries.push({ job, waits, signal, resolve, reject });
+      if (this.#flushing) return;
+      this.#flushing = true;
+      setImmediate(() => void this.#flush());
     });
   }
 
-  #schedule(): void {
-    if (this.#scheduled || this.#bounded !== undefined) return;
-    this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      if (this.#maxSize > 0) this.#bounded = this.#flushBounded();
-      else while (this.#entries.length > 0) void this.#send(this.#take(BATCH_JOBS));
-    });
+  async #flush(): Promise<void> {
+    if (this.#maxSize > 0) await this.#flushBounded();
+    else while (this.#entries.length > 0) void this.#send(this.#take(BATCH_JOBS));
+    this.#flushing = false;
   }
 
   /** One batch at a time, so that nobody overtakes who waits for room. */
@@ -78,47 +76,45 @@ export class PutLane {
     let room = BATCH_JOBS;
     let pauseMs = ROOM_CHECK_MS.first;
     while (this.#entries.length > 0) {
-      const batch = this.#take(Math.max(1, Math.min(room, BATCH_JOBS)));
+      const batch = this.#take(Math.min(room, BATCH_JOBS));
       const reply = await this.#send(batch);
       if (reply?.state !== "full") {
         pauseMs = ROOM_CHECK_MS.first;
         room = BATCH_JOBS;
         continue;
       }
-      room = reply.room;
-      if (room === 0) this.#refuse(batch);
-      this.#entries = [...batch.filter((entry) => room > 0 || entry.waits), ...this.#entries];
-      if (room > 0 || this.#entries.length === 0) continue;
+      this.#entries = [...batch, ...this.#entries];
+      room = Math.max(reply.room, 1);
+      if (reply.room > 0) continue;
+      this.#refuseImpatient();
       await sleep(pauseMs);
+      this.#entries = present(this.#entries);
       pauseMs = Math.min(pauseMs * 2, ROOM_CHECK_MS.longest);
-      room = 1;
     }
-    this.#bounded = undefined;
   }
 
-  #refuse(batch: readonly Entry[]): void {
-    for (const { waits, reject } of batch) {
-      if (!waits) reject(new QueueFullError(`queue ${this.#queue.name} is full: ${this.#maxSize} jobs wait; put() waits for room`));
-    }
+  /** Whoever comes later is behind those who wait, so it finds no room either. */
+  #refuseImpatient(): void {
+    for (const { waits, reject } of this.#entries) if (!waits) reject(this.#full("put() waits for room"));
+    this.#entries = this.#entries.filter(({ waits }) => waits);
+  }
+
+  #full(remedy: string): QueueFullError {
+    return new QueueFullError(`queue ${this.#queue.name} is full: ${this.#maxSize} jobs wait; ${remedy}`);
   }
 
   /** Takes the next entries out, and lets go of those whose caller has gone. */
   #take(most: number): Entry[] {
-    const batch: Entry[] = [];
     let bytes = 0;
-    let taken = 0;
-    for (const entry of this.#entries) {
-      if (batch.length === most || (batch.length > 0 && bytes + entry.job.data.length > BATCH_BYTES)) break;
-      taken += 1;
-      if (entry.signal?.aborted) {
-        entry.reject(entry.signal.reason);
-        continue;
-      }
-      batch.push(entry);
-      bytes += entry.job.data.length;
+    let end = 0;
+    for (const { job } of this.#entries) {
+      bytes += job.data.length;
+      if (end === most || (end > 0 && bytes > BATCH_BYTES)) break;
+      end += 1;
     }
-    this.#entries = taken === this.#entries.length ? [] : this.#entries.slice(taken);
-    return batch;
+    const batch = this.#entries.slice(0, end);
+    this.#entries = this.#entries.slice(end);
+    return present(batch);
   }
 
   /** Sends a batch until it is answered or its deadline has passed, and settles its entries. */
@@ -127,27 +123,31 @@ export class PutLane {
     const number = this.#numbers.take();
     try {
       const reply = await this.#sendAs(number, batch);
-      if (reply.state === "full") this.#numbers.reuse(number);
-      else {
-        this.#numbers.settle(number);
-        batch.forEach((entry, position) => entry.resolve(!reply.existing.has(position)));
-      }
+      this.#numbers.close(number);
+      if (reply.state === "put") batch.forEach((entry, position) => entry.resolve(!reply.existing.has(position)));
       return reply;
     } catch (error) {
-      if (!(error instanceof BackendError) || error.code === "BACKEND_FULL") {
-        this.#numbers.reuse(number);
-        for (const entry of batch) entry.reject(error);
-        return undefined;
-      }
-      const retry = async (): Promise<void> => {
-        const reply = await this.#sendAs(number, batch);
-        if (reply.state === "full") throw new QueueFullError(`queue ${this.#queue.name} is full: ${this.#maxSize} jobs wait; nothing was put`);
-        this.#numbers.settle(number);
-      };
-      const message = `put was not acknowledged within ${DEADLINE_MS} ms: ${error.message}`;
-      for (const entry of batch) entry.reject(new EnqueueTimeoutError(message, { jobMayExist: error.mayHaveRun, retry, cause: error }));
+      const reported = error instanceof BackendError && error.code !== "BACKEND_FULL" ? this.#unanswered(error, number, batch) : error;
+      // What cannot have been put need not be told from a repeat.
+      if (!(reported instanceof EnqueueTimeoutError && reported.jobMayExist)) this.#numbers.close(number);
+      for (const entry of batch) entry.reject(reported);
       return undefined;
     }
+  }
+
+  #unanswered(error: BackendError, firstNumber: number, batch: readonly Entry[]): EnqueueTimeoutError {
+    let number = firstNumber;
+    let put = false;
+    const retry = async (): Promise<void> => {
+      if (put) return;
+      if (!this.#numbers.isOpen(number)) number = this.#numbers.take();
+      const reply = await this.#sendAs(number, batch);
+      this.#numbers.close(number);
+      if (reply.state === "full") throw this.#full("nothing was put");
+      put = true;
+    };
+    const message = `put was not acknowledged within ${DEADLINE_MS} ms: ${error.message}`;
+    return new EnqueueTimeoutError(message, { jobMayExist: error.mayHaveRun, retry, cause: error });
   }
 
   async #sendAs(number: number, batch: readonly Entry[]): Promise<PutReply> {
@@ -157,10 +157,11 @@ export class PutLane {
     for (;;) {
       try {
         await this.#ready(deadlineAt);
-        const numbered = { own: number, lowestOpen: this.#numbers.lowestOpen() };
-        return await putJobs(this.#queue, this.#producerId, numbered, this.#maxSize, jobs);
+        const numbered = { own: number, lowestOpen: Math.min(number, this.#numbers.lowestOpen()) };
+        return await beforeDeadline(deadlineAt, putJobs(this.#queue, this.#producerId, numbered, this.#maxSize, jobs));
       } catch (error) {
-        if (!(error instanceof BackendError) || error.code === "BACKEND_FULL") throw error;
+        // "Full" says that nothing was written, which is not certain once a sending went unanswered.
+        if (!(error instanceof BackendError) || (error.code === "BACKEND_FULL" && !mayHaveRun)) throw error;
         mayHaveRun ||= error.mayHaveRun;
         if (performance.now() + RESEND_PAUSE_MS >= deadlineAt) throw new BackendError(error.message, { cause: error, mayHaveRun });
         await sleep(RESEND_PAUSE_MS);
@@ -171,11 +172,27 @@ export class PutLane {
   async #ready(deadlineAt: number): Promise<void> {
     const { client } = this.#queue;
     if (client.status === "ready") return;
-    const signal = AbortSignal.timeout(Math.max(0, deadlineAt - performance.now()));
+    const signal = AbortSignal.timeout(Math.max(0, Math.ceil(deadlineAt - performance.now())));
     try {
       await once(client, "ready", { signal });
     } catch (error) {
       throw new BackendError("Redis is not connected", { cause: error, mayHaveRun: false });
     }
   }
+}
+
+/** Those whose caller has not gone; the others are told why they went. */
+function present(entries: readonly Entry[]): Entry[] {
+  for (const { signal, reject } of entries) if (signal?.aborted) reject(signal.reason);
+  return entries.filter(({ signal }) => !signal?.aborted);
+}
+
+/** A command has a deadline of its own; that of one sent again may lie beyond the put's. */
+function beforeDeadline<T>(deadlineAt: number, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const callOff = startTimer(Math.max(0, deadlineAt - performance.now()), () => {
+      reject(new BackendError("Redis has not answered", { mayHaveRun: true }));
+    });
+    work.then(resolve, reject).finally(callOff);
+  });
 }
