@@ -1,15 +1,12 @@
 /** Finds a contract by the name of its job, among what the modules of `producers/jobs/` export. */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { findPackageJSON } from "node:module";
-import { dirname } from "node:path";
 import { NotFoundError, OptionError } from "../errors.ts";
 import { definitionOf, type Job } from "../job/contract.ts";
 import { suggest } from "../options.ts";
 import { loadModule } from "./load-module.ts";
 import { moduleName, modulesIn } from "./module-files.ts";
 
-/** Below the working directory, and below the package itself for the contracts it ships. */
+/** Below the working directory, then below the package for the contracts it ships. */
 const FOLDER = join("producers", "jobs");
 
 /**
@@ -18,29 +15,29 @@ const FOLDER = join("producers", "jobs");
  * @throws NotFoundError with what there is; OptionError when a module cannot be read and none of the others has it
  */
 export async function findContract(name: string): Promise<Job> {
-  const folders = [join(process.cwd(), FOLDER), join(packageFolder(), FOLDER)];
-  const paths = folders.flatMap(modulesIn).toSorted((a, b) => Number(moduleName(b) === name) - Number(moduleName(a) === name));
   const known = new Set<string>();
-  const faults: unknown[] = [];
-  for (const path of paths) {
-    try {
-      for (const job of Object.values(await loadModule(path)).filter(isContract)) {
-        if (job.name === name) return job;
-        known.add(job.name);
+  for (const folder of new Set([process.cwd(), packageFolder()])) {
+    const faults: unknown[] = [];
+    const paths = modulesIn(join(folder, FOLDER)).toSorted((a, b) => Number(moduleName(b) === name) - Number(moduleName(a) === name));
+    for (const path of paths) {
+      try {
+        for (const job of Object.values(await loadModule(path)).filter(isContract)) {
+          if (job.name === name) return job;
+          known.add(job.name);
+        }
+      } catch (error) {
+        faults.push(error);
       }
-    } catch (error) {
-      faults.push(error);
     }
+    // The contract may stand in the module at fault: a shipped one of the same name would not be what was meant.
+    if (faults.length > 0) throw faults[0];
   }
-  if (faults.length > 0) throw faults[0];
   throw notFound(name, known);
 }
 
-/** What this package ships lies beside its sources, and beside what was built from them. */
+/** What this package ships lies beside its sources, and what was built from it beside what was built from them. */
 export function packageFolder(): string {
-  const folder = dirname(findPackageJSON("..", import.meta.url) ?? ".");
-  const built = join(folder, "dist");
-  return import.meta.url.endsWith(".js") && existsSync(built) ? built : folder;
+  return join(import.meta.dirname, "../..");
 }
 
 function isContract(value: unknown): value is Job {

@@ -2,10 +2,11 @@
 import { join, relative } from "node:path";
 import type { App } from "../app.ts";
 import { NotFoundError, OptionError } from "../errors.ts";
+import type { Job } from "../job/contract.ts";
 import type { Logger } from "../log.ts";
 import { shown, suggest } from "../options.ts";
 import { openApp, type Context } from "./context.ts";
-import { packageFolder } from "./find-contract.ts";
+import { findContract, packageFolder } from "./find-contract.ts";
 import { loadModule } from "./load-module.ts";
 import { moduleName, modulesIn } from "./module-files.ts";
 
@@ -16,6 +17,8 @@ export interface ProducerContext {
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WriteStream;
   readonly log: Logger;
+  /** The contract of a job by its name, from `producers/jobs/*`. @throws NotFoundError */
+  readonly contract: (name: string) => Promise<Job>;
 }
 
 /** The default export of a module in `producers/`. */
@@ -30,7 +33,7 @@ export async function produce(context: Context, name: string, args: readonly str
   }
   await using app = await openApp(context);
   const { log, interruption } = context;
-  await (producer as Producer)(app, args, { signal: interruption.signal, stdin: process.stdin, stdout: process.stdout, log });
+  await (producer as Producer)(app, args, { signal: interruption.signal, stdin: process.stdin, stdout: process.stdout, log, contract: findContract });
 }
 
 /** One's own go before those that the package ships. */

@@ -62,6 +62,13 @@ test("suggests a producer that there is, and finds those that the package ships"
   expect(shipped).toMatchObject({ code: 2, stderr: expect.stringContaining("--job") as string });
 });
 
+test("gives a producer contracts by their names", async () => {
+  const cwd = project({ "producers/jobs/all.ts": 'import { defineJob } from "millrace/job";\nimport { z } from "zod";\nexport const row = defineJob("row", { payload: z.object({ n: z.int() }) });' });
+  const { code, stderr } = await millrace(["produce", "lines", "--job", "row"], { cwd, env, input: '{"n":1}\n{"n":2}\n' });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining("2 put") as string });
+  expect(await millrace(["produce", "lines", "--job", "rwo"], { cwd, env })).toMatchObject({ code: 4, stderr: expect.stringContaining("did you mean row?") as string });
+});
+
 test("refuses a module without a function as its default", async () => {
   const cwd = project({ "producers/nothing.ts": "export const produce = 1;" });
   const { code, stderr } = await millrace(["produce", "nothing"], { cwd, env });

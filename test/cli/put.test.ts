@@ -158,6 +158,12 @@ test("a fault in one contract's module does not hide another's", async () => {
   expect(stderr).toContain("producers/jobs/broken.ts:1: an enum");
 });
 
+test("a contract of one's own goes before a shipped one of the same name, whatever its module is called", async () => {
+  const own = project({ "producers/jobs/all.ts": 'import { defineJob } from "millrace/job";\nexport const digest = defineJob("digest", { queue: "mine" });' });
+  expect((await put(["digest"], { cwd: own })).code).toBe(0);
+  expect(await stockQueue("mine").getWaitingCount()).toBe(1);
+});
+
 test("stops quietly when nobody reads the ids any more", async () => {
   const running = start(["put", "greet", "-"], { cwd, env });
   const line = '{"name":"Ada"}\n';
