@@ -21,7 +21,9 @@ export default defineHandler(digest, { handle: digestFile });
 const open = promisify(openWithCallback);
 const read = promisify(readWithCallback);
 
-const chunkBytes = 256 * 1024;
+const chunkBytes = 128 * 1024;
+/** Memory of readings that have ended, for those to come: a new buffer a file would be garbage faster than it is collected. */
+const idleChunks: Buffer[] = [];
 /** As much as `file-type` asks for. */
 const headBytes = 4100;
 const newline = 0x0a;
@@ -57,33 +59,36 @@ export async function digestFile(
 export async function digestOf(pieces: AsyncIterable<Buffer> | Iterable<Buffer>): Promise<Digest> {
   const hash = createHash("sha256");
   const text = new TextCheck();
-  const head = Buffer.allocUnsafe(headBytes);
+  let head: Buffer = Buffer.alloc(0);
   let bytes = 0;
   let lines = 0;
   for await (const piece of pieces) {
     hash.update(piece);
-    if (bytes < headBytes) piece.copy(head, bytes);
+    if (head.length < headBytes) head = Buffer.concat([head, piece.subarray(0, headBytes - head.length)]);
     text.add(piece);
     for (let at = piece.indexOf(newline); at !== -1; at = piece.indexOf(newline, at + 1)) lines++;
     bytes += piece.length;
   }
-  const mime = bytes === 0 ? "inode/x-empty" : ((await signature(head.subarray(0, bytes))) ?? text.mime());
+  const mime = bytes === 0 ? "inode/x-empty" : ((await signature(head)) ?? text.mime());
   return { bytes, sha256: hash.digest("hex"), lines, mime };
 }
 
 /** Yields the same memory again and again: who wants to keep a piece copies it. */
 async function* pieces(file: number, size: number, signal: AbortSignal): AsyncGenerator<Buffer> {
-  // One byte more than the file has, so that a small one shows its end in one read.
-  const buffer = Buffer.allocUnsafe(Math.min(size + 1, chunkBytes));
-  let total = 0;
-  for (;;) {
-    signal.throwIfAborted();
-    const { bytesRead } = await read(file, buffer, 0, buffer.length, null);
-    if (bytesRead === 0) return;
-    total += bytesRead;
-    yield buffer.subarray(0, bytesRead);
-    // A short read alone says nothing: /proc gives a page at a time and claims to be empty.
-    if (bytesRead < buffer.length && total === size) return;
+  const chunk = idleChunks.pop() ?? Buffer.allocUnsafeSlow(chunkBytes);
+  try {
+    let total = 0;
+    for (;;) {
+      signal.throwIfAborted();
+      const { bytesRead } = await read(file, chunk, 0, chunkBytes, null);
+      if (bytesRead === 0) return;
+      total += bytesRead;
+      yield chunk.subarray(0, bytesRead);
+      // A short read alone says nothing: /proc gives a page at a time and claims to be empty.
+      if (bytesRead < chunkBytes && total === size) return;
+    }
+  } finally {
+    idleChunks.push(chunk);
   }
 }
 

@@ -6,8 +6,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import * as fc from "fast-check";
+import { connect } from "millrace";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { digestFile, digestOf } from "../../workers/digest.ts";
+import { digest } from "../../producers/jobs/digest.ts";
+import { createLog } from "../../src/log.ts";
+import digestHandler, { digestFile, digestOf } from "../../workers/digest.ts";
+import { freshPrefix, redisUrl } from "../support/redis.ts";
 
 const exec = promisify(execFile);
 const task = { signal: new AbortController().signal };
@@ -219,3 +223,21 @@ test("streams a file of 1 GiB in less than 200 MB of memory", async () => {
   expect(digest).toEqual({ bytes: 2 ** 30, sha256, lines: 0, mime: "application/octet-stream" });
   expect(residentKiB * 1024).toBeLessThan(200e6);
 }, 60_000);
+
+test("digests what is put into its queue, and makes a dead letter of what cannot be read", async () => {
+  await using app = connect({ redis: redisUrl(), prefix: freshPrefix(), log: createLog({ level: "silent" }) });
+  await using _ = app.pool([digestHandler]);
+  const read = await app.put(digest, { path: await fileOf("put", "one\ntwo\n") });
+  const missing = await app.put(digest, { path: join(dir, "missing") });
+  expect(await read.result({ timeout: "20s" })).toMatchObject({ bytes: 8, lines: 2, mime: "text/plain" });
+  expect(await missing.outcome({ timeout: "20s" })).toMatchObject({ state: "failed", error: { message: "ENOENT: no such file or directory", attempts: 1 } });
+});
+
+test("uses its memory again, and never for two files at once", async () => {
+  const contents = Array.from({ length: 40 }, (_, i) => Buffer.alloc(300_000 + i, `file ${i} `));
+  const paths = await Promise.all(contents.map((content, i) => fileOf(`many-${i}`, content)));
+  const expected = await Promise.all(contents.map((content) => digestOf([content])));
+  for (let round = 0; round < 3; round++) {
+    expect(await Promise.all(paths.map((path) => digestFile({ path }, task)))).toEqual(expected);
+  }
+});

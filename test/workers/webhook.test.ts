@@ -3,8 +3,12 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import type { AddressInfo, Socket } from "node:net";
 import * as fc from "fast-check";
 import { Webhook } from "standardwebhooks";
+import { connect } from "millrace";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { deliver, retryAfterMs } from "../../workers/webhook.ts";
+import { webhook } from "../../producers/jobs/webhook.ts";
+import { createLog } from "../../src/log.ts";
+import webhookHandler, { deliver, retryAfterMs } from "../../workers/webhook.ts";
+import { freshPrefix, redisClient, redisUrl } from "../support/redis.ts";
 
 const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const variable = "WEBHOOK_SECRET_TEST";
@@ -184,4 +188,45 @@ test("says which secret is missing or not of its form, without showing it", asyn
   expect(error.message).toContain(`expected base64 in the environment variable ${variable}`);
   expect(`${error.message} ${String(error.cause)}`).not.toContain("not*base64");
   expect(requests).toHaveLength(0);
+});
+
+test("delivers through a pool what was put: after a refusal again, under the same id, and the secret is never in Redis", async () => {
+  const prefix = freshPrefix();
+  await using app = connect({ redis: redisUrl(), prefix, log: createLog({ level: "silent" }) });
+  await using _ = app.pool([webhookHandler]);
+  answer = (_, response) => {
+    if (requests.length === 1) response.writeHead(429, { "retry-after": "1" }).end();
+    else response.writeHead(201).end();
+  };
+
+  const handle = await app.put(webhook, { ...event(), url });
+
+  expect(await handle.result({ timeout: "20s" })).toEqual({ status: 201 });
+  expect(requests.map(({ request }) => request.headers["webhook-id"])).toEqual([handle.id, handle.id]);
+  const client = redisClient();
+  for (const key of await client.keys(`${prefix}:*`)) {
+    const kept = (await client.type(key)) === "hash" ? JSON.stringify(await client.hgetall(key)) : "";
+    expect(kept).not.toContain(secret.slice("whsec_".length));
+  }
+});
+
+test("makes a dead letter of what the receiver refuses for good", async () => {
+  await using app = connect({ redis: redisUrl(), prefix: freshPrefix(), log: createLog({ level: "silent" }) });
+  await using _ = app.pool([webhookHandler]);
+  answer = (_, response) => response.writeHead(410).end();
+  const handle = await app.put(webhook, { ...event(), url });
+  expect(await handle.outcome({ timeout: "20s" })).toMatchObject({ state: "failed", error: { message: "HTTP 410", attempts: 1 } });
+});
+
+test.each([
+  [{ url: "ftp://a.ch/" }, "url"],
+  [{ url: "nowhere" }, "url"],
+  [{ url: "https://user:password@a.ch/" }, "user and password"],
+  [{ secret: "DATABASE_URL" }, "WEBHOOK_SECRET"],
+  [{ secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" }, "WEBHOOK_SECRET"],
+  [{ event: "" }, "event"],
+  [{ at: "yesterday" }, "at"],
+])("refuses to put %j", async (wrong, message) => {
+  await using app = connect({ redis: redisUrl(), prefix: freshPrefix(), log: createLog({ level: "silent" }) });
+  await expect(app.put(webhook, { ...event(), ...wrong })).rejects.toMatchObject({ code: "PAYLOAD_INVALID", message: expect.stringContaining(message) });
 });
