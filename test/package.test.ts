@@ -4,7 +4,7 @@
  */
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join, relative } from "node:path";
 import { promisify } from "node:util";
@@ -107,6 +107,19 @@ test("the command runs the project's own handlers and producers, in TypeScript",
   } finally {
     worker.kill("SIGKILL");
   }
+});
+
+test("the main job runs", async () => {
+  await write("tree/one.txt", "one\n");
+  await write("tree/two words.txt", "");
+  const settings = { REDIS_URL: redisUrl(), MILLRACE_PREFIX: freshPrefix() };
+  await run("millrace", ["demo", "tree", "--manifest", "manifest.ndjson"], settings);
+  const lines = (await readFile(join(project, "manifest.ndjson"), "utf8")).trim().split("\n");
+  const digests = lines.map((line) => JSON.parse(line) as { path: string; bytes: number; sha256: string });
+  expect(digests.map(({ path, bytes, sha256 }) => [path, bytes, sha256.slice(0, 8)])).toEqual([
+    ["one.txt", 4, "2c8b08da"],
+    ["two words.txt", 0, "e3b0c442"],
+  ]);
 });
 
 test.each(["nodenext", "bundler"])("a strict TypeScript project finds the types (%s)", async (moduleResolution) => {
