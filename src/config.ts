@@ -145,6 +145,11 @@ export function maskSecrets(text: string): string {
     .replaceAll(/((?:\brediss?|\bunix):[^\s"']*?[?&]password=)[^\s"'&]*/gi, "$1***");
 }
 
+/** Digits alone as a number, so that `"500"` is one where text comes from a command line; all else, as it is, is for its check to refuse. */
+export function numberOrText(text: string): number | string {
+  return /^\d{1,15}$/.test(text) ? Number(text) : text;
+}
+
 function fromEnvironment(source: Source, environment: Environment): { value: unknown; origin: string } | undefined {
   const { variable } = source;
   if (variable === undefined) return undefined;
@@ -183,7 +188,7 @@ function importFile(path: string): Promise<{ readonly default?: unknown }> {
 }
 
 function ofText(text: string | readonly string[], { numeric }: Source): unknown {
-  return numeric === true && typeof text === "string" && /^\d{1,15}$/.test(text) ? Number(text) : text;
+  return numeric === true && typeof text === "string" ? numberOrText(text) : text;
 }
 
 function redisAddress(value: unknown, where: string): string | object {

@@ -26,8 +26,12 @@ const BY_CODE: Readonly<Record<string, number>> = {
   REDIS_SERVER: EXIT.unreachable,
 };
 
-/** By `code` and not by class: the error may come from another copy of the package, which the user's modules import. */
+/**
+ * By `code` and not by class: the error may come from another copy of the package, which the user's modules import.
+ * Several errors that came together, as from a task group, end as the first of them would.
+ */
 export function exitCodeOf(error: unknown): number {
+  if (error instanceof AggregateError && error.errors.length > 0) return exitCodeOf(error.errors[0]);
   const code = (error as { code?: unknown } | null | undefined)?.code;
   return (typeof code === "string" ? BY_CODE[code] : undefined) ?? EXIT.failed;
 }

@@ -1,4 +1,5 @@
 /** `queue join`: waits until nothing of a queue is unfinished. */
+import { numberOrText } from "../config.ts";
 import { NotFoundError } from "../errors.ts";
 import { defineJob } from "../job/contract.ts";
 import { durationMs } from "../options.ts";
@@ -15,7 +16,7 @@ export interface JoinOptions {
  */
 export async function join(context: Context, name: string, { timeout }: JoinOptions): Promise<void> {
   const { output, interruption } = context;
-  const limit = timeout === undefined ? {} : { timeout: durationMs(/^\d{1,15}$/.test(timeout) ? Number(timeout) : timeout, "--timeout") };
+  const limit = timeout === undefined ? {} : { timeout: durationMs(numberOrText(timeout), "--timeout") };
   // Any name will do: a join looks at the queue, not at one of its jobs.
   const job = defineJob("join", { queue: name });
   await using app = await openApp(context);

@@ -1,6 +1,7 @@
 /** `job put`: one job, or one a line of standard input. */
 import { addAbortSignal } from "node:stream";
 import { timeout as withTimeout } from "../concurrency/timeout.ts";
+import { numberOrText } from "../config.ts";
 import { OptionError, PayloadError, TimeoutError } from "../errors.ts";
 import { defineJob, typed, type Job } from "../job/contract.ts";
 import type { PutOptions } from "../job/put-options.ts";
@@ -124,9 +125,9 @@ async function target(name: string | undefined, json: string | undefined, flags:
 function putOptions({ id, delay, priority, attempts }: PutFlags): PutOptions {
   const options = {
     ...(id !== undefined && { id }),
-    ...(delay !== undefined && { delay: durationMs(numberOf(delay), "--delay") }),
-    ...(priority !== undefined && { priority: numberOf(priority) }),
-    ...(attempts !== undefined && { attempts: numberOf(attempts) }),
+    ...(delay !== undefined && { delay: durationMs(numberOrText(delay), "--delay") }),
+    ...(priority !== undefined && { priority: numberOrText(priority) }),
+    ...(attempts !== undefined && { attempts: numberOrText(attempts) }),
   };
   return options as PutOptions; // what is no number, put refuses
 }
@@ -134,11 +135,7 @@ function putOptions({ id, delay, priority, attempts }: PutFlags): PutOptions {
 function waitLimitMs({ wait, timeout }: PutFlags): number | undefined {
   if (timeout === undefined) return undefined;
   if (wait !== true) throw new OptionError("expected --wait with --timeout");
-  return durationMs(numberOf(timeout), "--timeout");
-}
-
-function numberOf(text: string): number | string {
-  return /^\d{1,15}$/.test(text) ? Number(text) : text;
+  return durationMs(numberOrText(timeout), "--timeout");
 }
 
 function parse(text: string): unknown {

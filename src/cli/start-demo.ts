@@ -1,4 +1,5 @@
 /** `demo`: sees to a Redis, then runs the main job on it. */
+import { numberOrText } from "../config.ts";
 import { check } from "../options.ts";
 import { provideRedis } from "../redis/provide.ts";
 import type { Context } from "./context.ts";
@@ -27,5 +28,5 @@ export async function startDemo({ config, log, output, interruption }: Context, 
 }
 
 function countOf(text: string | undefined, flag: string): number | undefined {
-  return text === undefined ? undefined : check.integer({ min: 1 })(/^\d{1,15}$/.test(text) ? Number(text) : text, flag);
+  return text === undefined ? undefined : check.integer({ min: 1 })(numberOrText(text), flag);
 }

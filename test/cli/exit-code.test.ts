@@ -20,6 +20,8 @@ test.each([
   [new errors.RedisServerError("x"), 6],
   [undefined, 1],
   ["text", 1],
+  [new AggregateError([new errors.BackendError("x"), new Error("y")]), 6],
+  [new AggregateError([]), 1],
 ])("%s ends with %i", (error, code) => {
   expect(exitCodeOf(error)).toBe(code);
 });

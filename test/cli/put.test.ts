@@ -175,17 +175,19 @@ test("stops quietly when nobody reads the ids any more", async () => {
   expect({ code, stderr }).toEqual({ code: 141, stderr: "" });
 });
 
-test("Ctrl-C ends a put that waits for input with 130, and one that waits for its job", async () => {
+test("Ctrl-C ends a put that waits for input with 130", async () => {
   const reading = start(["put", "greet", "-"], { cwd, env });
   reading.write('{"name":"Ada"}\n');
   await reading.says("\n");
   reading.kill("SIGINT");
   const { code, stderr } = await reading.ended;
   expect({ code, stderr }).toEqual({ code: 130, stderr: "" });
+});
 
+test("SIGTERM ends a put that waits for its job with 143", async () => {
   const waiting = start(["put", "tick", "--wait"], { cwd, env });
   const client = connection();
-  await expect.poll(() => client.llen(`${prefix}:clock:wait`), { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => client.llen(`${prefix}:clock:wait`), { timeout: 25_000 }).toBe(1);
   waiting.kill("SIGTERM");
   expect((await waiting.ended).code).toBe(143);
 });

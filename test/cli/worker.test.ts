@@ -197,7 +197,7 @@ test("runs a handler that another copy of the package made", async () => {
     export default defineHandler(defineJob("greet"), { async handle() { return undefined; } });` });
   const running = await worker();
   const id = await queue.add("greet", undefined).then(({ id }) => id ?? "");
-  await expect.poll(() => queue.getJobState(id), { timeout: 10_000 }).toBe("completed");
+  await expect.poll(() => queue.getJobState(id), { timeout: 25_000 }).toBe("completed");
   expect((await endsAfter(running, "SIGTERM")).code).toBe(0);
 });
 
