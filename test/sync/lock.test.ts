@@ -233,7 +233,7 @@ test("a waiter whose wake-up was lost gets the lock all the same, and in its tur
   }
   const { command } = holder!.connections;
   await until(() => listens(holder!, other!));
-  await command.client("KILL", "TYPE", "pubsub");
+  await command.call("CLIENT", "KILL", "TYPE", "pubsub");
   await giveBack(held);
   const tookMs = await takes(Promise.all(works));
   expect(order).toEqual([0, 1, 2]);
