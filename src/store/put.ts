@@ -61,7 +61,8 @@ export class PutLane {
       this.#entries.push({ job, waits, signal, resolve, reject });
       if (this.#flushing) return;
       this.#flushing = true;
-      setImmediate(() => void this.#flush());
+      // After whatever is ready now has had its say, so what is put together goes together, and before the loop turns.
+      process.nextTick(() => void this.#flush());
     });
   }
 
