@@ -1,11 +1,12 @@
 /** What a producer holds of a job that it has put: its id, and the way to its outcome. Not thenable: `await put()` means that Redis has it. */
+import { startTimer } from "../concurrency/timer.ts";
 import { JobCancelledError, JobFailedError, JobRemovedError, TimeoutError } from "../errors.ts";
 import { decodeResult } from "../job/codec.ts";
 import { definitionOf, type Job, type JobTypes } from "../job/contract.ts";
 import { check, checkOptions, type Duration } from "../options.ts";
 import { inspectJobs, type JobReport } from "../store/inspect.ts";
+import type { Ending } from "./event-trail.ts";
 import type { OpenQueue } from "./open-queue.ts";
-import type { Ending } from "./result-watcher.ts";
 
 /** How long to wait. */
 export interface Wait {
@@ -27,7 +28,7 @@ export interface JobHandle<T extends JobTypes = JobTypes> {
   /** `false`: a job of this id was there already, and was left as it is. */
   readonly added: boolean;
   /**
-   * The job's result, as its schema's output.
+   * The job's result, as its schema's output. An outage of Redis only prolongs the wait.
    *
    * @throws JobFailedError, JobCancelledError, JobRemovedError by how it ended; TimeoutError; the signal's reason
    * @throws PayloadError when what is stored does not fit the contract's result
@@ -41,7 +42,6 @@ export interface JobHandle<T extends JobTypes = JobTypes> {
 
 export function jobHandle<T extends JobTypes>(queue: OpenQueue, job: Job<T>, id: string, added: boolean): JobHandle<T> {
   const outcome = async (options?: Wait): Promise<Outcome<T["result"]>> => {
-    await queue.ready();
     const ending = await waitAtMost(options, `the end of job ${id}`, (signal) => queue.watcher.ending(id, signal));
     return toOutcome(job, id, ending);
   };
@@ -88,10 +88,10 @@ export async function waitAtMost<R>(options: Wait | undefined, what: string, wai
   const { timeout, signal } = checkOptions("wait", options, waitOptions);
   if (timeout === undefined) return wait(signal);
   const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(new TimeoutError(`expected ${what} within ${timeout} ms`)), timeout);
+  const callOff = startTimer(timeout, () => limit.abort(new TimeoutError(`expected ${what} within ${timeout} ms`)));
   try {
     return await wait(signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]));
   } finally {
-    clearTimeout(timer);
+    callOff();
   }
 }

@@ -1,5 +1,6 @@
-/** What all users of one queue in this process share: its lane for puts, and its watcher of results. */
+/** What all users of one queue in this process share: its lane for puts, its watcher of results, and who consumes by hand. */
 import { randomBytes } from "node:crypto";
+import { startTimer } from "../concurrency/timer.ts";
 import { OptionError } from "../errors.ts";
 import type { QueueDef } from "../job/contract.ts";
 import type { Connections } from "../redis/connection.ts";
@@ -12,20 +13,30 @@ export interface OpenQueue {
   readonly stored: StoredQueue;
   readonly lane: PutLane;
   readonly watcher: ResultWatcher;
+  /** Those who hold deliveries of this queue in their own hands. */
+  readonly consumers: Set<AsyncDisposable>;
+  /** The app was closed: Redis will not come back. */
+  readonly closed: boolean;
   /** Connects when nobody has yet. */
   ready(): Promise<void>;
 }
+
+/** How long closing waits for what is given back to reach Redis. */
+const GIVE_BACK_MS = 1000;
 
 /** The queues of one process by name. */
 export class OpenQueues {
   readonly #connections: Connections;
   readonly #prefix: string;
+  readonly #ready: () => Promise<void>;
   readonly #producerId = randomBytes(9).toString("base64url");
   readonly #queues = new Map<string, { readonly queue: OpenQueue; readonly maxSize: number | undefined }>();
+  #closed = false;
 
-  constructor(connections: Connections, prefix: string) {
+  constructor(connections: Connections, prefix: string, ready: () => Promise<void>) {
     this.#connections = connections;
     this.#prefix = prefix;
+    this.#ready = ready;
   }
 
   /** @throws OptionError when the queue is in use here under another `maxSize` */
@@ -39,19 +50,36 @@ export class OpenQueues {
         `expected one maxSize for queue ${name}, got ${String(known.maxSize)} and ${String(maxSize)}; share one defineQueue(…) among its jobs`,
       );
     }
-    const stored = storedQueue(this.#connections, this.#prefix, name);
-    const queue: OpenQueue = {
-      name,
-      stored,
-      lane: new PutLane(stored, this.#producerId, maxSize ?? 0),
-      watcher: new ResultWatcher(stored),
-      ready: () => this.#connections.open(),
-    };
+    const queue = this.#make(name, maxSize ?? 0);
     this.#queues.set(name, { queue, maxSize });
     return queue;
   }
 
-  close(): void {
-    for (const { queue } of this.#queues.values()) queue.watcher.close();
+  /** Ends every wait, and gives back what is held by hand. Never throws. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const queues = [...this.#queues.values()].map(({ queue }) => queue);
+    for (const { watcher } of queues) watcher.close();
+    const givenBack = Promise.allSettled(queues.flatMap(({ consumers }) => [...consumers]).map((consumer) => consumer[Symbol.asyncDispose]()));
+    const late = Promise.withResolvers<void>();
+    const callOff = startTimer(GIVE_BACK_MS, late.resolve);
+    await Promise.race([givenBack, late.promise]);
+    callOff();
+  }
+
+  #make(name: string, maxSize: number): OpenQueue {
+    const stored = storedQueue(this.#connections, this.#prefix, name);
+    const isClosed = (): boolean => this.#closed;
+    return {
+      name,
+      stored,
+      lane: new PutLane(stored, this.#producerId, maxSize),
+      watcher: new ResultWatcher(stored, this.#ready),
+      consumers: new Set(),
+      get closed() {
+        return isClosed();
+      },
+      ready: this.#ready,
+    };
   }
 }

@@ -3,12 +3,16 @@ import { BackendError, OptionError } from "../errors.ts";
 import { sleep } from "../concurrency/sleep.ts";
 import { encodePayload } from "../job/codec.ts";
 import { definitionOf, type Job, type JobDefinition, type JobTypes, type PutArgs } from "../job/contract.ts";
-import { checkPut, type PutOptions } from "../job/put-options.ts";
+import { checkId } from "../job/name.ts";
+import { checkPut, type CheckedPut, type PutOptions } from "../job/put-options.ts";
 import { shown } from "../options.ts";
+import { asBackendError } from "../redis/errors.ts";
 import { countJobs, queueExists, type Counts } from "../store/count.ts";
-import { newJobId } from "./job-id.ts";
+import type { NewJob } from "../store/put.ts";
 import { deliveries, type Delivery, type DeliveriesOptions } from "./deliveries.ts";
+import { Flight } from "./flight.ts";
 import { jobHandle, waitAtMost, type JobHandle, type Wait } from "./job-handle.ts";
+import { newJobId } from "./job-id.ts";
 import type { OpenQueue } from "./open-queue.ts";
 import { storedForm } from "./stored-form.ts";
 
@@ -17,9 +21,6 @@ export interface PutManyOptions<P> extends Omit<PutOptions, "id"> {
   readonly id?: (payload: P) => string;
 }
 
-/** `putMany` has one chunk on its way while it makes the next. */
-const CHUNK = 500;
-const NOTHING_ADDED: Promise<number> = Promise.resolve(0);
 /** A join looks again so soon at first, and so late at last: it returns at most that long after the truth. */
 const JOIN_LOOK_MS = { first: 5, last: 80 };
 const OUTAGE_LOOK_MS = 250;
@@ -55,29 +56,27 @@ export class Queue<T extends JobTypes = JobTypes> {
    * Puts every payload of an iterable, as fast as there is room, in constant memory and in order.
    *
    * @returns how many jobs were added; one whose id was there already is not counted
-   * @throws what `put` throws, at the first payload that cannot be put; those before it are put, and perhaps some after it
+   * @throws what `put` throws, or the iterable. A payload or id that is refused ends it there: those before it are put, none
+   * after it. When Redis fails it, some after it may be put.
    */
   async putMany(payloads: Iterable<T["put"]> | AsyncIterable<T["put"]>, options: PutManyOptions<T["put"]> = {}): Promise<number> {
     const { id, ...rest } = options;
-    checkPut(rest);
-    let added = 0;
-    let previous = NOTHING_ADDED;
-    let chunk: Promise<JobHandle<T>>[] = [];
+    const shared = checkPut(rest);
+    if (id !== undefined && typeof id !== "function") throw new OptionError(`expected a function of the payload for id of putMany, got ${shown(id)}`);
+    await this.#open.ready();
+    const flight = new Flight();
     try {
       for await (const payload of payloads) {
-        const one: PutOptions = id === undefined ? rest : { ...rest, id: id(payload) };
-        chunk.push(this.#put([payload, one] as unknown as PutArgs<T>, true));
-        if (chunk.length < CHUNK) continue;
-        const current = countAdded(chunk);
-        chunk = [];
-        added += await previous;
-        previous = current;
+        const options = id === undefined ? shared : { ...shared, id: checkId(id(payload)) };
+        const job = await this.#newJob(payload, options);
+        await flight.add(this.#open.lane.put(job, { waits: true, signal: shared.signal }), job.data.length);
       }
     } catch (error) {
-      await Promise.allSettled([previous, ...chunk]);
+      await flight.landed().catch(() => {});
       throw error;
     }
-    return added + (await previous) + (await countAdded(chunk));
+    await flight.landed();
+    return flight.added;
   }
 
   /** A job of this queue by its id, whether or not it exists. */
@@ -110,28 +109,39 @@ export class Queue<T extends JobTypes = JobTypes> {
   }
 
   /** Stops deliveries from this queue, everywhere; what runs goes on. */
-  async pause(): Promise<void> {
-    await this.#open.ready();
-    await (await this.#open.stored.stock()).pause(true);
+  pause(): Promise<void> {
+    return this.#setPaused(true);
   }
 
-  async resume(): Promise<void> {
-    await this.#open.ready();
-    await (await this.#open.stored.stock()).pause(false);
+  resume(): Promise<void> {
+    return this.#setPaused(false);
   }
 
-  /** Deliveries to be acknowledged by hand; see {@link Delivery}. */
+  /** Deliveries to be acknowledged by hand; see {@link Delivery}. @throws OptionError */
   deliveries(options?: DeliveriesOptions): AsyncIterable<Delivery<T>> {
     return deliveries(this.#open, this.#job, options);
   }
 
   async #put([payload, options]: PutArgs<T>, waits: boolean): Promise<JobHandle<T>> {
     const checked = checkPut(options);
-    const data = await encodePayload(this.#definition, payload);
-    const id = checked.id ?? newJobId();
+    const job = await this.#newJob(payload, checked);
     await this.#open.ready();
-    const added = await this.#open.lane.put(storedForm(this.#definition, id, data, checked), { waits, signal: checked.signal });
-    return jobHandle(this.#open, this.#job, id, added);
+    const added = await this.#open.lane.put(job, { waits, signal: checked.signal });
+    return jobHandle(this.#open, this.#job, job.id, added);
+  }
+
+  async #newJob(payload: T["put"], options: CheckedPut): Promise<NewJob> {
+    const data = await encodePayload(this.#definition, payload);
+    return storedForm(this.#definition, options.id ?? newJobId(), data, options);
+  }
+
+  async #setPaused(paused: boolean): Promise<void> {
+    await this.#open.ready();
+    try {
+      await (await this.#open.stored.stock()).pause(paused);
+    } catch (error) {
+      throw asBackendError(error);
+    }
   }
 
   async #join(signal: AbortSignal | undefined): Promise<void> {
@@ -140,7 +150,7 @@ export class Queue<T extends JobTypes = JobTypes> {
       const unfinished = await this.counts().then(
         (counts) => counts.unfinished,
         (error: unknown) => {
-          if (!(error instanceof BackendError)) throw error;
+          if (!(error instanceof BackendError) || this.#open.closed) throw error;
           pauseMs = OUTAGE_LOOK_MS;
           return -1;
         },
@@ -151,9 +161,3 @@ export class Queue<T extends JobTypes = JobTypes> {
   }
 }
 
-/** Looked at later: until then a rejection must not count as unhandled. */
-function countAdded(puts: readonly Promise<JobHandle>[]): Promise<number> {
-  const counted = Promise.all(puts).then((handles) => handles.filter((handle) => handle.added).length);
-  counted.catch(() => {});
-  return counted;
-}

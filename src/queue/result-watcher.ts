@@ -2,66 +2,73 @@
  * Waits for jobs to end: events wake, state is the truth.
  *
  * One reader of the queue's event stream serves everybody who waits in this process. An event only says which job to
- * look at; whatever an event may have missed (a trimmed stream, a lost connection) a look every second finds.
+ * look at; whatever an event may have missed (a trimmed stream, a lost connection) a look every second finds. An
+ * outage of Redis only prolongs a wait.
  */
 import type { Redis } from "ioredis";
+import { sleep } from "../concurrency/sleep.ts";
 import { BackendError } from "../errors.ts";
-import { inspectJobs, type JobReport } from "../store/inspect.ts";
+import { asBackendError } from "../redis/errors.ts";
+import { inspectJobs } from "../store/inspect.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
+import { endingsInTrail, readEvent, type Ending } from "./event-trail.ts";
 
-/** How a job ended, or that it is not there. */
-export type Ending = Extract<JobReport, { state: "completed" | "failed" | "cancelled" | "removed" }>;
+interface Waiter {
+  settle(ending: Ending): void;
+  fail(error: unknown): void;
+}
 
 const LOOK_EVERY_MS = 1000;
 const BLOCK_MS = 1000;
 const RETRY_MS = 250;
+const ENDS: ReadonlySet<string | undefined> = new Set(["completed", "failed", "removed"]);
 
 export class ResultWatcher {
   readonly #queue: StoredQueue;
-  readonly #waiting = new Map<string, Set<(ending: Ending) => void>>();
+  readonly #ready: () => Promise<void>;
+  readonly #waiting = new Map<string, Set<Waiter>>();
   #unseen = new Set<string>();
   #looking = false;
-  #reading: Promise<void> | undefined;
+  #reading = false;
+  /** Kept while nobody waits: the next one who does shall not wait for a connection as well. */
   #client: Redis | undefined;
   #closed = false;
 
-  constructor(queue: StoredQueue) {
+  /** @param ready  connects when nobody has yet */
+  constructor(queue: StoredQueue, ready: () => Promise<void>) {
     this.#queue = queue;
+    this.#ready = ready;
   }
 
   /**
    * Resolves when the job has ended or is not there.
    *
-   * @throws the signal's reason when it fires first; BackendError when the app is closed
+   * @throws the signal's reason when it fires first; BackendError when the app is closed; what a look throws that is no outage
    */
   ending(id: string, signal: AbortSignal | undefined): Promise<Ending> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
-      if (this.#closed) throw new BackendError("the app was closed", { mayHaveRun: false });
-      const waiting = this.#waiting.get(id) ?? new Set();
+      if (this.#closed) throw closedError();
       const stop = (): void => {
         signal?.removeEventListener("abort", giveUp);
-        waiting.delete(settle);
-        if (waiting.size === 0 && this.#waiting.get(id) === waiting) this.#waiting.delete(id);
+        waiting.delete(waiter);
+        if (waiting.size === 0) this.#waiting.delete(id);
       };
-      const settle = (ending: Ending): void => {
-        stop();
-        resolve(ending);
+      const giveUp = (): void => waiter.fail(signal?.reason);
+      const waiter: Waiter = {
+        settle: (ending) => (stop(), resolve(ending)),
+        fail: (error) => (stop(), reject(error)),
       };
-      const giveUp = (): void => {
-        stop();
-        reject(signal?.reason as Error);
-      };
+      const waiting = this.#waiting.get(id) ?? new Set<Waiter>();
+      this.#waiting.set(id, waiting.add(waiter));
       signal?.addEventListener("abort", giveUp, { once: true });
-      waiting.add(settle);
-      this.#waiting.set(id, waiting);
       this.#look(id);
     });
   }
 
   close(): void {
     this.#closed = true;
-    this.#client?.disconnect();
+    this.#failAll(closedError());
   }
 
   /** Looks at the job's state together with all others that are asked about in this turn. */
@@ -73,78 +80,84 @@ export class ResultWatcher {
       this.#looking = false;
       const ids = [...this.#unseen];
       this.#unseen = new Set();
-      await this.#inspect(ids).catch(() => {});
-      if (this.#waiting.size > 0 && !this.#closed) this.#reading ??= this.#read();
+      await this.#persist(() => this.#inspect(ids));
+      if (!this.#reading) void this.#read();
     });
+  }
+
+  /** Reads events while anybody waits. Never rejects. */
+  async #read(): Promise<void> {
+    this.#reading = true;
+    let position: string | undefined;
+    let lookedAt = 0;
+    while (this.#waiting.size > 0) {
+      const went = await this.#persist(async () => {
+        // Before the look, so that what ends between the two is seen by one of them.
+        position ??= await this.#lastEventId();
+        if (performance.now() - lookedAt >= LOOK_EVERY_MS) {
+          lookedAt = performance.now();
+          await this.#inspect([...this.#waiting.keys()]);
+          if (this.#waiting.size === 0) return;
+        }
+        position = await this.#follow(position);
+      });
+      if (went) continue;
+      position = undefined;
+      lookedAt = 0;
+      await sleep(RETRY_MS);
+    }
+    this.#reading = false;
+  }
+
+  /** Whether it went well. An outage is waited out; any other trouble is told to everybody who waits. */
+  async #persist(work: () => Promise<void>): Promise<boolean> {
+    try {
+      await this.#ready();
+      await work();
+      return true;
+    } catch (thrown) {
+      const error = thrown instanceof Error ? asBackendError(thrown) : thrown;
+      if (!(error instanceof BackendError)) this.#failAll(error);
+      return false;
+    }
+  }
+
+  /** Waits for events after this position, and looks at the jobs that they say have ended. Returns the new position. */
+  async #follow(position: string): Promise<string> {
+    this.#client ??= this.#queue.connections.dedicated(`results:${this.#queue.name}`, { blockMs: BLOCK_MS });
+    const reply = await this.#client.xread("COUNT", 1000, "BLOCK", BLOCK_MS, "STREAMS", this.#queue.keys.events, position);
+    const entries = reply?.[0]?.[1] ?? [];
+    const events = entries.map(([, fields]) => readEvent(fields)).filter((event) => ENDS.has(event.get("event")));
+    const ended = new Set(events.map((event) => event.get("jobId") ?? "").filter((id) => this.#waiting.has(id)));
+    await this.#inspect([...ended]);
+    return entries.at(-1)?.[0] ?? position;
   }
 
   async #inspect(ids: readonly string[]): Promise<void> {
     const reports = await inspectJobs(this.#queue, ids);
+    const gone = ids.filter((_, i) => reports[i]!.state === "removed");
+    const trail = gone.length === 0 ? undefined : await endingsInTrail(this.#queue, gone);
     reports.forEach((report, i) => {
-      if (report.state === "completed" || report.state === "failed" || report.state === "cancelled" || report.state === "removed") {
-        this.#settle(ids[i]!, report);
-      }
+      const id = ids[i]!;
+      if (report.state === "removed") this.#settle(id, trail?.get(id) ?? report);
+      else if (report.state === "completed" || report.state === "failed" || report.state === "cancelled") this.#settle(id, report);
     });
   }
 
   #settle(id: string, ending: Ending): void {
-    for (const settle of [...(this.#waiting.get(id) ?? [])]) settle(ending);
+    for (const waiter of this.#waiting.get(id) ?? []) waiter.settle(ending);
   }
 
-  /** Reads events while anybody waits. */
-  async #read(): Promise<void> {
-    let lastId: string | undefined;
-    let lookedAt = 0;
-    while (this.#waiting.size > 0 && !this.#closed) {
-      try {
-        // Before the look, so that what ends between the two is seen by one of them.
-        lastId ??= await this.#lastEventId();
-        if (performance.now() - lookedAt >= LOOK_EVERY_MS) {
-          lookedAt = performance.now();
-          await this.#inspect([...this.#waiting.keys()]);
-          if (this.#waiting.size === 0) break;
-        }
-        this.#client ??= this.#queue.connections.dedicated(`results:${this.#queue.name}`, { blockMs: BLOCK_MS });
-        const reply = await this.#client.xread("COUNT", 1000, "BLOCK", BLOCK_MS, "STREAMS", this.#queue.keys.events, lastId);
-        const events = reply?.[0]?.[1] ?? [];
-        lastId = events.at(-1)?.[0] ?? lastId;
-        await this.#follow(events.map(([, fields]) => fields));
-      } catch {
-        if (this.#closed) break;
-        lastId = undefined;
-        lookedAt = 0;
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-      }
-    }
-    this.#client?.disconnect();
-    this.#client = undefined;
-    this.#reading = undefined;
-    if (this.#waiting.size > 0 && !this.#closed) this.#reading = this.#read();
-  }
-
-  async #follow(events: readonly (readonly string[])[]): Promise<void> {
-    const ended = new Map<string, Ending | undefined>();
-    for (const fields of events) {
-      const event = new Map<string, string>();
-      for (let i = 0; i + 1 < fields.length; i += 2) event.set(fields[i]!, fields[i + 1]!);
-      const id = event.get("jobId");
-      if (id === undefined || !this.#waiting.has(id)) continue;
-      // A job that is not kept (`removeOnComplete: true`) leaves its result here and nowhere else.
-      if (event.get("event") === "completed") ended.set(id, { state: "completed", result: event.get("returnvalue") });
-      else if (event.get("event") === "failed" || event.get("event") === "removed") ended.set(id, undefined);
-    }
-    if (ended.size === 0) return;
-    const ids = [...ended.keys()];
-    const reports = await inspectJobs(this.#queue, ids);
-    reports.forEach((report, i) => {
-      const id = ids[i]!;
-      const ending = report.state === "removed" ? (ended.get(id) ?? report) : report;
-      if (ending.state === "completed" || ending.state === "failed" || ending.state === "cancelled" || ending.state === "removed") this.#settle(id, ending);
-    });
+  #failAll(error: unknown): void {
+    for (const waiters of this.#waiting.values()) for (const waiter of waiters) waiter.fail(error);
   }
 
   async #lastEventId(): Promise<string> {
     const [last] = await this.#queue.client.xrevrange(this.#queue.keys.events, "+", "-", "COUNT", 1);
     return last?.[0] ?? "0-0";
   }
+}
+
+function closedError(): BackendError {
+  return new BackendError("the app was closed", { mayHaveRun: false });
 }
