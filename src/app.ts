@@ -35,11 +35,13 @@ export class App implements AsyncDisposable {
   readonly #queues: OpenQueues;
   readonly #log: Logger;
   readonly #pools = new Set<Pool>();
+  /** What is to be changed about the server is said once, whoever connects first. */
+  #warned = false;
 
   constructor(options?: ConnectOptions) {
     const { redis, prefix = DEFAULT_PREFIX, log } = checkOptions("connect", options, { redis: asItIs<RedisOption>, prefix: checkPrefix, log: asItIs<Logger> });
     this.#connections = new Connections(redis);
-    this.#queues = new OpenQueues(this.#connections, prefix);
+    this.#queues = new OpenQueues(this.#connections, prefix, () => this.ready());
     this.#log = log ?? rootLog();
   }
 
@@ -55,6 +57,8 @@ export class App implements AsyncDisposable {
    */
   async ready(): Promise<void> {
     await this.#connections.open();
+    if (this.#warned) return;
+    this.#warned = true;
     for (const warning of this.#connections.warnings) this.#log.warn(warning);
   }
 
@@ -70,17 +74,17 @@ export class App implements AsyncDisposable {
 
   /** Starts a pool of these handlers. @throws OptionError */
   pool(handlers: readonly Handler[], options?: PoolOptions): Pool {
-    const pool = new Pool(this.#queues, handlers, options, this.#log, () => this.#connections.clock.now());
+    const pool = new Pool(this.#queues, handlers, options, this.#log);
     this.#pools.add(pool);
     const forget = (): boolean => this.#pools.delete(pool);
     pool.done.then(forget, forget);
     return pool;
   }
 
-  /** Cancels the pools that are left, and disconnects. Never throws. */
+  /** Cancels the pools that are left, gives back what is held by hand, ends every wait, and disconnects. Never throws. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled([...this.#pools].map((pool) => pool.cancel()));
-    this.#queues.close();
+    await this.#queues.close();
     await this.#connections.close();
   }
 }

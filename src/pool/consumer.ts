@@ -4,17 +4,18 @@
  * A slot is given back as soon as its settlement is on its way: what is reserved for it goes out behind the settlement
  * or with it, so one round trip serves both.
  */
-import { Semaphore, sleep, type TaskGroup } from "../concurrency/index.ts";
-import { BackendError, LeaseLostError } from "../errors.ts";
+import { Semaphore, type TaskGroup } from "../concurrency/index.ts";
+import { BackendError } from "../errors.ts";
 import type { JobDefinition } from "../job/definition.ts";
 import type { Logger } from "../log.ts";
 import { DeliveredTask } from "../queue/delivered-task.ts";
 import { LeaseKeeper, type Held } from "../queue/lease-keeper.ts";
 import type { OpenQueue } from "../queue/open-queue.ts";
+import { persevere } from "../queue/persevere.ts";
+import { recover } from "../queue/recoverer.ts";
 import { Reserver, type Leased } from "../store/reserve.ts";
-import { planNextRun } from "../store/schedule.ts";
 import { SettleLane, type Settlement } from "../store/settle.ts";
-import { execute, type ExecutionLimits, type Runnable } from "./executor.ts";
+import { execute, type ExecutionRules, type Runnable } from "./executor.ts";
 
 export interface ConsumerOptions {
   /** The pool's slots, shared by all of its consumers. */
@@ -22,18 +23,17 @@ export interface ConsumerOptions {
   readonly concurrency: number;
   readonly leaseMs: number;
   readonly worker: string;
-  readonly limits: ExecutionLimits;
+  readonly rules: ExecutionRules;
   readonly log: Logger;
 }
 
 const LARGEST_BATCH = 100;
-const OUTAGE_PAUSE_MS = { first: 100, longest: 1000 };
 
 export class Consumer {
   readonly queue: OpenQueue;
   readonly running = new Set<DeliveredTask>();
-  readonly lane: SettleLane;
-  readonly keeper: LeaseKeeper;
+  readonly #lane: SettleLane;
+  readonly #leases: LeaseKeeper;
   readonly #runnables: ReadonlyMap<string, Runnable>;
   readonly #options: ConsumerOptions;
   readonly #reserver: Reserver;
@@ -48,9 +48,9 @@ export class Consumer {
     this.queue = queue;
     this.#runnables = runnables;
     this.#options = options;
-    this.lane = new SettleLane(queue.stored, leaseMs);
-    this.#reserver = new Reserver(queue.stored, this.lane, { leaseMs, worker });
-    this.keeper = new LeaseKeeper(queue.stored, leaseMs);
+    this.#lane = new SettleLane(queue.stored, leaseMs);
+    this.#reserver = new Reserver(queue.stored, this.#lane, { leaseMs, worker });
+    this.#leases = new LeaseKeeper(queue.stored, leaseMs, options.log);
     const wanted = [...runnables.values()].reduce((sum, { handler }) => sum + (handler.concurrency ?? concurrency), 0);
     const together = Math.min(wanted, concurrency);
     this.#queueSlots = new Semaphore(together);
@@ -61,64 +61,49 @@ export class Consumer {
     this.#largestBatch = Math.min(Math.ceil(together / 2), LARGEST_BATCH);
   }
 
-  /** Consumes until `quiet` fires; what runs then goes on in the group. */
+  /** Consumes until `quiet` fires; what runs then goes on in the group. An outage of Redis only delays it. */
   async run(group: TaskGroup, quiet: AbortSignal): Promise<void> {
-    let pauseMs = OUTAGE_PAUSE_MS.first;
-    while (!quiet.aborted) {
-      try {
-        await this.#consume(group, quiet);
-        pauseMs = OUTAGE_PAUSE_MS.first;
-      } catch (error) {
-        if (quiet.aborted) break;
-        if (!(error instanceof BackendError)) throw error;
-        this.#options.log.warn({ queue: this.queue.name, err: error }, "cannot reserve from Redis, trying again");
-        await sleep(pauseMs, { signal: quiet }).catch(() => {});
-        pauseMs = Math.min(pauseMs * 2, OUTAGE_PAUSE_MS.longest);
-      }
-    }
+    const { log } = this.#options;
+    const onFailure = (error: unknown): void => {
+      const level = error instanceof BackendError ? "warn" : "error";
+      log[level]({ queue: this.queue.name, err: error }, "cannot reserve from Redis, trying again");
+    };
+    while (!quiet.aborted) await persevere(() => this.#consume(group, quiet), { signal: quiet, onFailure });
     await this.#reserver.close().catch(() => {});
   }
 
-  /** Settles, and says in the log what became of it. */
-  async settle(settlement: Settlement): Promise<void> {
-    const { job } = settlement.leased;
-    try {
-      if ((await this.lane.settle(settlement)) === "done") this.#logEnd(settlement);
-      else this.#options.log.warn({ queue: this.queue.name, job: job.name, id: job.id }, `${settlement.kind} refused: its lease had passed on`);
-    } catch (error) {
-      this.#options.log.error({ queue: this.queue.name, job: job.name, id: job.id, err: error }, `${settlement.kind} could not be delivered`);
-    }
+  /** Renews the leases of what runs. */
+  keepLeases(signal: AbortSignal): Promise<void> {
+    return this.#leases.run(signal);
   }
 
-  definitionOf(name: string): JobDefinition | undefined {
-    return this.#runnables.get(name)?.definition;
+  /** Brings back what dead workers held. */
+  recover(signal: AbortSignal): Promise<void> {
+    const { leaseMs, log } = this.#options;
+    const definitionOf = (name: string): JobDefinition | undefined => this.#runnables.get(name)?.definition;
+    return recover(this.queue.stored, { leaseMs, log, definitionOf, settle: (settlement) => this.#settle(settlement) }, signal);
   }
 
   async #consume(group: TaskGroup, quiet: AbortSignal): Promise<void> {
     const most = await this.#acquireSlots(quiet);
     if (most === 0) return;
-    let taken = 0;
+    let leased: readonly Leased[] = [];
     try {
-      const leased = await this.#reserver.take(most);
-      taken = leased.length;
-      for (const each of leased) this.#start(group, each);
+      leased = await this.#reserver.take(most);
     } finally {
-      for (let unused = taken; unused < most; unused += 1) this.#releaseSlot();
+      for (let unused = leased.length; unused < most; unused += 1) this.#releaseSlot();
     }
-    if (taken < most) await this.#reserver.wait(quiet);
+    // What comes when it is quiet already was not there to be drained, nor will anybody tell it to end.
+    if (quiet.aborted) await Promise.all(leased.map((each) => this.#settle({ leased: each, kind: "release", delayMs: 0 })));
+    else for (const each of leased) this.#start(group, each, quiet);
+    if (leased.length < most) await this.#reserver.wait(quiet);
   }
 
   /** Waits for one slot, then takes what else is free, up to a batch. */
   async #acquireSlots(quiet: AbortSignal): Promise<number> {
     const { slots } = this.#options;
-    try {
-      await this.#queueSlots.acquire({ signal: quiet });
-    } catch {
-      return 0;
-    }
-    try {
-      await slots.acquire({ signal: quiet });
-    } catch {
+    if (!(await isAcquired(this.#queueSlots, quiet))) return 0;
+    if (!(await isAcquired(slots, quiet))) {
       this.#queueSlots.release();
       return 0;
     }
@@ -138,43 +123,47 @@ export class Consumer {
     this.#queueSlots.release();
   }
 
-  #start(group: TaskGroup, leased: Leased): void {
-    const { job } = leased;
-    const runnable = this.#runnables.get(job.name);
-    const task = new DeliveredTask(this.queue, runnable?.definition, leased, this.#options.log);
+  #start(group: TaskGroup, leased: Leased, quiet: AbortSignal): void {
+    const { log, rules } = this.#options;
+    const task = new DeliveredTask(this.queue.stored, this.#runnables.get(leased.job.name)?.definition, leased, log);
     const held: Held = {
       leased,
       leaseLost: () => {
-        task.interrupt(new LeaseLostError(`the lease of job ${job.id} is lost: it may run elsewhere`));
-        setTimeout(() => task.abandon(), this.#options.limits.graceMs).unref();
+        if (!this.running.has(task)) return;
+        task.leaseLost();
+        setTimeout(() => task.abandon(), rules.graceMs).unref();
       },
     };
     this.running.add(task);
-    this.keeper.keep(held);
-    group.startTask(() => this.#deliver(task, runnable, held), { name: job.name });
+    this.#leases.keep(held);
+    group.startTask(() => this.#deliver(task, held, quiet), { name: leased.job.name });
   }
 
-  async #deliver(task: DeliveredTask, runnable: Runnable | undefined, held: Held): Promise<void> {
-    const { job } = task.leased;
-    if (job.schedulerId !== undefined) await this.#planNextRun(task);
-    const handlerSlots = this.#handlerSlots.get(job.name);
-    if (handlerSlots !== undefined) await handlerSlots.acquire();
-    const settlement = await execute(task, runnable, this.#options.limits);
+  async #deliver(task: DeliveredTask, held: Held, quiet: AbortSignal): Promise<void> {
+    const { leased } = task;
+    const { name } = leased.job;
+    const turns = this.#handlerSlots.get(name);
+    const hasTurn = turns === undefined || (await isAcquired(turns, quiet));
+    const settlement: Settlement | undefined = hasTurn
+      ? await execute(this.queue.stored, task, this.#runnables.get(name), this.#options.rules)
+      : { leased, kind: "release", delayMs: 0 };
     this.running.delete(task);
-    const settling = settlement === undefined ? undefined : this.settle(settlement);
+    const settling = settlement === undefined ? undefined : this.#settle(settlement);
     // What is reserved for this slot goes out behind the settlement, or with it.
-    handlerSlots?.release();
+    if (hasTurn) turns?.release();
     this.#releaseSlot();
     await settling;
-    this.keeper.letGo(held);
+    this.#leases.letGo(held);
   }
 
-  async #planNextRun(task: DeliveredTask): Promise<void> {
-    const { job } = task.leased;
+  /** Settles, and says in the log what became of it. Never rejects. */
+  async #settle(settlement: Settlement): Promise<void> {
+    const { job } = settlement.leased;
     try {
-      await planNextRun(this.queue.stored, job);
+      if ((await this.#lane.settle(settlement)) === "done") this.#logEnd(settlement);
+      else this.#options.log.warn({ queue: this.queue.name, job: job.name, id: job.id }, `${settlement.kind} refused: its lease had passed on`);
     } catch (error) {
-      this.#options.log.error({ queue: this.queue.name, schedule: job.schedulerId, err: error }, "the next run of a schedule could not be planned");
+      this.#options.log.error({ queue: this.queue.name, job: job.name, id: job.id, err: error }, `${settlement.kind} could not be delivered`);
     }
   }
 
@@ -187,3 +176,10 @@ export class Consumer {
   }
 }
 
+/** Waits for a slot; `false` when it is quiet first. */
+function isAcquired(slots: Semaphore, quiet: AbortSignal): Promise<boolean> {
+  return slots.acquire({ signal: quiet }).then(
+    () => true,
+    () => false,
+  );
+}

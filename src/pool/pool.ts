@@ -1,20 +1,20 @@
 /**
- * A pool: all consumers of one process. It is a task group of consumers and of the deliveries they run; its slots are a
- * semaphore; stopping is quiet, drain, interrupt, grace, give back.
+ * A pool: all consumers of one process. It is a task, and a task group of consumers and of the deliveries they run; its
+ * slots are a semaphore; stopping is quiet, drain, interrupt, grace, give back.
  */
 import { hostname } from "node:os";
-import { Semaphore, sleep, taskGroup, type TaskGroup } from "../concurrency/index.ts";
+import { Semaphore, startTask, taskGroup, type TaskGroup } from "../concurrency/index.ts";
 import { startTimer } from "../concurrency/timer.ts";
 import { BackendError, CancelledError, OptionError } from "../errors.ts";
-import { definitionOf } from "../job/contract.ts";
+import { definitionOf, type Job } from "../job/contract.ts";
 import type { Handler } from "../job/handler.ts";
 import type { Logger } from "../log.ts";
 import { check, checkOptions, shown, type Duration } from "../options.ts";
 import type { DeliveredTask } from "../queue/delivered-task.ts";
 import type { OpenQueue, OpenQueues } from "../queue/open-queue.ts";
+import { persevere } from "../queue/persevere.ts";
 import { Consumer } from "./consumer.ts";
 import type { Runnable } from "./executor.ts";
-import { recover } from "./recoverer.ts";
 
 export interface PoolOptions {
   /** Tasks that run at once, at least 1. @default what its handlers say, 10 for each that says nothing */
@@ -35,7 +35,8 @@ export interface StopOptions {
 }
 
 const DEFAULTS = Object.freeze({ handlerConcurrency: 10, leaseMs: 10_000, unknownForMs: 3_600_000, drainMs: 25_000, graceMs: 5000 });
-const CONNECT_PAUSE_MS = 1000;
+/** How long a stop waits, after drain and grace, for what is given back to reach Redis. */
+const GIVE_BACK_MS = 1000;
 
 const poolOptions = {
   concurrency: check.integer({ min: 1 }),
@@ -45,36 +46,36 @@ const poolOptions = {
 };
 const stopOptions = { drain: check.duration(), grace: check.duration() };
 
+/** Cancelling the task that it is, as `run` does with all that its program leaves behind, is `cancel()`. */
 export class Pool implements AsyncDisposable {
-  /** Settles when the pool has ended; rejects when it could not go on. */
+  /** Settles when the pool has ended; rejects when it could not begin: the server is not fit, or the app closed. */
   readonly done: Promise<void>;
   readonly #consumers: readonly Consumer[];
   readonly #log: Logger;
-  readonly #leaseMs: number;
   readonly #quiet = new AbortController();
   /** What runs has ended, or has been given back. */
   readonly #ended = new AbortController();
+  /** It is given back, or Redis does not answer. */
+  readonly #late = Promise.withResolvers<void>();
   #callOffs: (() => void)[] = [];
-  #over = false;
   #interruptAt = Infinity;
 
   /** Starts at once; connects when it can. @throws OptionError */
-  constructor(queues: OpenQueues, handlers: readonly Handler[], options: PoolOptions | undefined, log: Logger, now: () => number) {
+  constructor(queues: OpenQueues, handlers: readonly Handler[], options: PoolOptions | undefined, log: Logger) {
     const { concurrency, name, lease, unknownFor } = checkOptions("pool", options, poolOptions);
     const byQueue = groupByQueue(queues, handlers);
     const slots = concurrency ?? handlers.reduce((sum, handler) => sum + (handler.concurrency ?? DEFAULTS.handlerConcurrency), 0);
-    this.#leaseMs = lease ?? DEFAULTS.leaseMs;
     this.#log = log;
     const shared = {
       slots: new Semaphore(slots),
       concurrency: slots,
-      leaseMs: this.#leaseMs,
+      leaseMs: lease ?? DEFAULTS.leaseMs,
       worker: name ?? `${hostname()}:${process.pid}`,
-      limits: { unknownForMs: unknownFor ?? DEFAULTS.unknownForMs, graceMs: DEFAULTS.graceMs, now },
+      rules: { unknownForMs: unknownFor ?? DEFAULTS.unknownForMs, graceMs: DEFAULTS.graceMs, log },
       log,
     };
     this.#consumers = [...byQueue].map(([queue, runnables]) => new Consumer(queue, runnables, shared));
-    this.done = this.#run();
+    this.done = this.#live();
     // Whoever waits for `done` sees the error; a pool that nobody waits for must not end the process by it.
     this.done.catch((error: unknown) => log.error({ err: error }, "the pool has ended by an error"));
   }
@@ -98,12 +99,14 @@ export class Pool implements AsyncDisposable {
   async stop(options?: StopOptions): Promise<void> {
     const { drain, grace } = checkOptions("stop", options, stopOptions);
     this.quiet();
-    if (this.#over) return this.done;
-    const interruptAt = performance.now() + (drain ?? DEFAULTS.drainMs);
-    this.#interruptAt = Math.min(this.#interruptAt, interruptAt);
+    if (this.#ended.signal.aborted) return this.done;
+    this.#interruptAt = Math.min(this.#interruptAt, performance.now() + (drain ?? DEFAULTS.drainMs));
+    const drainMs = this.#interruptAt - performance.now();
+    const graceMs = grace ?? DEFAULTS.graceMs;
     const reason = new CancelledError("the worker stops");
-    this.#after(this.#interruptAt - performance.now(), () => this.#each((task) => task.interrupt(reason)));
-    this.#after(this.#interruptAt - performance.now() + (grace ?? DEFAULTS.graceMs), () => this.#each((task) => task.abandon()));
+    this.#after(drainMs, () => this.#each((task) => task.interrupt(reason)));
+    this.#after(drainMs + graceMs, () => this.#each((task) => task.abandon()));
+    this.#after(drainMs + graceMs + GIVE_BACK_MS, () => this.#late.resolve());
     await this.done;
   }
 
@@ -117,36 +120,44 @@ export class Pool implements AsyncDisposable {
     await this.cancel().catch(() => {});
   }
 
-  async #run(): Promise<void> {
+  async #live(): Promise<void> {
     try {
-      await this.#connect();
-      if (this.#quiet.signal.aborted) return;
-      await taskGroup((group) => this.#consume(group));
+      // A task of its own: what cancels the code that made the pool does not cut its deliveries short.
+      await startTask((task) => this.#run(task.signal), { name: "pool" });
+    } catch (error) {
+      if (!(error instanceof CancelledError)) throw error;
     } finally {
-      this.#over = true;
+      this.#ended.abort();
       for (const callOff of this.#callOffs) callOff();
     }
   }
 
-  async #connect(): Promise<void> {
-    const [first] = this.#consumers;
-    while (!this.#quiet.signal.aborted) {
-      try {
-        await first?.queue.ready();
-        return;
-      } catch (error) {
-        if (!(error instanceof BackendError)) throw error;
-        this.#log.warn({ err: error }, "cannot connect to Redis, trying again");
-        await sleep(CONNECT_PAUSE_MS, { signal: this.#quiet.signal }).catch(() => {});
-      }
-    }
+  async #run(cancelled: AbortSignal): Promise<void> {
+    cancelled.addEventListener("abort", () => void this.cancel().catch(() => {}), { once: true });
+    if (!(await this.#isConnected())) return;
+    const consumed = taskGroup((group) => this.#consume(group)).then(() => true);
+    if (await Promise.race([consumed, this.#late.promise])) return;
+    this.#log.warn("the pool has ended without an answer from Redis: what it held runs again when its leases have run out");
+  }
+
+  /** Connects when it can; `false` when it is quiet first. */
+  async #isConnected(): Promise<boolean> {
+    const { signal } = this.#quiet;
+    const [{ queue }] = this.#consumers as [Consumer];
+    const onFailure = (error: unknown): void => {
+      if (!(error instanceof BackendError) || queue.closed) throw error;
+      this.#log.warn({ err: error }, "cannot connect to Redis, trying again");
+    };
+    const isQuiet = new Promise<boolean>((resolve) => signal.addEventListener("abort", () => resolve(false), { once: true }));
+    const connected = persevere(() => queue.ready().then(() => true), { signal, onFailure });
+    return (await Promise.race([connected, isQuiet])) ?? false;
   }
 
   async #consume(group: TaskGroup): Promise<void> {
     const { signal } = this.#ended;
     for (const consumer of this.#consumers) {
-      group.startTask(() => consumer.keeper.run(signal), { name: `leases of ${consumer.queue.name}` });
-      group.startTask(() => recover(consumer, { leaseMs: this.#leaseMs, log: this.#log }, signal), { name: `recoverer of ${consumer.queue.name}` });
+      group.startTask(() => consumer.keepLeases(signal), { name: `leases of ${consumer.queue.name}` });
+      group.startTask(() => consumer.recover(signal), { name: `recoverer of ${consumer.queue.name}` });
     }
     try {
       await taskGroup(async (deliveries) => {
@@ -172,12 +183,13 @@ export class Pool implements AsyncDisposable {
 function groupByQueue(queues: OpenQueues, handlers: readonly Handler[]): Map<OpenQueue, Map<string, Runnable>> {
   if (!Array.isArray(handlers) || handlers.length === 0) throw new OptionError(`expected at least one handler for a pool, got ${shown(handlers)}`);
   const byQueue = new Map<OpenQueue, Map<string, Runnable>>();
-  for (const handler of handlers) {
-    const definition = definitionOf(handler.job);
+  for (const handler of handlers as readonly (Partial<Handler> | null | undefined)[]) {
+    if (typeof handler?.run !== "function") throw new OptionError(`expected handlers made by defineHandler for a pool, got ${shown(handler)}`);
+    const definition = definitionOf(handler.job as Job);
     const queue = queues.open(definition.queue);
     const runnables = byQueue.get(queue) ?? new Map<string, Runnable>();
     if (runnables.has(definition.name)) throw new OptionError(`expected one handler a job, got two for job ${definition.name} of queue ${queue.name}`);
-    runnables.set(definition.name, { handler, definition });
+    runnables.set(definition.name, { handler: handler as Handler, definition });
     byQueue.set(queue, runnables);
   }
   return byQueue;

@@ -1,25 +1,27 @@
 /** What a handler sees of its delivery: who it is, until when it may run, and a signal that tells it to end. */
+import { LeaseLostError } from "../errors.ts";
 import { encodeProgress } from "../job/codec.ts";
 import type { JobDefinition, JobTypes } from "../job/contract.ts";
 import type { JobTask, TaskLog } from "../job/handler.ts";
 import type { Logger } from "../log.ts";
+import { asBackendError } from "../redis/errors.ts";
 import type { Leased } from "../store/reserve.ts";
-import type { OpenQueue } from "./open-queue.ts";
+import type { StoredQueue } from "../store/stored-queue.ts";
 
 export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> {
   readonly leased: Leased;
   deadline: Date | undefined = undefined;
   /** Why it was told to end; `undefined` while it may go on. */
   interruption: Error | undefined = undefined;
-  readonly #queue: OpenQueue;
+  readonly #queue: StoredQueue;
   readonly #definition: JobDefinition | undefined;
   readonly #root: Logger;
   #log: TaskLog | undefined;
-  /** Set by whoever runs the handler: it is no longer waited for. */
-  onAbandon: (() => void) | undefined = undefined;
   #controller: AbortController | undefined;
+  #abandoned = false;
+  #onAbandoned: (() => void) | undefined;
 
-  constructor(queue: OpenQueue, definition: JobDefinition | undefined, leased: Leased, log: Logger) {
+  constructor(queue: StoredQueue, definition: JobDefinition | undefined, leased: Leased, log: Logger) {
     this.leased = leased;
     this.#queue = queue;
     this.#definition = definition;
@@ -61,10 +63,16 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
     return this.#log;
   }
 
+  /** Of a job that is somebody else's by now it tells nothing. @throws PayloadError; LeaseLostError; BackendError */
   async progress(value: T["progress"]): Promise<void> {
     if (this.#definition !== undefined) await encodeProgress(this.#definition, value);
-    const backend = await this.#queue.stored.stock();
-    await backend.updateProgress(this.id, value as object);
+    if (this.interruption instanceof LeaseLostError) throw this.interruption;
+    try {
+      const backend = await this.#queue.stock();
+      await backend.updateProgress(this.id, value as object);
+    } catch (error) {
+      throw asBackendError(error);
+    }
   }
 
   /** Tells the handler to end; the first reason stands. */
@@ -74,9 +82,20 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
     this.#controller?.abort(reason);
   }
 
+  leaseLost(): void {
+    this.interrupt(new LeaseLostError(`the lease of job ${this.id} is lost: it may run elsewhere`));
+  }
+
   /** Nobody waits for the handler any longer. */
   abandon(): void {
-    this.onAbandon?.();
+    this.#abandoned = true;
+    this.#onAbandoned?.();
+  }
+
+  /** Calls back when it is abandoned; at once when it is already. */
+  onAbandoned(callback: () => void): void {
+    this.#onAbandoned = callback;
+    if (this.#abandoned) callback();
   }
 }
 

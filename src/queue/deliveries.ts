@@ -10,30 +10,20 @@
  */
 import { hostname } from "node:os";
 import { Semaphore } from "../concurrency/index.ts";
-import { LeaseLostError, MillraceError, StateError, UnknownJobError } from "../errors.ts";
-import { decodePayload, encodeResult } from "../job/codec.ts";
 import { definitionOf, type Job, type JobDefinition, type JobTypes } from "../job/contract.ts";
-import type { JobTask } from "../job/handler.ts";
-import { rootLog } from "../log.ts";
-import { check, checkOptions, durationMs, type Duration } from "../options.ts";
-import { Reserver } from "../store/reserve.ts";
+import { rootLog, type Logger } from "../log.ts";
+import { check, checkOptions } from "../options.ts";
+import { Reserver, type Leased } from "../store/reserve.ts";
 import { SettleLane, type Settlement } from "../store/settle.ts";
+import { admit } from "./admission.ts";
 import { DeliveredTask } from "./delivered-task.ts";
-import { failure, forGood, keepOf } from "./ending.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
+import { OpenDelivery, type Delivery, type DeliveryKeeper } from "./open-delivery.ts";
 import type { OpenQueue } from "./open-queue.ts";
+import { persevere } from "./persevere.ts";
+import { recover } from "./recoverer.ts";
 
-/** A job under a lease that is renewed until it ends. Disposed without an end it is released. */
-export interface Delivery<T extends JobTypes = JobTypes> extends AsyncDisposable {
-  readonly payload: T["payload"];
-  readonly task: JobTask<T>;
-  /** The work is done. @throws PayloadError when the result does not fit; LeaseLostError; StateError when it has ended */
-  ack(...result: [T["returns"]] extends [void] ? [] : [T["returns"]]): Promise<void>;
-  /** The attempt has failed: retried by the contract's policy, or a dead letter. @throws LeaseLostError; StateError */
-  fail(error: Error): Promise<void>;
-  /** Given back, no attempt spent. @throws LeaseLostError; StateError */
-  release(delay?: Duration): Promise<void>;
-}
+export type { Delivery } from "./open-delivery.ts";
 
 export interface DeliveriesOptions {
   /** Deliveries that may be open at once, at least 1. @default 1 */
@@ -43,120 +33,139 @@ export interface DeliveriesOptions {
 }
 
 const LEASE_MS = 10_000;
+const UNKNOWN_FOR_MS = 3_600_000;
 const known = { concurrency: check.integer({ min: 1 }), signal: check.signal() };
 
-/** Jobs of another name, or of a newer version, are given back for a consumer that knows them. */
-export async function* deliveries<T extends JobTypes>(queue: OpenQueue, job: Job<T>, options?: DeliveriesOptions): AsyncGenerator<Delivery<T>, void> {
+/**
+ * Jobs of another name, or of a newer version, are given back for a consumer that knows them. An outage of Redis only
+ * delays the next delivery. Whoever leaves the loop early gives back the delivery of that turn; others stay open.
+ *
+ * @throws OptionError; at the first delivery BackendError or PreflightError when it cannot connect
+ */
+export function deliveries<T extends JobTypes>(queue: OpenQueue, job: Job<T>, options?: DeliveriesOptions): AsyncGenerator<Delivery<T>, void> {
   const { concurrency = 1, signal } = checkOptions("deliveries", options, known);
-  const definition = definitionOf(job as Job);
-  await queue.ready();
-  const lane = new SettleLane(queue.stored, LEASE_MS);
-  const reserver = new Reserver(queue.stored, lane, { leaseMs: LEASE_MS, worker: hostname() });
-  const keeper = new LeaseKeeper(queue.stored, LEASE_MS);
-  const ended = new AbortController();
-  const stop = signal === undefined ? ended.signal : AbortSignal.any([ended.signal, signal]);
-  const keeping = keeper.run(ended.signal);
-  const slots = new Semaphore(concurrency);
-  try {
-    while (!stop.aborted) {
-      await slots.acquire({ signal: stop }).catch((error: unknown) => {
-        if (!stop.aborted) throw error;
-      });
-      if (stop.aborted) break;
-      const [leased] = await reserver.take(1);
-      if (leased === undefined) {
-        slots.release();
-        await reserver.wait(stop);
-        continue;
+  return new HandConsumer<T>(queue, definitionOf(job as Job), concurrency).deliveries(signal);
+}
+
+/** Lives until the iteration is over and the last of its deliveries has ended, or the app is closed. */
+class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposable {
+  readonly definition: JobDefinition;
+  readonly lane: SettleLane;
+  readonly log: Logger = rootLog();
+  readonly #queue: OpenQueue;
+  readonly #reserver: Reserver;
+  readonly #leases: LeaseKeeper;
+  readonly #slots: Semaphore;
+  readonly #open = new Set<OpenDelivery>();
+  /** Nothing more is taken. */
+  readonly #quiet = new AbortController();
+  /** And nothing is open any more. */
+  readonly #ended = new AbortController();
+
+  constructor(queue: OpenQueue, definition: JobDefinition, concurrency: number) {
+    const { stored } = queue;
+    this.definition = definition;
+    this.#queue = queue;
+    this.#slots = new Semaphore(concurrency);
+    this.lane = new SettleLane(stored, LEASE_MS);
+    this.#reserver = new Reserver(stored, this.lane, { leaseMs: LEASE_MS, worker: `${hostname()}:${process.pid}` });
+    this.#leases = new LeaseKeeper(stored, LEASE_MS, this.log);
+  }
+
+  async *deliveries(signal: AbortSignal | undefined): AsyncGenerator<Delivery<T>, void> {
+    await this.#queue.ready();
+    const quiet = signal === undefined ? this.#quiet.signal : AbortSignal.any([this.#quiet.signal, signal]);
+    const onFailure = (error: unknown): void => this.log.warn({ queue: this.#queue.name, err: error }, "cannot reserve from Redis, trying again");
+    let handedOut: Delivery<T> | undefined;
+    this.#begin();
+    try {
+      while (await this.#slotComes(quiet)) {
+        handedOut = await persevere(() => this.#next(quiet), { signal: quiet, onFailure });
+        if (handedOut === undefined) return;
+        yield handedOut;
+        handedOut = undefined;
       }
-      const task = new DeliveredTask<T>(queue, definition, leased, rootLog());
-      const open = new OpenDelivery<T>(lane, definition, task, () => {
-        keeper.letGo(open);
-        slots.release();
-      });
-      keeper.keep(open);
-      if (await open.prepare()) yield open;
-    }
-  } finally {
-    ended.abort();
-    await keeping;
-    await reserver.close().catch(() => {});
-  }
-}
-
-class OpenDelivery<T extends JobTypes> implements Delivery<T> {
-  readonly task: DeliveredTask<T>;
-  payload!: T["payload"];
-  readonly #definition: JobDefinition;
-  readonly #lane: SettleLane;
-  readonly #onEnd: () => void;
-  #ended = false;
-
-  constructor(lane: SettleLane, definition: JobDefinition, task: DeliveredTask<T>, onEnd: () => void) {
-    this.#lane = lane;
-    this.#definition = definition;
-    this.task = task;
-    this.#onEnd = onEnd;
-  }
-
-  get leased(): DeliveredTask<T>["leased"] {
-    return this.task.leased;
-  }
-
-  leaseLost(): void {
-    this.task.interrupt(new LeaseLostError(`the lease of job ${this.task.id} is lost: it may run elsewhere`));
-  }
-
-  /** Reads the payload; a delivery that nobody could handle is settled here and not handed out. */
-  async prepare(): Promise<boolean> {
-    const { job } = this.leased;
-    if (job.name !== this.#definition.name) {
-      await this.release(UNKNOWN_PAUSE);
-      return false;
-    }
-    try {
-      this.payload = await decodePayload(this.#definition, job.data, job.version);
-      return true;
-    } catch (error) {
-      if (error instanceof UnknownJobError) await this.release(UNKNOWN_PAUSE);
-      else await this.#end(forGood(this.leased, this.#definition, error));
-      return false;
-    }
-  }
-
-  async ack(...[result]: unknown[]): Promise<void> {
-    const json = await encodeResult(this.#definition, result);
-    await this.#end({ leased: this.leased, kind: "ack", result: json, keep: keepOf(this.leased.job, this.#definition, "completed") });
-  }
-
-  async fail(error: Error): Promise<void> {
-    await this.#end(failure(this.leased, this.#definition, error));
-  }
-
-  async release(delay: Duration = 0): Promise<void> {
-    await this.#end({ leased: this.leased, kind: "release", delayMs: durationMs(delay, "release") });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#ended) return;
-    await this.release().catch((error: unknown) => rootLog().warn({ id: this.task.id, err: error }, "could not release a delivery"));
-  }
-
-  async #end(settlement: Settlement): Promise<void> {
-    if (this.#ended) throw new StateError(`expected the delivery of job ${this.task.id} to be open: it has ended already`);
-    this.#ended = true;
-    try {
-      const settled = await this.#lane.settle(settlement);
-      if (settled === "lost") throw new LeaseLostError(`the lease of job ${this.task.id} was lost before it was settled`);
-    } catch (error) {
-      if (!(error instanceof MillraceError) || error instanceof LeaseLostError) throw error;
-      this.#ended = false;
-      throw error;
     } finally {
-      if (this.#ended) this.#onEnd();
+      this.#quiet.abort();
+      // The loop was left by a break or an error, with this one in its hands.
+      await handedOut?.[Symbol.asyncDispose]();
+      await this.#reserver.close().catch(() => {});
+      this.#endWhenIdle();
+    }
+  }
+
+  letGo(delivery: OpenDelivery): void {
+    this.#leases.letGo(delivery);
+    this.#open.delete(delivery);
+    this.#slots.release();
+    this.#endWhenIdle();
+  }
+
+  /** The app is closed: what is open is given back. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#quiet.abort();
+    await Promise.all([...this.#open].map((delivery) => delivery[Symbol.asyncDispose]()));
+    this.#ended.abort();
+  }
+
+  #begin(): void {
+    const { signal } = this.#ended;
+    this.#queue.consumers.add(this);
+    signal.addEventListener("abort", () => this.#queue.consumers.delete(this), { once: true });
+    void this.#leases.run(signal);
+    const definitionOf = (name: string): JobDefinition | undefined => (name === this.definition.name ? this.definition : undefined);
+    const settle = (settlement: Settlement): Promise<void> => this.#settle(settlement);
+    void recover(this.#queue.stored, { leaseMs: LEASE_MS, log: this.log, definitionOf, settle }, signal);
+  }
+
+  #endWhenIdle(): void {
+    if (this.#quiet.signal.aborted && this.#open.size === 0) this.#ended.abort();
+  }
+
+  #slotComes(quiet: AbortSignal): Promise<boolean> {
+    return this.#slots.acquire({ signal: quiet }).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** The next delivery that somebody can work on; `undefined` once it is quiet. */
+  async #next(quiet: AbortSignal): Promise<Delivery<T> | undefined> {
+    while (!quiet.aborted) {
+      const [leased] = await this.#reserver.take(1);
+      if (leased === undefined) await this.#reserver.wait(quiet);
+      else if (quiet.aborted) await this.#settle({ leased, kind: "release", delayMs: 0 });
+      else {
+        const delivery = await this.#admit(leased);
+        if (delivery !== undefined) return delivery;
+      }
+    }
+    return undefined;
+  }
+
+  async #admit(leased: Leased): Promise<Delivery<T> | undefined> {
+    const { name } = leased.job;
+    const definition = name === this.definition.name ? this.definition : undefined;
+    const delivery = new OpenDelivery<T>(this, new DeliveredTask<T>(this.#queue.stored, definition, leased, this.log));
+    this.#leases.keep(delivery);
+    const admission = await admit(this.#queue.stored, leased, definition, { unknownForMs: UNKNOWN_FOR_MS, log: this.log });
+    if ("payload" in admission) {
+      delivery.payload = admission.payload as T["payload"];
+      this.#open.add(delivery as unknown as OpenDelivery);
+      return delivery;
+    }
+    await this.#settle(admission.settlement);
+    this.#leases.letGo(delivery);
+    return undefined;
+  }
+
+  /** For what never was in a caller's hands. */
+  async #settle(settlement: Settlement): Promise<void> {
+    try {
+      await this.lane.settle(settlement);
+    } catch (error) {
+      const { name, id } = settlement.leased.job;
+      this.log.error({ queue: this.#queue.name, job: name, id, err: error }, `${settlement.kind} could not be delivered`);
     }
   }
 }
-
-/** Time for a consumer that knows the job to take it. */
-const UNKNOWN_PAUSE: Duration = "5s";

@@ -1,9 +1,10 @@
 /** Renews the leases of whatever this process holds, until it is settled; tells the holder of a lease that is lost. */
 import { sleep } from "../concurrency/sleep.ts";
-import { BackendError } from "../errors.ts";
+import type { Logger } from "../log.ts";
 import { extendLeases } from "../store/lease.ts";
 import type { Leased } from "../store/reserve.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
+import { persevere } from "./persevere.ts";
 
 /** A delivery as its keeper sees it. */
 export interface Held {
@@ -12,17 +13,19 @@ export interface Held {
   leaseLost(): void;
 }
 
-/** A lease is renewed when a quarter of it has passed: three renewals may fail before it runs out. */
-const RENEWALS_A_LEASE = 4;
+/** A lease is renewed when a quarter to a half of it has passed. */
+const ROUNDS_A_LEASE = 4;
 
 export class LeaseKeeper {
   readonly #queue: StoredQueue;
   readonly #leaseMs: number;
+  readonly #log: Logger;
   readonly #held = new Map<Held, number>();
 
-  constructor(queue: StoredQueue, leaseMs: number) {
+  constructor(queue: StoredQueue, leaseMs: number, log: Logger) {
     this.#queue = queue;
     this.#leaseMs = leaseMs;
+    this.#log = log;
   }
 
   /** Keeps the lease from now on; it was granted just now. */
@@ -34,12 +37,16 @@ export class LeaseKeeper {
     this.#held.delete(held);
   }
 
-  /** Renews until the signal fires; an outage of Redis only makes it try again. */
+  /**
+   * Renews until the signal fires. After an outage of Redis it renews at once, before anybody takes a lease that ran
+   * out meanwhile for that of a dead worker.
+   */
   async run(signal: AbortSignal): Promise<void> {
-    const everyMs = this.#leaseMs / RENEWALS_A_LEASE;
+    const everyMs = this.#leaseMs / ROUNDS_A_LEASE;
+    const onFailure = (error: unknown): void => this.#log.warn({ queue: this.#queue.name, err: error }, "cannot renew leases, trying again");
     while (!signal.aborted) {
+      await persevere(() => this.#renew(performance.now() - everyMs), { signal, onFailure });
       await sleep(everyMs, { signal }).catch(() => {});
-      if (!signal.aborted) await this.#renew(performance.now() - everyMs);
     }
   }
 
@@ -48,13 +55,7 @@ export class LeaseKeeper {
     for (const [held, grantedAt] of this.#held) if (grantedAt <= grantedBefore) due.set(held.leased, held);
     if (due.size === 0) return;
     const renewedAt = performance.now();
-    let lost: readonly Leased[];
-    try {
-      lost = await extendLeases(this.#queue, [...due.keys()], this.#leaseMs);
-    } catch (error) {
-      if (error instanceof BackendError) return;
-      throw error;
-    }
+    const lost = await extendLeases(this.#queue, [...due.keys()], this.#leaseMs);
     for (const held of due.values()) if (this.#held.has(held)) this.#held.set(held, renewedAt);
     for (const leased of lost) {
       const held = due.get(leased)!;

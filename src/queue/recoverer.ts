@@ -1,0 +1,54 @@
+/**
+ * Brings back the jobs of processes that died: their leases run out, and whoever notices settles them as a failed attempt.
+ *
+ * While somebody consumes a queue through here this is its only recoverer, for stock workers' jobs too: BullMQ's own
+ * would fail a job for good at its second stall, whatever attempts it has left.
+ */
+import { randomBytes } from "node:crypto";
+import { sleep } from "../concurrency/sleep.ts";
+import { WorkerLostError } from "../errors.ts";
+import type { JobDefinition } from "../job/definition.ts";
+import type { Logger } from "../log.ts";
+import { claimExpired } from "../store/lease.ts";
+import type { Settlement } from "../store/settle.ts";
+import type { StoredQueue } from "../store/stored-queue.ts";
+import { failure } from "./ending.ts";
+import { persevere } from "./persevere.ts";
+
+export interface RecovererOptions {
+  readonly leaseMs: number;
+  readonly log: Logger;
+  /** `undefined` where nobody here knows the job: then what it carries decides. */
+  definitionOf(name: string): JobDefinition | undefined;
+  /** Never rejects. */
+  settle(settlement: Settlement): Promise<void>;
+}
+
+/** There is a round so often, whoever asks for it. A job is claimed by the second round that finds it without a lease. */
+const ROUND_MS = 2000;
+/** Each process asks so often: one that asked a moment too early comes back soon. */
+const ASK_MS = 500;
+/** BullMQ's check stays away for so long after a round. */
+const HOLD_MS = 10_000;
+/** More than a process runs at once, so that one round brings back all that it had. */
+const MOST = 1000;
+
+/** Looks until the signal fires. Never rejects. */
+export async function recover(queue: StoredQueue, options: RecovererOptions, signal: AbortSignal): Promise<void> {
+  const { leaseMs, log } = options;
+  const tokenBase = randomBytes(9).toString("base64url");
+  const onFailure = (error: unknown): void => log.warn({ queue: queue.name, err: error }, "cannot look for lost workers, trying again");
+  for (let round = 1; !signal.aborted; round += 1) {
+    const request = { token: `${tokenBase}:${round}`, leaseMs, everyMs: ROUND_MS, holdMs: HOLD_MS, most: MOST };
+    const expired = await persevere(() => claimExpired(queue, request), { signal, onFailure });
+    await Promise.all(
+      (expired ?? []).map((leased) => {
+        const { id, name } = leased.job;
+        log.warn({ queue: queue.name, job: name, id }, "recovered from a worker that was lost");
+        const error = new WorkerLostError("the worker that ran it was lost: it stopped renewing the lease");
+        return options.settle(failure(leased, options.definitionOf(name), error));
+      }),
+    );
+    await sleep(ASK_MS, { signal }).catch(() => {});
+  }
+}
