@@ -1,0 +1,21 @@
+/** One turn of one subject at one measure, in a process of its own: prints how many a second, after a warm-up. */
+import { goOf, type MeasureName, open, type SubjectName, unitsOf, type Work } from "./primitives.ts";
+
+const [subject, measure, runMs] = process.argv.slice(2) as [SubjectName, MeasureName, string];
+const work = (await open[subject]())[measure];
+if (work === undefined) throw new Error(`${subject} has no ${measure}`);
+
+await rate(work, Number(runMs) / 2);
+console.log(await rate(work, Number(runMs)));
+
+/** How many a second, over at least `forMs` milliseconds. */
+async function rate(work: Work, forMs: number): Promise<number> {
+  const startedAt = performance.now();
+  let done = 0;
+  let tookMs = 0;
+  for (; tookMs < forMs; tookMs = performance.now() - startedAt) {
+    await work(goOf(measure));
+    done += goOf(measure);
+  }
+  return (done * unitsOf(measure) * 1000) / tookMs;
+}
