@@ -17,6 +17,7 @@
  * ├── QueueFullError        QUEUE_FULL           the queue is bounded and has no room now
  * ├── LeaseLostError        LEASE_LOST           the delivery belongs to somebody else by now
  * ├── WorkerLostError       WORKER_LOST          the process that ran the job died; counts as one attempt
+ * ├── ThreadLostError       THREAD_LOST          the thread that ran it ended before it did: out of memory, an exit, an error that nobody caught
  * ├── UnknownJobError       JOB_UNKNOWN          no handler knows the name or the version, for too long
  * ├── JobFailedError        JOB_FAILED           the awaited job failed for good
  * ├── JobCancelledError     JOB_CANCELLED        the awaited job was cancelled
@@ -131,6 +132,11 @@ export class LeaseLostError extends MillraceError {
 /** The process that ran the job died, or stopped renewing its lease. Counts as one attempt. */
 export class WorkerLostError extends MillraceError {
   readonly code = "WORKER_LOST";
+}
+
+/** The thread that ran it ended before it did: out of memory, `process.exit()`, or an error that nobody caught there. */
+export class ThreadLostError extends MillraceError {
+  readonly code = "THREAD_LOST";
 }
 
 /** No handler knew the job's name, or its contract version, for longer than `unknownFor`. */

@@ -104,10 +104,10 @@ const rules = {
         .map(({ specifier }) => `${path} imports ${specifier}`),
     ),
 
-  "the concurrency toolkit stands on errors, options and Node alone": (modules) =>
+  "the concurrency toolkit stands on errors, options, Node and piscina alone": (modules) =>
     imports(modules, "src/concurrency/")
       .filter(([, { target = "" }]) => !/^src\/(concurrency\/|errors\.ts|options\.ts)/.test(target))
-      .filter(([, { specifier }]) => !isNodeModule(specifier))
+      .filter(([, { specifier }]) => !isNodeModule(specifier) && packageOf(specifier) !== "piscina")
       .map(([path, { specifier }]) => `${path} imports ${specifier}`),
 
   "contracts import millrace/job and schema libraries alone": (modules) =>
@@ -218,7 +218,7 @@ const broken: Record<keyof typeof rules, readonly Case[]> = {
     ["src/errors.ts", 'import { inspect } from "util";', "src/errors.ts imports util"],
     ["src/job/contract.ts", 'import pino from "pino";', "src/job/contract.ts imports pino"],
   ],
-  "the concurrency toolkit stands on errors, options and Node alone": [
+  "the concurrency toolkit stands on errors, options, Node and piscina alone": [
     ["src/concurrency/task.ts", 'import { log } from "../log.ts";', "src/concurrency/task.ts imports ../log.ts"],
   ],
   "contracts import millrace/job and schema libraries alone": [

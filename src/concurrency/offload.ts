@@ -1,0 +1,58 @@
+/** Work that would block the loop, in a thread: asyncio's `to_thread`, with threads that can be ended. */
+import type { Transferable } from "node:worker_threads";
+import { OptionError } from "../errors.ts";
+import { check, checkOptions, shown } from "../options.ts";
+import type { ErrorClass } from "./carried-error.ts";
+import type { OffloadedCall } from "./offload-thread.ts";
+import { currentTask } from "./task.ts";
+import { builtAddress, threadEntry, Threads } from "./threads.ts";
+
+export interface OffloadOptions {
+  /** Gives the call up. Its thread is ended in whatever it does, and another takes its place. */
+  readonly signal?: AbortSignal;
+  /** Of the arguments: buffers, ports and streams that go over without being copied. They are empty here from then on. */
+  readonly transfer?: readonly Transferable[];
+  /** Classes of errors that the function throws, for `instanceof` to hold here. Millrace's and the language's are known. */
+  readonly errors?: readonly ErrorClass[];
+}
+
+const entry = threadEntry(import.meta.url, "offload-thread");
+const threads = new Threads();
+
+/**
+ * Calls a function that a module exports, in a thread, and gives what it returns.
+ *
+ * ```ts
+ * const sum = await offload<typeof import("./cpu.ts"), "fib">(new URL("./cpu.ts", import.meta.url), "fib", [30]);
+ * ```
+ *
+ * There are as many threads as cores; calls beyond wait for their turn. A thread imports the module when it first calls
+ * into it and keeps it, so what the module holds lives in each thread apart. Arguments and result are copied as by
+ * `structuredClone`, or handed over: `options.transfer` there, `transfer(value, …)` back.
+ *
+ * Of the context only the task's name goes with the call: `currentTask().name` is the same there. Values of
+ * `AsyncLocalStorage` belong to objects of this thread and stay here: pass what is needed as an argument.
+ *
+ * @param module  `new URL("./cpu.ts", import.meta.url)`; TypeScript runs by type stripping, and once the program is
+ *   compiled the `.js` beside is found
+ * @throws what the function throws, of its class (see `errors`) and with its own stack; the signal's reason;
+ *   NotFoundError when the module exports no such function; OptionError when something cannot be copied;
+ *   ThreadLostError when the thread ended by itself
+ */
+export async function offload<M extends Record<K, (...args: never[]) => unknown>, K extends keyof M & string>(
+  module: URL,
+  name: K,
+  args: Parameters<M[K]>,
+  options?: OffloadOptions,
+): Promise<Awaited<ReturnType<M[K]>>> {
+  const { signal, transfer, errors } = checkOptions("offload", options, { signal: check.signal(), transfer: listOf<Transferable>, errors: listOf<ErrorClass> });
+  if (!(module instanceof URL)) throw new OptionError(`expected new URL("./module.ts", import.meta.url) for the module to offload to, got ${shown(module)}`);
+  if (!Array.isArray(args)) throw new OptionError(`expected an array for the arguments of ${name}, got ${shown(args)}`);
+  const call: OffloadedCall = { module: builtAddress(module), name, args, task: currentTask()?.name };
+  return (await threads.run(entry, call, { signal, transfer, errors })) as Awaited<ReturnType<M[K]>>;
+}
+
+function listOf<T>(value: unknown, where: string): readonly T[] {
+  if (Array.isArray(value)) return value as readonly T[];
+  throw new OptionError(`expected an array for ${where}, got ${shown(value)}`);
+}

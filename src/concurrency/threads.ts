@@ -1,0 +1,139 @@
+/**
+ * A set of threads that run one call each, on piscina. They are started when they are needed, closed when nothing has
+ * needed them for a while, and never hold the process; a call under way does.
+ */
+import { existsSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import type { Transferable } from "node:worker_threads";
+import type { Piscina } from "piscina";
+import { OptionError, ThreadLostError } from "../errors.ts";
+import { type Carried, type ErrorClass, revive } from "./carried-error.ts";
+import { Semaphore } from "./semaphore.ts";
+
+export interface ThreadsOptions {
+  /** At most so many at once. @default the cores that this process may use */
+  readonly count?: number | undefined;
+  /** A thread without work is closed after this, in milliseconds. @default 10 s */
+  readonly idleMs?: number | undefined;
+}
+
+export interface CallOptions {
+  /** Fires: the call is given up, and its thread ended in whatever it does. */
+  readonly signal?: AbortSignal | undefined;
+  /** What goes over without being copied. */
+  readonly transfer?: readonly Transferable[] | undefined;
+  /** Of which the errors that come back may be. */
+  readonly errors?: readonly ErrorClass[] | undefined;
+}
+
+/** What an entry gives: how the work in the thread ended. */
+export type ThreadOutcome = { readonly returned: unknown } | { readonly thrown: Carried };
+
+const IDLE_MS = 10_000;
+
+export class Threads implements AsyncDisposable {
+  readonly count: number;
+  readonly #idleMs: number;
+  /** Who waits, waits here: piscina never starts a thread for its own queue in place of one that was ended. */
+  readonly #free: Semaphore;
+  #starting: Promise<Piscina> | undefined;
+  #piscina: Piscina | undefined;
+  readonly #calls = new Set<AbortController>();
+
+  constructor({ count, idleMs }: ThreadsOptions = {}) {
+    this.count = count ?? availableParallelism();
+    this.#idleMs = idleMs ?? IDLE_MS;
+    this.#free = new Semaphore(this.count);
+  }
+
+  /** How many threads there are now. */
+  get open(): number {
+    return this.#piscina?.threads.length ?? 0;
+  }
+
+  /**
+   * Runs the default export of an entry module in a thread, first come first served.
+   *
+   * @param entry  the path of the module; see `threadEntry`
+   * @throws what was thrown in the thread; the signal's reason; OptionError when something cannot be copied over;
+   *   ThreadLostError when the thread ended by itself
+   */
+  async run(entry: string, message: unknown, { signal, transfer = [], errors }: CallOptions = {}): Promise<unknown> {
+    using _ = await this.#free.acquire({ signal });
+    const piscina = this.#piscina ?? (await (this.#starting ??= this.#start()));
+    const call = new AbortController();
+    const giveUp = (): void => call.abort(signal?.reason);
+    if (signal?.aborted === true) throw signal.reason;
+    signal?.addEventListener("abort", giveUp, { once: true });
+    this.#calls.add(call);
+    let outcome: ThreadOutcome;
+    try {
+      outcome = (await piscina.run(message, { filename: entry, signal: call.signal, transferList: [...transfer] })) as ThreadOutcome;
+    } catch (error) {
+      if (call.signal.aborted) throw call.signal.reason;
+      throw asThreadError(error);
+    } finally {
+      this.#calls.delete(call);
+      signal?.removeEventListener("abort", giveUp);
+    }
+    if ("thrown" in outcome) throw revive(outcome.thrown, errors);
+    return outcome.returned;
+  }
+
+  /** Ends every thread, in whatever it does. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const piscina = await this.#starting;
+    this.#starting = this.#piscina = undefined;
+    await piscina?.destroy();
+  }
+
+  async #start(): Promise<Piscina> {
+    // Loaded with the first call: most programs never need a thread.
+    const { Piscina } = await import("piscina");
+    const piscina = new Piscina({
+      minThreads: 0,
+      maxThreads: this.count,
+      idleTimeout: this.#idleMs,
+      // Between calls the thread's own loop goes on turning: connections that its modules keep stay alive.
+      atomics: "disabled",
+      recordTiming: false,
+    });
+    piscina.on("error", (error: Error) => this.#threadFailed(piscina, error));
+    this.#piscina = piscina;
+    return piscina;
+  }
+
+  /** A thread ended by an error while it ran no call: it had nothing to do, or it could not even start. */
+  #threadFailed(piscina: Piscina, error: Error): void {
+    process.emitWarning(`a thread without work ended by an error: ${error.stack ?? error.message}`, "LostThreadWarning");
+    // With none left and none starting, piscina would let its calls wait for ever.
+    if (piscina.threads.length === 0) for (const call of this.#calls) call.abort(asThreadError(error));
+  }
+}
+
+/**
+ * The path of a module of ours that a thread starts with: beside `from`, and TypeScript or compiled as that is.
+ *
+ * @param from  `import.meta.url`
+ */
+export function threadEntry(from: string, name: string): string {
+  return fileURLToPath(new URL(`./${name}${from.endsWith(".ts") ? ".ts" : ".js"}`, from));
+}
+
+/** The address of a module that was named by its source, in a program that was compiled since. */
+export function builtAddress(module: URL): string {
+  const { href } = module;
+  if (module.protocol !== "file:" || !href.endsWith(".ts") || existsSync(module)) return href;
+  const built = `${href.slice(0, -".ts".length)}.js`;
+  return existsSync(new URL(built)) ? built : href;
+}
+
+function asThreadError(error: unknown): Error {
+  const { name, message, stack } = error as Error;
+  // What could not be copied back comes as the error that ended the thread: only its stack still tells its name.
+  if (name === "DataCloneError" || stack?.startsWith("DataCloneError:") === true) {
+    return new OptionError(`expected what goes to a thread and comes back to be data that can be copied: ${message}`, { cause: error });
+  }
+  return new ThreadLostError(`the thread ended before its work did: ${message}`, { cause: error });
+}
