@@ -113,7 +113,7 @@ export class Connections implements AsyncDisposable {
    * @param blockMs  the longest block of any of its commands; 5 s of silence beyond it count as a dead connection
    * @throws BackendError before `open()`
    */
-  dedicated(name: string, options: { readonly blockMs: number }): Redis {
+  dedicated(name: string, options: { readonly blockMs: number }): Client {
     const { address } = this.#openOrThrow();
     const client = new Client(
       clientOptions(address, { connectionName: name, commandTimeout: undefined, socketTimeout: options.blockMs + SILENCE_AFTER_BLOCK_MS }),

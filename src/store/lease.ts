@@ -1,8 +1,10 @@
 /** Leases after they were granted: renewed while the work goes on, and claimed anew when their holder is gone. */
 import { Packr } from "msgpackr";
+import { BackendError } from "../errors.ts";
 import { runPacked, runScript, type Script } from "../redis/script.ts";
 import { NOW, TRIM_EVENTS } from "./lua.ts";
 import type { Leased } from "./reserve-script.ts";
+import { planNextRun } from "./schedule.ts";
 import { readStoredJob } from "./stored-job.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
@@ -18,26 +20,33 @@ const packr = new Packr({ useRecords: false });
 export async function extendLeases(queue: StoredQueue, leased: readonly Leased[], leaseMs: number): Promise<Leased[]> {
   const { client, keys } = queue;
   if (leased.length === 0) return [];
-  const rows = leased.map(({ job, token }) => [job.id, token]);
+  const rows = leased.map(({ job, token }) => [job.id, token, job.starts]);
   const lost = (await runScript(client, EXTEND, [keys.active, keys.stalled], [keys.base, leaseMs, packr.pack(rows)])) as number[];
   return lost.map((position) => leased[position - 1]!);
 }
 
 /**
  * KEYS  active, stalled
- * ARGV  base, leaseMs, msgpack [[id, token]]
+ * ARGV  base, leaseMs, msgpack [[id, token, starts]]
  * reply positions of the leases that are lost
+ *
+ * A job that was started again since is somebody else's, whether or not that one's lease has run out as well. A lease
+ * that holds is prolonged, not written anew: a full Redis refuses what needs memory.
  */
 const EXTEND: Script = {
   name: "extend",
   lua: `
 local lost = {}
 for i, row in ipairs(cmsgpack.unpack(ARGV[3])) do
-  local lock = ARGV[1] .. row[1] .. ':lock'
-  local holder = redis.call('GET', lock)
-  if holder == row[2] or (not holder and redis.call('LPOS', KEYS[1], row[1])) then
-    redis.call('SET', lock, row[2], 'PX', ARGV[2])
-    redis.call('SREM', KEYS[2], row[1])
+  local id, token, starts = row[1], row[2], row[3]
+  local key = ARGV[1] .. id
+  local holder = redis.call('GET', key .. ':lock')
+  if holder == token then
+    redis.call('PEXPIRE', key .. ':lock', ARGV[2])
+    redis.call('SREM', KEYS[2], id)
+  elseif not holder and tonumber(redis.call('HGET', key, 'ats')) == starts and redis.call('LPOS', KEYS[1], id) then
+    redis.call('SET', key .. ':lock', token, 'PX', ARGV[2])
+    redis.call('SREM', KEYS[2], id)
   else
     lost[#lost + 1] = i
   end
@@ -52,7 +61,9 @@ return lost
  *
  * A job is claimed when two rounds in a row found it without a lease, so that a holder that was only held up (a
  * paused Redis) can renew first. However many processes ask, there is one round in `everyMs`; each keeps BullMQ's own
- * stall check away for `holdMs`.
+ * stall check away for `holdMs`. Runs of schedules have their next run planned, which their holder may not have come to.
+ *
+ * @throws BackendError; what was claimed then comes again, as its lease runs out
  */
 export async function claimExpired(
   queue: StoredQueue,
@@ -66,7 +77,14 @@ export async function claimExpired(
     [keys.base, request.token, request.leaseMs, request.holdMs, request.most, request.everyMs],
   )) as [number, [string, string[]][]];
   const [lastFence, rows] = reply;
-  return rows.map(([id, flat], i) => ({ job: readStoredJob(id, flat), token: request.token, fence: lastFence - rows.length + 1 + i }));
+  const claimed = rows.map(([id, flat], i) => ({ job: readStoredJob(id, flat), token: request.token, fence: lastFence - rows.length + 1 + i }));
+  await Promise.all(claimed.map(({ job }) => planNextRun(queue, job).catch(unlessUnplannable)));
+  return claimed;
+}
+
+/** A schedule whose rule is none has no next run, which is no reason to leave its job where it is. */
+function unlessUnplannable(error: unknown): void {
+  if (error instanceof BackendError) throw error;
 }
 
 /**

@@ -55,13 +55,14 @@ export const PROMOTE_DUE = `
 local function promoteDue(keys, base, now)
   local due = redis.call('ZRANGE', keys.delayed, 0, (now + 1) * 0x1000 - 1, 'BYSCORE', 'LIMIT', 0, 1000)
   if #due == 0 then return end
-  redis.call('ZREM', keys.delayed, unpack(due))
-  for _, id in ipairs(due) do
-    local priority = tonumber(redis.call('HGET', base .. id, 'priority')) or 0
-    if priority == 0 then
+  local priorities = {}
+  for i, id in ipairs(due) do priorities[i] = tonumber(redis.call('HGET', base .. id, 'priority')) or 0 end
+  for i, id in ipairs(due) do
+    redis.call('ZREM', keys.delayed, id)
+    if priorities[i] == 0 then
       redis.call('LPUSH', keys.wait, id)
     else
-      prioritizeJob(keys.prioritized, keys.counter, id, priority)
+      prioritizeJob(keys.prioritized, keys.counter, id, priorities[i])
     end
     redis.call('XADD', keys.events, '*', 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
     redis.call('HSET', base .. id, 'delay', 0)

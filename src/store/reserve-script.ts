@@ -27,6 +27,8 @@ export interface ReserveRequest {
   readonly leaseMs: number;
   /** Shown with the job as `processedBy`. */
   readonly worker: string;
+  /** Tokens of requests that Redis did not answer: what they leased comes before anything else. */
+  readonly unanswered: readonly string[];
 }
 
 /** What the script answers of it: next delayed at, limited for ms, last fence, [[id, [field, value, …]], …]. */
@@ -42,17 +44,41 @@ export function readReserved(now: number, reply: ReserveReply, request: ReserveR
   return { leased, now, nextDelayedAt, limitedForMs };
 }
 
-/** `reserve(…)`: see {@link ReserveReply}. Pause, global concurrency and rate limit are BullMQ's, kept in `meta`. */
+/**
+ * `reserve(…)`: see {@link ReserveReply}. Pause, global concurrency and rate limit are BullMQ's, kept in `meta`.
+ *
+ * Who takes the last of what it asked for may not be back soon: it passes on whatever else waits, or will be due.
+ */
 export const RESERVE = `
-local function reserve(most, token, leaseMs, worker)
-  promoteDue({delayed = delayed, wait = wait, prioritized = prioritized, counter = counter, events = events}, base, now)
+local function leasedBefore(most, unanswered)
+  local ids = {}
+  if not next(unanswered) then return ids end
+  for _, id in ipairs(redis.call('LRANGE', active, 0, -1)) do
+    if #ids == most then break end
+    if unanswered[redis.call('GET', base .. id .. ':lock')] then ids[#ids + 1] = id end
+  end
+  return ids
+end
 
-  local asked = most
-  local state = redis.call('HMGET', meta, 'paused', 'concurrency', 'max', 'duration')
+local function reserve(most, token, leaseMs, worker, unanswered)
+  local ids = leasedBefore(most, unanswered)
+  if #ids > 0 then
+    local rows = {}
+    for i, id in ipairs(ids) do
+      redis.call('SET', base .. id .. ':lock', token, 'PX', leaseMs)
+      rows[i] = {id, redis.call('HGETALL', base .. id)}
+    end
+    redis.call('ZADD', marker, 0, '0')
+    return 0, 0, redis.call('INCRBY', fence, #ids), rows
+  end
+
+  promoteDue({delayed = delayed, wait = wait, prioritized = prioritized, counter = counter, events = events}, base, now)
+  local asked, cap, rate, duration = most, tonumber(state[2]), tonumber(state[3]), tonumber(state[4])
   if state[1] then return 0, 0, 0, {} end
-  if state[2] then most = math.min(most, tonumber(state[2]) - redis.call('LLEN', active)) end
-  local rate = tonumber(state[3])
-  if rate then
+  -- Also read where it bounds nothing: what is popped below must have somewhere to go.
+  local running = redis.call('LLEN', active)
+  if cap then most = math.min(most, cap - running) end
+  if rate and duration then
     local used = tonumber(redis.call('GET', limiter)) or 0
     if used >= rate then
       local left = redis.call('PTTL', limiter)
@@ -64,17 +90,22 @@ local function reserve(most, token, leaseMs, worker)
   end
   if most < 1 then return nextDelayedAt(delayed), 0, 0, {} end
 
-  local ids = redis.call('RPOP', wait, most) or {}
+  ids = redis.call('RPOP', wait, most) or {}
+  if #ids > 0 then redis.call('LPUSH', active, unpack(ids)) end
   if #ids < most then
     local popped = redis.call('ZPOPMIN', prioritized, most - #ids)
+    local before = #ids
     for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
-    if #popped == 0 then redis.call('DEL', counter) end
+    if #popped > 0 then redis.call('LPUSH', active, unpack(ids, before + 1)) else redis.call('DEL', counter) end
   end
   if #ids == 0 then return nextDelayedAt(delayed), 0, 0, {} end
-  local full = #ids == asked
 
-  redis.call('LPUSH', active, unpack(ids))
-  if rate and redis.call('INCRBY', limiter, #ids) == #ids then redis.call('PEXPIRE', limiter, math.floor(tonumber(state[4]))) end
+  local limited = 0
+  if rate and duration then
+    local used = redis.call('INCRBY', limiter, #ids)
+    if used == #ids then redis.call('PEXPIRE', limiter, math.floor(math.abs(duration))) end
+    if used >= rate then limited = math.max(redis.call('PTTL', limiter), 0) end
+  end
   local rows = {}
   for i, id in ipairs(ids) do
     local key = base .. id
@@ -84,10 +115,12 @@ local function reserve(most, token, leaseMs, worker)
     redis.call('XADD', events, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
     rows[i] = {id, redis.call('HGETALL', key)}
   end
-  -- Others are woken only where more may be waiting than was asked for here.
+  local full = #ids == asked
   if full and (redis.call('LLEN', wait) > 0 or redis.call('ZCARD', prioritized) > 0) then
     redis.call('ZADD', marker, 0, '0')
+  elseif full then
+    markDelayed(marker, delayed)
   end
-  return full and 0 or nextDelayedAt(delayed), 0, redis.call('INCRBY', fence, #ids), rows
+  return full and 0 or nextDelayedAt(delayed), limited, redis.call('INCRBY', fence, #ids), rows
 end
 `;

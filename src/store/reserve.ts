@@ -5,8 +5,10 @@
  * the next delayed job is due. Who takes a marker away answers for it, so a wait that ends early puts it back.
  */
 import { randomBytes } from "node:crypto";
-import type { Redis } from "ioredis";
 import { sleep } from "../concurrency/sleep.ts";
+import { BackendError } from "../errors.ts";
+import type { Client } from "../redis/client.ts";
+import { asBackendError } from "../redis/errors.ts";
 import type { Leased } from "./reserve-script.ts";
 import type { SettleLane } from "./settle.ts";
 import type { StoredQueue } from "./stored-queue.ts";
@@ -25,7 +27,9 @@ export class Reserver {
   readonly #worker: string;
   readonly #tokenBase = randomBytes(9).toString("base64url");
   #batches = 0;
-  #blocking: Redis | undefined;
+  #blocking: Client | undefined;
+  /** Of requests that may have leased jobs without our hearing of it. */
+  #unanswered: string[] = [];
   #nextDelayedAt = 0;
   #limitedUntil = 0;
 
@@ -40,28 +44,39 @@ export class Reserver {
     this.#worker = options.worker;
   }
 
-  /** Takes at most `most` jobs that are ready; fewer means that no more are. */
+  /**
+   * Takes at most `most` jobs that are ready; fewer means that no more are.
+   *
+   * @throws BackendError when Redis does not answer; what it leased all the same, the next call takes
+   */
   async take(most: number): Promise<readonly Leased[]> {
     const { clock } = this.#queue.connections;
     this.#batches += 1;
+    const token = `${this.#tokenBase}:${this.#batches}`;
+    const request = { most, token, leaseMs: this.#leaseMs, worker: this.#worker, unanswered: this.#unanswered };
     const sentAt = performance.now();
-    const reserved = await this.#lane.reserve({
-      most,
-      token: `${this.#tokenBase}:${this.#batches}`,
-      leaseMs: this.#leaseMs,
-      worker: this.#worker,
-    });
-    clock.observe(reserved.now, performance.now() - sentAt);
-    this.#nextDelayedAt = reserved.nextDelayedAt;
-    this.#limitedUntil = reserved.limitedForMs > 0 ? performance.now() + reserved.limitedForMs : 0;
-    return reserved.leased;
+    try {
+      const { leased, now, nextDelayedAt, limitedForMs } = await this.#lane.reserve(request);
+      clock.observe(now, performance.now() - sentAt);
+      this.#nextDelayedAt = nextDelayedAt;
+      this.#limitedUntil = limitedForMs > 0 ? performance.now() + limitedForMs : 0;
+      if (leased.length < most) this.#unanswered = [];
+      return leased;
+    } catch (error) {
+      if (error instanceof BackendError && error.mayHaveRun) this.#unanswered = [...this.#unanswered, token];
+      throw error;
+    }
   }
 
-  /** Waits until there may be something to take; returns early when `signal` fires. */
+  /**
+   * Waits until there may be something to take; returns early when `signal` fires.
+   *
+   * @throws BackendError when the connection breaks
+   */
   async wait(signal: AbortSignal): Promise<void> {
     const limitedMs = this.#limitedUntil - performance.now();
     if (limitedMs > 0) {
-      await sleep(limitedMs, { signal }).catch(() => {});
+      await sleep(Math.min(limitedMs, LONGEST_WAIT_MS), { signal }).catch(() => {});
       return;
     }
     const waitMs = this.#nextDelayedAt === 0 ? LONGEST_WAIT_MS : this.#nextDelayedAt - this.#queue.connections.clock.now();
@@ -76,7 +91,7 @@ export class Reserver {
 
   /** Ends the connection and wakes another consumer in this one's stead. */
   async close(): Promise<void> {
-    this.#blocking?.disconnect();
+    this.#blocking?.abandon();
     this.#blocking = undefined;
     await this.#queue.client.zadd(this.#queue.keys.marker, 0, "0");
   }
@@ -86,13 +101,13 @@ export class Reserver {
     if (signal.aborted) return undefined;
     this.#blocking ??= this.#queue.connections.dedicated(`wait:${this.#queue.name}`, { blockMs: LONGEST_WAIT_MS });
     const blocking = this.#blocking;
-    const interrupt = (): void => blocking.disconnect();
+    const interrupt = (): void => blocking.abandon();
     signal.addEventListener("abort", interrupt, { once: true });
     try {
       const popped = await blocking.bzpopmin(this.#queue.keys.marker, waitMs / 1000);
       return popped?.[2];
     } catch (error) {
-      if (!signal.aborted) throw error;
+      if (!signal.aborted) throw asBackendError(error);
       this.#blocking = undefined;
       return undefined;
     } finally {

@@ -1,17 +1,23 @@
 /** Keeps BullMQ's job schedulers ticking: whoever starts one run of a schedule plans the next, or the schedule dies. */
 import type { JobScheduler } from "bullmq";
+import { asBackendError } from "../redis/errors.ts";
 import type { StoredJob } from "./stored-job.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
-/** Plans the run after `job`. A job that no schedule made, or whose schedule is gone, plans nothing. */
+/**
+ * Plans the run after `job`. A job that no schedule made, whose schedule is gone, or whose next run is planned already,
+ * plans nothing. Its data are no matter: BullMQ gives the next run those of the schedule.
+ *
+ * @throws BackendError; BullMQ's own errors where the schedule's rule is none
+ */
 export async function planNextRun(queue: StoredQueue, job: StoredJob): Promise<void> {
   if (job.schedulerId === undefined || job.options.repeat === undefined) return;
-  const scheduler = await schedulerOf(queue);
-  const data: unknown = job.data === undefined ? {} : JSON.parse(job.data);
-  await scheduler.upsertJobScheduler(job.schedulerId, job.options.repeat, job.name, data, job.options, {
-    override: false,
-    producerId: job.id,
-  });
+  try {
+    const scheduler = await schedulerOf(queue);
+    await scheduler.upsertJobScheduler(job.schedulerId, job.options.repeat, job.name, {}, job.options, { override: false, producerId: job.id });
+  } catch (error) {
+    throw asBackendError(error);
+  }
 }
 
 const schedulers = new WeakMap<StoredQueue, JobScheduler>();

@@ -3,17 +3,19 @@
  * script, settlements first.
  *
  * A settlement that Redis did not answer is sent again while the lease may still be ours; one that had been applied
- * after all is recognised as done. A request that was not answered is not repeated: what it leased comes back when
- * the lease runs out.
+ * after all is recognised as done. A request that was not answered is not repeated: whoever
+ * made it asks again, and names it.
  */
 import { sleep } from "../concurrency/sleep.ts";
 import { BackendError } from "../errors.ts";
 import type { Reserved, ReserveRequest } from "./reserve-script.ts";
-import type { Settled, Settlement } from "./settle-script.ts";
+import type { Settled } from "./settle-by-stock.ts";
+import type { Settlement } from "./settle-script.ts";
 import type { StoredQueue } from "./stored-queue.ts";
-import { takeTurn, type Turn } from "./turn-script.ts";
+import { takeTurn } from "./turn-script.ts";
 
-export type { Retention, Settled, Settlement } from "./settle-script.ts";
+export type { Settled } from "./settle-by-stock.ts";
+export type { Retention, Settlement } from "./settle-script.ts";
 
 /** A script holds Redis while it runs: 10 to 20 us a job. */
 const BATCH = 100;
@@ -85,27 +87,35 @@ export class SettleLane {
 
   async #send(endings: readonly Ending[], asking: Asking | undefined): Promise<void> {
     const giveUpAt = performance.now() + this.#patienceMs;
-    const settlements = endings.map((ending) => ending.settlement);
+    let open = endings;
+    let hasRun = false;
     for (let request = asking; ; request = undefined) {
-      try {
-        const turn = await takeTurn(this.#queue, settlements, request?.request);
-        if (turn.reserved !== undefined) request?.resolve(turn.reserved);
-        await tell(endings, turn);
+      const { error, unanswered } = await this.#sendOnce(open, hasRun, request);
+      if (unanswered.length === 0) return;
+      if (!(error instanceof BackendError) || performance.now() >= giveUpAt) {
+        for (const ending of unanswered) ending.reject(error);
         return;
-      } catch (error) {
-        request?.reject(error);
-        if (endings.length === 0) return;
-        if (!(error instanceof BackendError) || performance.now() >= giveUpAt) {
-          for (const ending of endings) ending.reject(error);
-          return;
-        }
-        await sleep(RESEND_PAUSE_MS);
       }
+      open = unanswered;
+      hasRun ||= error.mayHaveRun;
+      await sleep(RESEND_PAUSE_MS);
     }
   }
-}
 
-async function tell(endings: readonly Ending[], turn: Turn): Promise<void> {
-  const settled = await turn.settled;
-  endings.forEach((ending, i) => ending.resolve(settled[i]!));
+  /** Tells everybody who has an answer; gives back the others, and why they have none. */
+  async #sendOnce(open: readonly Ending[], hasRun: boolean, asking: Asking | undefined): Promise<{ error: unknown; unanswered: readonly Ending[] }> {
+    try {
+      const turn = await takeTurn(this.#queue, open.map((ending) => ending.settlement), hasRun, asking?.request);
+      if (turn.reserved !== undefined) asking?.resolve(turn.reserved);
+      const unanswered: Ending[] = [];
+      for (const [i, answer] of (await turn.settled).entries()) {
+        if (answer === "unanswered") unanswered.push(open[i]!);
+        else open[i]!.resolve(answer);
+      }
+      return { error: new BackendError("Redis did not answer", { mayHaveRun: true }), unanswered };
+    } catch (error) {
+      asking?.reject(error);
+      return { error, unanswered: open };
+    }
+  }
 }

@@ -17,6 +17,8 @@ export interface StoredJob {
   readonly timeoutMs: number | undefined;
   /** Attempts that have ended before this one. */
   readonly attemptsMade: number;
+  /** Deliveries so far, this one among them. */
+  readonly starts: number;
   readonly putAt: number;
   readonly priority: number;
   readonly stacktrace: readonly string[];
@@ -25,8 +27,6 @@ export interface StoredJob {
   readonly schedulerId: string | undefined;
   /** When a pool first gave it back because nobody there knew its name or version. */
   readonly unknownSince: number | undefined;
-  /** Set when the stock scripts must end it: it has a parent or a deduplication id. */
-  readonly stock: boolean;
 }
 
 /** Our own fields of a job's hash, beside BullMQ's. */
@@ -42,22 +42,37 @@ export function readStoredJob(id: string, flat: readonly string[]): StoredJob {
     id,
     name: hash["name"] ?? "",
     data: hash["data"],
-    options: readOptions(hash["opts"] ?? "{}"),
+    options: readOptions(hash["opts"] ?? ""),
     version: numberOr(undefined, hash[VERSION_FIELD]),
     timeoutMs: numberOr(undefined, hash[TIMEOUT_FIELD]),
     attemptsMade: numberOr(0, hash["atm"] ?? hash["attemptsMade"]),
+    starts: numberOr(0, hash["ats"]),
     putAt: numberOr(0, hash["timestamp"]),
     priority: numberOr(0, hash["priority"]),
-    stacktrace: hash["stacktrace"] === undefined ? [] : (JSON.parse(hash["stacktrace"]) as string[]),
+    stacktrace: readStacktrace(hash["stacktrace"]),
     deferredFailure: hash["defa"],
     schedulerId: hash["rjk"],
     unknownSince: numberOr(undefined, hash[UNKNOWN_SINCE_FIELD]),
-    stock: Boolean(hash["parentKey"] || hash["deid"]),
   };
 }
 
 function numberOr<D>(fallback: D, text: string | undefined): number | D {
-  return text === undefined ? fallback : Number(text);
+  const value = Number(text ?? NaN);
+  return Number.isFinite(value) ? value : fallback;
+}
+
+/** What others wrote may be anything, and one job must not keep its whole batch from being read. */
+function parse(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? "null");
+  } catch {
+    return undefined;
+  }
+}
+
+function readStacktrace(text: string | undefined): readonly string[] {
+  const stored = parse(text);
+  return Array.isArray(stored) ? stored.filter((stack) => typeof stack === "string") : [];
 }
 
 /** All jobs of a contract carry the same text of options: each distinct text is parsed once. */
@@ -67,7 +82,7 @@ const PARSED_MOST = 1000;
 function readOptions(text: string): StoredOptions {
   let options = parsed.get(text);
   if (options === undefined) {
-    options = decodeOptions(JSON.parse(text) as Record<string, unknown>);
+    options = decodeOptions(parse(text));
     if (parsed.size >= PARSED_MOST) parsed.clear();
     parsed.set(text, options);
   }
@@ -84,8 +99,8 @@ const LONG_NAMES: Readonly<Record<string, string>> = {
   kl: "keepLogs",
 };
 
-function decodeOptions(stored: Readonly<Record<string, unknown>>): StoredOptions {
+function decodeOptions(stored: unknown): StoredOptions {
   const options: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(stored)) options[LONG_NAMES[name] ?? name] = value;
+  if (typeof stored === "object") for (const [name, value] of Object.entries(stored ?? {})) options[LONG_NAMES[name] ?? name] = value;
   return Object.freeze(options) as StoredOptions;
 }

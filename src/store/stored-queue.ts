@@ -11,7 +11,7 @@ export interface StoredQueue {
   readonly connections: Connections;
   /** The command connection; `connections.open()` comes first. */
   readonly client: Redis;
-  /** BullMQ's own operations on this queue, for what its scripts do best. */
+  /** BullMQ's own operations on this queue, for what its scripts do best. Their errors are BullMQ's and ioredis's. */
   stock(): Promise<RedisQueueBackend>;
 }
 
@@ -26,8 +26,12 @@ export function storedQueue(connections: Connections, prefix: string, name: stri
       return connections.command;
     },
     stock() {
-      stock ??= openStock(connections.command, prefix, name);
-      return stock;
+      const opening = (stock ??= openStock(connections.command, prefix, name));
+      // One that failed is not handed out for ever.
+      opening.catch(() => {
+        if (stock === opening) stock = undefined;
+      });
+      return opening;
     },
   };
 }

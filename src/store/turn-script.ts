@@ -2,18 +2,24 @@
 import { runPacked, type Script } from "../redis/script.ts";
 import { DELAY_JOB, NOW, PRIORITIZE_JOB, PROMOTE_DUE, TRIM_EVENTS } from "./lua.ts";
 import { readReserved, RESERVE, type Reserved, type ReserveReply, type ReserveRequest } from "./reserve-script.ts";
-import { packSettlements, readSettled, SETTLE, type Settled, type Settlement } from "./settle-script.ts";
+import { readSettled, type Answer } from "./settle-by-stock.ts";
+import { packSettlements, SETTLE, type Settlement } from "./settle-script.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
 export interface Turn {
   /** What became of each settlement, in order. */
-  readonly settled: Promise<Settled[]>;
+  readonly settled: Promise<readonly Answer[]>;
   /** `undefined` when nothing was asked for. */
   readonly reserved: Reserved | undefined;
 }
 
-/** Settles, then reserves: a job that is given back may come again at once, and a capped queue has room again. */
-export async function takeTurn(queue: StoredQueue, settlements: readonly Settlement[], request: ReserveRequest | undefined): Promise<Turn> {
+/**
+ * Settles, then reserves: a job that is given back may come again at once, and a capped queue has room again.
+ *
+ * @param hasRun  whether an earlier sending of these settlements may have been applied
+ * @throws BackendError; the script's own errors
+ */
+export async function takeTurn(queue: StoredQueue, settlements: readonly Settlement[], hasRun: boolean, request: ReserveRequest | undefined): Promise<Turn> {
   const { client, keys } = queue;
   const [now, codes, ...reply] = (await runPacked(
     client,
@@ -24,18 +30,18 @@ export async function takeTurn(queue: StoredQueue, settlements: readonly Settlem
     ],
     [
       keys.base, settlements.length === 0 ? "" : packSettlements(settlements),
-      request?.most ?? 0, request?.token ?? "", request?.leaseMs ?? 0, request?.worker ?? "",
+      request?.most ?? 0, request?.token ?? "", request?.leaseMs ?? 0, request?.worker ?? "", ...(request?.unanswered ?? []),
     ],
   )) as [number, number[], ...ReserveReply];
   return {
-    settled: readSettled(queue, settlements, codes),
+    settled: readSettled(queue, settlements, codes, hasRun),
     reserved: request === undefined ? undefined : readReserved(now, reply, request),
   };
 }
 
 /**
  * KEYS  wait, active, prioritized, delayed, completed, failed, events, meta, marker, priority counter, stalled, limiter, fence
- * ARGV  base, msgpack of settlements or "", most or 0, token, leaseMs, worker
+ * ARGV  base, msgpack of settlements or "", most or 0, token, leaseMs, worker, unanswered token…
  * reply msgpack {now, {code, …}, next delayed at, limited for ms, last fence, {{id, {field, value, …}}, …}}
  */
 const TURN: Script = {
@@ -43,12 +49,15 @@ const TURN: Script = {
   lua: `
 local wait, active, prioritized, delayed, completed, failed, events, meta, marker, counter, stalled, limiter, fence = unpack(KEYS)
 local base = ARGV[1]
+local state = redis.call('HMGET', meta, 'paused', 'concurrency', 'max', 'duration')
 ${NOW}${TRIM_EVENTS}${DELAY_JOB}${PRIORITIZE_JOB}${PROMOTE_DUE}${SETTLE}${RESERVE}
 local codes = {}
 if ARGV[2] ~= '' then codes = settle(cmsgpack.unpack(ARGV[2])) end
 local most = tonumber(ARGV[3])
 if most == 0 then return cmsgpack.pack({now, codes, 0, 0, 0, {}}) end
-local next, limited, lastFence, rows = reserve(most, ARGV[4], ARGV[5], ARGV[6])
-return cmsgpack.pack({now, codes, next, limited, lastFence, rows})
+local unanswered = {}
+for i = 7, #ARGV do unanswered[ARGV[i]] = true end
+local nextAt, limited, lastFence, rows = reserve(most, ARGV[4], ARGV[5], ARGV[6], unanswered)
+return cmsgpack.pack({now, codes, nextAt, limited, lastFence, rows})
 `,
 };

@@ -1,7 +1,10 @@
 /** A queue of a test's own, as the store's verbs take it. */
+import { randomBytes } from "node:crypto";
 import { onTestFinished } from "vitest";
 import { Connections } from "../../src/redis/connection.ts";
-import type { NewJob } from "../../src/store/put.ts";
+import { PutLane, type NewJob } from "../../src/store/put.ts";
+import { Reserver } from "../../src/store/reserve.ts";
+import { SettleLane } from "../../src/store/settle.ts";
 import { storedQueue, type StoredQueue } from "../../src/store/stored-queue.ts";
 import { freshPrefix, redisUrl } from "../support/redis.ts";
 
@@ -25,6 +28,12 @@ export function newJob(id: string, job: Partial<NewJob> = {}): NewJob {
   };
 }
 
+/** Puts the jobs, in order. */
+export async function putAll(queue: StoredQueue, jobs: readonly NewJob[]): Promise<void> {
+  const lane = new PutLane(queue, randomBytes(4).toString("hex"), 0);
+  await Promise.all(jobs.map((job) => lane.put(job, { waits: true })));
+}
+
 /** Ids in the order in which they will be taken. */
 export async function waitingIds({ client, keys }: StoredQueue): Promise<string[]> {
   return [...(await client.lrange(keys.wait, "0", "-1")).toReversed(), ...(await client.zrange(keys.prioritized, "0", "-1"))];
@@ -38,4 +47,19 @@ export async function eventsOf({ client, keys }: StoredQueue): Promise<string[]>
     for (let i = 0; i + 1 < fields.length; i += 2) event[fields[i]!] = fields[i + 1]!;
     return event["jobId"] === undefined ? event["event"]! : `${event["event"]} ${event["jobId"]}`;
   });
+}
+
+/** A lane, and a reserver on it. */
+export function consumerOf(queue: StoredQueue, leaseMs = 10_000): { lane: SettleLane; reserver: Reserver } {
+  const lane = new SettleLane(queue, leaseMs);
+  return { lane, reserver: new Reserver(queue, lane, { leaseMs, worker: "tester" }) };
+}
+
+/** Every list and set that holds the job. One, and only one, is right; none where it was not kept. */
+export async function placesOf({ client, keys }: StoredQueue, id: string): Promise<string[]> {
+  const lists = await Promise.all((["wait", "paused", "active"] as const).map(async (name) => ((await client.lrange(keys[name], "0", "-1")).includes(id) ? [name] : [])));
+  const sets = await Promise.all(
+    (["prioritized", "delayed", "waitingChildren", "completed", "failed"] as const).map(async (name) => ((await client.zscore(keys[name], id)) === null ? [] : [name])),
+  );
+  return [...lists, ...sets].flat();
 }

@@ -1,0 +1,87 @@
+/**
+ * Settles what our script leaves to BullMQ's own: jobs of a flow, and those that hold a deduplication id. And judges what
+ * it refused: a settlement whose first answer was lost is done, not refused.
+ */
+import type { RedisQueueBackend } from "bullmq";
+import { BackendError } from "../errors.ts";
+import { asBackendError } from "../redis/errors.ts";
+import { inspectJobs } from "./inspect.ts";
+import { SETTLE_CODES, type Retention, type Settlement } from "./settle-script.ts";
+import type { StoredQueue } from "./stored-queue.ts";
+
+/** `lost`: the lease had passed on or run out, or the job cannot end so, and it is not in the state that was asked for. */
+export type Settled = "done" | "lost";
+
+/** `unanswered`: it may be settled or not, and may be sent again. */
+export type Answer = Settled | "unanswered";
+
+/**
+ * What became of each settlement.
+ *
+ * @param codes    what our script said of each
+ * @param hasRun   whether an earlier sending of them may have been applied
+ */
+export function readSettled(queue: StoredQueue, settlements: readonly Settlement[], codes: readonly number[], hasRun: boolean): Promise<Answer[]> {
+  return Promise.all(
+    settlements.map((settlement, i): Answer | Promise<Answer> => {
+      if (codes[i] === SETTLE_CODES.done) return "done";
+      if (codes[i] === SETTLE_CODES.leftToStock) return settleByStock(queue, settlement);
+      return hasRun ? judge(queue, settlement) : "lost";
+    }),
+  );
+}
+
+type StockJob = Parameters<RedisQueueBackend["moveToFailed"]>[0];
+type StockRetention = NonNullable<Parameters<RedisQueueBackend["moveToFailed"]>[2]>;
+
+async function settleByStock(queue: StoredQueue, settlement: Settlement): Promise<Answer> {
+  const { job, token } = settlement.leased;
+  const attempts = settlement.kind === "fail" ? settlement.attempts : (job.options.attempts ?? 0);
+  const stockJob = { id: job.id, name: job.name, opts: { ...job.options, attempts } } as unknown as StockJob;
+  try {
+    const backend = await queue.stock();
+    const fail = (reason: string, stack: readonly string[], keep: StockRetention): Promise<unknown> =>
+      backend.moveToFailed(stockJob, reason, keep, token, false, { failedReason: reason, stacktrace: JSON.stringify(stack) });
+    if (settlement.kind === "fail") await fail(settlement.reason, settlement.stack, stockRetention(settlement.keep));
+    if (settlement.kind === "ack") {
+      const completing = backend.moveToCompleted(stockJob, JSON.parse(settlement.result), stockRetention(settlement.keep), token, false);
+      const refusal = await completing.then(() => undefined, mayNotComplete);
+      if (refusal !== undefined) {
+        await fail(refusal.message, [...job.stacktrace, refusal.message], job.options.removeOnFail ?? false);
+        return "lost";
+      }
+    }
+    return "done";
+  } catch (error) {
+    return asBackendError(error) instanceof BackendError ? "unanswered" : judge(queue, settlement);
+  }
+}
+
+/** BullMQ's codes for a job whose children are pending, or have failed so that it must fail with them. */
+const UNFIT_CHILDREN: ReadonlySet<unknown> = new Set([-4, -9]);
+
+function mayNotComplete(error: Error): Error {
+  if ("code" in error && UNFIT_CHILDREN.has(error.code)) return error;
+  throw error;
+}
+
+function stockRetention(keep: Retention): StockRetention {
+  if (keep.count === undefined && keep.ageMs === undefined) return false;
+  if (keep.ageMs === undefined) return { count: keep.count ?? -1 };
+  const age = Math.ceil(keep.ageMs / 1000);
+  return keep.count === undefined ? { age } : { count: keep.count, age };
+}
+
+/** By how the job stands now. One that has ended may have been removed since. */
+async function judge(queue: StoredQueue, { kind, leased }: Settlement): Promise<Answer> {
+  try {
+    const [report] = await inspectJobs(queue, [leased.job.id]);
+    const { state } = report!;
+    if (kind === "ack") return state === "completed" || state === "removed" ? "done" : "lost";
+    if (kind === "fail") return state === "failed" || state === "cancelled" || state === "removed" ? "done" : "lost";
+    return state === "waiting" || state === "prioritized" || state === "delayed" ? "done" : "lost";
+  } catch (error) {
+    if (error instanceof BackendError) return "unanswered";
+    throw error;
+  }
+}

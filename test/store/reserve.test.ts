@@ -1,0 +1,244 @@
+import * as fc from "fast-check";
+import { Redis } from "ioredis";
+import { expect, onTestFinished, test } from "vitest";
+import { BackendError } from "../../src/errors.ts";
+import type { NewJob } from "../../src/store/put.ts";
+import type { StoredQueue } from "../../src/store/stored-queue.ts";
+import { failure, takes } from "../support/outcome.ts";
+import { startRedis } from "../support/redis.ts";
+import { startProxy } from "../support/tcp-proxy.ts";
+import { consumerOf, eventsOf, newJob, openQueue, placesOf, putAll } from "./opened-queue.ts";
+
+const never = new AbortController().signal;
+
+/** The connection that waits for the queue's marker, once it does. */
+async function blockedId({ client, name }: StoredQueue): Promise<string> {
+  for (;;) {
+    const clients = String(await client.client("LIST")).split("\n");
+    const id = clients.find((line) => line.includes(` name=wait:${name} `) && line.includes(" cmd=bzpopmin "))?.match(/^id=(\d+) /)?.[1];
+    if (id !== undefined) return id;
+  }
+}
+
+async function takeIds(queue: StoredQueue, most: number): Promise<string[]> {
+  return (await consumerOf(queue).reserver.take(most)).map(({ job }) => job.id);
+}
+
+test("leases what is ready: token, fence, hash and events as BullMQ's workers write them", async () => {
+  const queue = await openQueue();
+  const { client, keys } = queue;
+  await putAll(queue, [newJob("a", { data: '{"n":1}', version: 2, timeoutMs: 70 }), newJob("b")]);
+  const { reserver } = consumerOf(queue);
+  const [a, b] = await reserver.take(5);
+  expect(a!.job).toMatchObject({ id: "a", name: "test", data: '{"n":1}', version: 2, timeoutMs: 70, attemptsMade: 0, starts: 1, options: { attempts: 3 } });
+  expect(b!.fence).toBe(a!.fence + 1);
+  expect(await client.get(`${keys.base}a:lock`)).toBe(a!.token);
+  expect(await client.pttl(`${keys.base}b:lock`)).toBeGreaterThan(9000);
+  expect(await client.hmget(`${keys.base}a`, "pb", "ats")).toEqual(["tester", "1"]);
+  expect(Number(await client.hget(`${keys.base}a`, "processedOn"))).toBeGreaterThan(1.7e12);
+  expect(await placesOf(queue, "a")).toEqual(["active"]);
+  expect((await eventsOf(queue)).slice(-2)).toEqual(["active a", "active b"]);
+  expect(await reserver.take(5)).toEqual([]);
+});
+
+test("a later delivery has a greater fence, whoever makes it", async () => {
+  const queue = await openQueue();
+  await putAll(queue, ["a", "b", "c", "d"].map((id) => newJob(id)));
+  const [one, other] = [consumerOf(queue).reserver, consumerOf(queue).reserver];
+  const fences = [...(await one.take(2)), ...(await other.take(1)), ...(await one.take(1))].map(({ fence }) => fence);
+  expect(fences).toEqual(fences.toSorted((a, b) => a - b));
+  expect(new Set(fences).size).toBe(4);
+});
+
+test("jobs come in the order put, LIFO ones first, prioritized ones last by priority, in batches of any size", async () => {
+  const queue = await openQueue();
+  const kind = fc.constantFrom<Partial<NewJob>>({}, { lifo: true }, { priority: 1 }, { priority: 7 });
+  let run = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.array(kind, { maxLength: 12 }), fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 12, maxLength: 12 }), async (kinds, sizes) => {
+      run += 1;
+      const jobs = kinds.map((job, n) => newJob(`${run}-${n}`, job));
+      await putAll(queue, jobs);
+      const taken: string[] = [];
+      for (const size of sizes) taken.push(...(await takeIds(queue, size)));
+      const lifo = jobs.filter((job) => job.lifo).toReversed();
+      const fifo = jobs.filter((job) => !job.lifo && job.priority === 0);
+      const prioritized = jobs.filter((job) => job.priority > 0).toSorted((a, b) => a.priority - b.priority);
+      expect(taken).toEqual([...lifo, ...fifo, ...prioritized].map(({ id }) => id));
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test("what is due is taken, by priority where it has one, and what is not due waits", async () => {
+  const queue = await openQueue();
+  const { client, keys } = queue;
+  await putAll(queue, [newJob("low", { delayMs: 60_000, priority: 5 }), newJob("plain", { delayMs: 60_000 }), newJob("high", { delayMs: 60_000, priority: 1 }), newJob("late", { delayMs: 90_000 })]);
+  for (const id of ["low", "plain", "high"]) await client.zadd(keys.delayed, (Date.now() - 1000) * 4096, id);
+  expect(await takeIds(queue, 10)).toEqual(["plain", "high", "low"]);
+  expect(await client.hget(`${keys.base}plain`, "delay")).toBe("0");
+  expect(await placesOf(queue, "late")).toEqual(["delayed"]);
+  expect((await eventsOf(queue)).filter((event) => event.startsWith("waiting")).toSorted()).toEqual(["waiting high", "waiting low", "waiting plain"]);
+});
+
+test("a paused queue gives nothing, and goes on when it is resumed", async () => {
+  const queue = await openQueue();
+  await putAll(queue, [newJob("a")]);
+  const stock = await queue.stock();
+  await stock.pause(true);
+  const { reserver } = consumerOf(queue);
+  expect(await reserver.take(1)).toEqual([]);
+  const waiting = takes(reserver.wait(never));
+  await stock.pause(false);
+  expect(await waiting).toBeLessThan(2000);
+  expect(await reserver.take(1)).toHaveLength(1);
+});
+
+test("global concurrency holds across consumers, and whoever waits is woken when a job ends", async () => {
+  const queue = await openQueue();
+  await (await queue.stock()).setQueueMeta({ concurrency: 2 });
+  await putAll(queue, ["a", "b", "c"].map((id) => newJob(id)));
+  const [one, other] = [consumerOf(queue), consumerOf(queue)];
+  const [first] = await one.reserver.take(5);
+  expect(await queue.client.llen(queue.keys.active)).toBe(2);
+  expect(await other.reserver.take(5)).toEqual([]);
+  await queue.client.del(queue.keys.marker);
+  const waiting = takes(other.reserver.wait(never));
+  await one.lane.settle({ leased: first!, kind: "ack", result: "null", keep: {} });
+  expect(await waiting).toBeLessThan(2000);
+  expect((await other.reserver.take(5)).map(({ job }) => job.id)).toEqual(["c"]);
+});
+
+test("a rate limit holds across consumers, and whoever took the last of it waits as long as it lasts, not longer", async () => {
+  const queue = await openQueue();
+  await (await queue.stock()).setQueueMeta({ max: 2, duration: 400 });
+  await putAll(queue, ["a", "b", "c", "d", "e"].map((id) => newJob(id)));
+  const [one, other] = [consumerOf(queue).reserver, consumerOf(queue).reserver];
+  expect(await one.take(5)).toHaveLength(2);
+  expect(await other.take(5)).toEqual([]);
+  await queue.client.del(queue.keys.marker);
+  expect(await takes(one.wait(never))).toBeLessThan(1500);
+  expect(await one.take(5)).toHaveLength(2);
+  const tookMs = await takes(one.wait(never));
+  expect(tookMs).toBeGreaterThan(200);
+  expect(tookMs).toBeLessThan(1500);
+  expect(await one.take(5)).toHaveLength(1);
+});
+
+test("a limit without a duration limits nothing, and breaks nothing", async () => {
+  const queue = await openQueue();
+  await queue.client.hset(queue.keys.meta, "max", 1);
+  await putAll(queue, ["a", "b"].map((id) => newJob(id)));
+  expect(await takeIds(queue, 5)).toEqual(["a", "b"]);
+});
+
+test("whoever took all that it asked for wakes another where more waits, or passes on when the next is due", async () => {
+  const queue = await openQueue();
+  const { client, keys } = queue;
+  await putAll(queue, [newJob("a"), newJob("b"), newJob("c"), newJob("late", { delayMs: 60_000 })]);
+  const { reserver } = consumerOf(queue);
+  await client.del(keys.marker);
+  await reserver.take(1);
+  expect(await client.zrange(keys.marker, "0", "-1")).toEqual(["0"]);
+  await client.del(keys.marker);
+  await reserver.take(2);
+  const dueAt = Math.floor(Number(await client.zscore(keys.delayed, "late")) / 4096);
+  expect(await client.zrange(keys.marker, "0", "-1", "WITHSCORES")).toEqual(["1", String(dueAt)]);
+  await client.del(keys.marker);
+  await reserver.take(1);
+  expect(await client.exists(keys.marker)).toBe(0);
+});
+
+test("a wait ends when a job is put, when a delayed one is due, and when its signal fires", async () => {
+  const queue = await openQueue();
+  const { reserver } = consumerOf(queue);
+  await reserver.take(1);
+  let waiting = takes(reserver.wait(never));
+  await putAll(queue, [newJob("a")]);
+  expect(await waiting).toBeLessThan(2000);
+  expect(await reserver.take(1)).toHaveLength(1);
+
+  waiting = takes(reserver.wait(never));
+  await putAll(queue, [newJob("soon", { delayMs: 300 })]);
+  const tookMs = await waiting;
+  expect(tookMs).toBeGreaterThan(200);
+  expect(tookMs).toBeLessThan(2000);
+  expect((await reserver.take(1)).map(({ job }) => job.id)).toEqual(["soon"]);
+
+  const controller = new AbortController();
+  waiting = takes(reserver.wait(controller.signal));
+  controller.abort();
+  expect(await waiting).toBeLessThan(1000);
+});
+
+test("closing wakes another consumer in this one's stead", async () => {
+  const queue = await openQueue();
+  const { reserver } = consumerOf(queue);
+  await putAll(queue, [newJob("a")]);
+  await reserver.wait(never);
+  expect(await queue.client.exists(queue.keys.marker)).toBe(0);
+  await reserver.close();
+  expect(await queue.client.zrange(queue.keys.marker, "0", "-1")).toEqual(["0"]);
+});
+
+test("a wait whose connection breaks says so with a BackendError, and the next one works", async () => {
+  const queue = await openQueue({ name: "killed" });
+  const { client } = queue;
+  const { reserver } = consumerOf(queue);
+  const waiting = failure(reserver.wait(never));
+  await client.client("KILL", "ID", await blockedId(queue));
+  expect((await waiting).error).toBeInstanceOf(BackendError);
+  const again = takes(reserver.wait(never));
+  await putAll(queue, [newJob("a")]);
+  expect(await again).toBeLessThan(2000);
+});
+
+test("a wait ends by its signal while Redis is down", async () => {
+  const server = await startRedis();
+  const queue = await openQueue({ url: server.url });
+  const { reserver } = consumerOf(queue);
+  const first = failure(reserver.wait(never));
+  await blockedId(queue);
+  await server.kill();
+  expect((await first).error).toBeInstanceOf(BackendError);
+  const controller = new AbortController();
+  const waiting = takes(reserver.wait(controller.signal));
+  controller.abort();
+  expect(await waiting).toBeLessThan(1000);
+});
+
+test("jobs that were leased by a call whose answer was lost come with the next one, as the same attempt", async () => {
+  const server = await startRedis();
+  const proxy = await startProxy(server.port);
+  onTestFinished(() => proxy[Symbol.asyncDispose]());
+  const queue = await openQueue({ url: `redis://127.0.0.1:${proxy.port}` });
+  const operator = new Redis(server.url);
+  onTestFinished(() => operator.disconnect());
+  const { reserver } = consumerOf(queue);
+  await reserver.take(1);
+  await putAll(queue, ["a", "b", "c", "d"].map((id) => newJob(id)));
+  proxy.loseReplies();
+  expect((await failure(reserver.take(3))).error).toBeInstanceOf(BackendError);
+  expect(await operator.llen(queue.keys.active)).toBe(3);
+
+  const first = await reserver.take(2);
+  const rest = await reserver.take(2);
+  expect([first, rest].map((leased) => leased.map(({ job }) => [job.id, job.starts]))).toEqual([[["c", 1], ["b", 1]], [["a", 1]]]);
+  expect(await takes(reserver.wait(never))).toBeLessThan(1000);
+  expect((await reserver.take(2)).map(({ job }) => job.id)).toEqual(["d"]);
+  for (const { job, token } of [...first, ...rest]) expect(await operator.get(`${queue.keys.base}${job.id}:lock`)).toBe(token);
+});
+
+test("a job whose hash is gone from Redis is delivered without data, one whose fields are garbage with what can be read", async () => {
+  const queue = await openQueue();
+  const { client, keys } = queue;
+  await putAll(queue, ["gone", "garbage", "good"].map((id) => newJob(id)));
+  await client.del(`${keys.base}gone`);
+  await client.hset(`${keys.base}garbage`, "opts", "{not json", "stacktrace", "null", "atm", "many");
+  const leased = await consumerOf(queue).reserver.take(5);
+  expect(leased.map(({ job }) => [job.id, job.name, job.data, job.options, job.attemptsMade, job.stacktrace])).toEqual([
+    ["gone", "", undefined, {}, 0, []],
+    ["garbage", "test", "{}", {}, 0, []],
+    ["good", "test", "{}", { attempts: 3 }, 0, []],
+  ]);
+});
