@@ -26,6 +26,7 @@
  * ├── QueueEmptyError       QUEUE_EMPTY          an in-process queue holds nothing now
  * ├── QueueShutDownError    QUEUE_SHUT_DOWN      an in-process queue was shut down
  * ├── BrokenBarrierError    BARRIER_BROKEN       a barrier was broken or reset while somebody waited at it
+ * ├── MissingPackageError   PACKAGE_MISSING      an optional package that this needs is not installed
  * ├── NotFoundError         NOT_FOUND            a queue, job, handler or producer of that name does not exist
  * ├── TimeoutError          TIMEOUT              a limit in time was reached
  * ├── CancelledError        CANCELLED            the task was asked to end
@@ -194,6 +195,16 @@ export class QueueShutDownError extends MillraceError {
 /** The barrier was broken or reset while somebody waited at it, or was broken before. */
 export class BrokenBarrierError extends MillraceError {
   readonly code = "BARRIER_BROKEN";
+}
+
+/** An optional package that this needs is not installed; `package` is its name. */
+export class MissingPackageError extends MillraceError {
+  readonly code = "PACKAGE_MISSING";
+  readonly package: string;
+  constructor(name: string, needs: string, options?: ErrorOptions) {
+    super(`expected the package ${name}, which ${needs} needs, but it is not installed: npm install ${name}`, options);
+    this.package = name;
+  }
 }
 
 /** What was named does not exist: a queue, a job, a contract, a handler, a producer. The message lists what does. */

@@ -25,6 +25,7 @@ export {
   JobRemovedError,
   LeaseLostError,
   MillraceError,
+  MissingPackageError,
   NoRedisError,
   NotFoundError,
   OptionError,

@@ -30,6 +30,7 @@ const topLevel = new Set([
   "package-lock.json",
   "tsconfig.json",
   "tsconfig.build.json",
+  "oxlint.json",
   "README.md",
   "CHANGELOG.md",
   "LICENSE",
@@ -93,7 +94,7 @@ const rules = {
   "what ships imports only what the package depends on": (modules) =>
     imports(modules.filter(isSource), "")
       .map(([path, { specifier }]) => [path, packageOf(specifier)] as const)
-      .filter(([, name]) => name !== undefined && name !== packageJson.name && !(name in packageJson.dependencies))
+      .filter(([, name]) => name !== undefined && name !== packageJson.name && !(name in packageJson.dependencies) && !(name in packageJson.peerDependencies))
       .filter(([path, name]) => developmentOnly.get(path) !== name)
       .map(([path, name]) => `${path} imports ${name}`),
 
