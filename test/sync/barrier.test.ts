@@ -66,7 +66,7 @@ test("one that died no longer counts when its lease has run out", async () => {
   await standAt(one!, 1);
   await dead!.die();
   const key = primitiveKey(one!.hub.prefix, "barrier", "a", "leases");
-  await until(async () => Number((await one!.connections.command.zrange(key, 0, 0, "WITHSCORES"))[1]) < Date.now() - 2);
+  await until(async () => Number((await one!.connections.command.zrange(key, "0", "0", "WITHSCORES"))[1]) < Date.now() - 2);
   const first = barriers[1]!.wait();
   await standAt(one!, 1);
   expect(await Promise.all([first, barriers[2]!.wait()])).toEqual([0, 1]);
