@@ -9,6 +9,12 @@ import type { JobHandle } from "./queue/job-handle.ts";
 import { OpenQueues } from "./queue/open-queue.ts";
 import { Queue } from "./queue/queue.ts";
 import { Connections, type RedisOption } from "./redis/connection.ts";
+import { Barrier } from "./sync/barrier.ts";
+import { Event, type EventOptions } from "./sync/event.ts";
+import type { Hold } from "./sync/hold.ts";
+import { Hub } from "./sync/hub.ts";
+import { lock, type LockOptions } from "./sync/lock.ts";
+import { Semaphore, type LeaseOptions } from "./sync/semaphore.ts";
 
 export interface ConnectOptions {
   /** A URL (`redis://`, `rediss://`, `unix:`), ioredis options, or `"embedded"` for a server of our own. @default REDIS_URL */
@@ -35,6 +41,7 @@ export class App implements AsyncDisposable {
   readonly #queues: OpenQueues;
   readonly #log: Logger;
   readonly #pools = new Set<Pool>();
+  readonly #hub: Hub;
   /** What is to be changed about the server is said once, whoever connects first. */
   #warned = false;
 
@@ -43,6 +50,7 @@ export class App implements AsyncDisposable {
     this.#connections = new Connections(redis);
     this.#queues = new OpenQueues(this.#connections, prefix, () => this.ready());
     this.#log = log ?? rootLog();
+    this.#hub = new Hub(this.#connections, prefix, this.#log, () => this.ready());
   }
 
   /** Where Redis is, for messages: holds no password. */
@@ -81,10 +89,35 @@ export class App implements AsyncDisposable {
     return pool;
   }
 
+  /**
+   * Takes the lock of a key, across processes and machines, waiting for it behind all who came before. What it gives
+   * releases it when it is disposed, has a fence that grows, and a signal that fires when the lock is lost.
+   *
+   * @throws OptionError before any I/O; TimeoutError; the signal's reason; BackendError
+   */
+  lock(key: string, options?: LockOptions): Promise<Hold> {
+    return lock(this.#hub, key, options);
+  }
+
+  /** At most so many at once, across processes and machines. Does no I/O. @throws OptionError */
+  semaphore(key: string, permits: number, options?: LeaseOptions): Semaphore {
+    return new Semaphore(this.#hub, key, permits, options);
+  }
+
+  /** A flag to wait for, across processes and machines. Does no I/O. @throws OptionError */
+  event(key: string, options?: EventOptions): Event {
+    return new Event(this.#hub, key, options);
+  }
+
+  /** A place where so many wait for one another, across processes and machines. Does no I/O. @throws OptionError */
+  barrier(key: string, parties: number, options?: LeaseOptions): Barrier {
+    return new Barrier(this.#hub, key, parties, options);
+  }
+
   /** Cancels the pools that are left, gives back what is held by hand, ends every wait, and disconnects. Never throws. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled([...this.#pools].map((pool) => pool.cancel()));
-    await this.#queues.close();
+    await Promise.all([this.#queues.close(), this.#hub.close()]);
     await this.#connections.close();
   }
 }

@@ -15,7 +15,7 @@
  * │   ├── BackendFullError  BACKEND_FULL         Redis is out of memory and refuses writes
  * │   └── EnqueueTimeoutError ENQUEUE_TIMEOUT    a put was not acknowledged in time; the job may exist
  * ├── QueueFullError        QUEUE_FULL           the queue is bounded and has no room now
- * ├── LeaseLostError        LEASE_LOST           the delivery belongs to somebody else by now
+ * ├── LeaseLostError        LEASE_LOST           the delivery, or the lock, belongs to somebody else by now
  * ├── WorkerLostError       WORKER_LOST          the process that ran the job died; counts as one attempt
  * ├── ThreadLostError       THREAD_LOST          the thread that ran it ended before it did: out of memory, an exit, an error that nobody caught
  * ├── UnknownJobError       JOB_UNKNOWN          no handler knows the name or the version, for too long
@@ -125,7 +125,7 @@ export class QueueFullError extends MillraceError {
   readonly code = "QUEUE_FULL";
 }
 
-/** The lease of a delivery has passed to somebody else, or has run out: it can no longer be acknowledged. */
+/** The lease of a delivery or a lock has passed to somebody else, or has run out: a delivery can no longer be acknowledged. */
 export class LeaseLostError extends MillraceError {
   readonly code = "LEASE_LOST";
 }

@@ -51,3 +51,8 @@ export type { JobHandle, Outcome, Wait } from "./queue/job-handle.ts";
 export { Queue, type PutManyOptions } from "./queue/queue.ts";
 export type { RedisOption } from "./redis/connection.ts";
 export type { Counts } from "./store/count.ts";
+export type { Barrier } from "./sync/barrier.ts";
+export type { Event, EventOptions } from "./sync/event.ts";
+export type { Hold } from "./sync/hold.ts";
+export type { LockOptions } from "./sync/lock.ts";
+export type { LeaseOptions, Semaphore } from "./sync/semaphore.ts";

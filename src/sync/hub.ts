@@ -30,13 +30,16 @@ export class Hub {
   readonly channel: string;
   readonly wakeUps: WakeUps;
   readonly #connections: Connections;
+  readonly #ready: () => Promise<void>;
   readonly #ongoing = new Set<Ongoing>();
   readonly #leaving = new Set<Promise<void>>();
   #ids = 0;
   #closed = false;
 
-  constructor(connections: Connections, prefix: string, log: Logger) {
+  /** @param ready  connects when nobody has yet */
+  constructor(connections: Connections, prefix: string, log: Logger, ready: () => Promise<void> = () => connections.open()) {
     this.#connections = connections;
+    this.#ready = ready;
     this.prefix = prefix;
     this.log = log;
     this.channel = wakeUpChannel(prefix);
@@ -50,14 +53,14 @@ export class Hub {
   }
 
   /**
-   * Runs a script; connects when nobody has yet. One that was lost with its connection is sent once more, so all of ours may
+   * Runs a script. One that was lost with its connection is sent once more, so all of ours may
    * be repeated.
    *
    * @throws BackendError within some 5 s
    */
   async run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
     if (this.#closed) throw appClosed();
-    await this.#connections.open();
+    await this.#ready();
     const sentAt = performance.now();
     try {
       return await runScript(this.#connections.command, script, keys, args);
