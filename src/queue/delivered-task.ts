@@ -44,9 +44,11 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
     return String(this.leased.fence);
   }
 
+  /** BullMQ names each run of a schedule by its instant, `repeat:<schedule>:<instant>`; its options do not always tell. */
   get scheduledAt(): Date | undefined {
-    const { prevMillis } = this.leased.job.options as { readonly prevMillis?: number };
-    return prevMillis === undefined ? undefined : new Date(prevMillis);
+    const { id, schedulerId } = this.leased.job;
+    const run = `repeat:${schedulerId}:`;
+    return schedulerId !== undefined && id.startsWith(run) ? new Date(Number(id.slice(run.length))) : undefined;
   }
 
   /** Made when it is first asked for: most handlers of short work never ask. */

@@ -11,8 +11,8 @@ import { preflight } from "./preflight.ts";
 export type { RedisOption };
 
 /** Times in milliseconds. Callers are promised an answer within 5 s, so what we wait for is a little less. */
-const OPEN_MS = 4800;
-const COMMAND_MS = 4800;
+const OPEN_MS = 4500;
+const COMMAND_MS = 4500;
 /** Above the slowest answer that is still waited for: a connection that is silent for longer is taken for dead. */
 const SILENCE_MS = 7500;
 const SILENCE_AFTER_BLOCK_MS = 5000;
