@@ -17,9 +17,10 @@ import { takeReading } from "./run.ts";
 import { settings } from "./subject.ts";
 
 const usage = `npm run bench -- [MEASURE...] [--rounds N] [--quick] [--aof] [--json FILE]
-npm run bench -- concurrency [--rounds N] [--quick]
+npm run bench -- concurrency|thumbnail [--rounds N] [--quick]
 
   concurrency  the in-process primitives beside p-queue, async-mutex and effection; needs no Redis
+  thumbnail    the event loop's delay while all cores resize pictures, in threads and inline; needs no Redis
   MEASURE      a kind (put, putMany, consume, latency) or a part of a name ("100"); without, all of them
   --rounds N   rounds that count, at least 1 (5)
   --quick      one round of a tenth of the jobs: shows that it runs, not how fast
@@ -34,7 +35,10 @@ const kinds = new Set<string>(measures.map(({ kind }) => kind));
 const isAsked = ({ name, kind }: Measure) => positionals.some((word) => (kinds.has(word) ? kind === word : name.includes(word)));
 const chosen = positionals.length === 0 ? measures : measures.filter(isAsked);
 /** Benchmarks that stand alone. */
-const apart = new Map([["concurrency", async () => (await import("./concurrency.ts")).benchConcurrency({ rounds, quick: values.quick })]]);
+const apart = new Map([
+  ["concurrency", async () => (await import("./concurrency.ts")).benchConcurrency({ rounds, quick: values.quick })],
+  ["thumbnail", async () => (await import("./thumbnail.ts")).benchThumbnail({ rounds, quick: values.quick })],
+]);
 const alone = positionals.length === 1 && !values.aof && values.json === undefined ? apart.get(positionals[0] ?? "") : undefined;
 
 if (values.help) console.log(usage);
