@@ -25,6 +25,8 @@ interface Surroundings {
 
 const signal = "const { signal } = new AbortController();";
 
+const app = 'await using app = connect({ prefix: process.env["MILLRACE_PREFIX"] ?? "bull" });';
+
 const surroundings: Readonly<Record<string, Surroundings>> = {
   "src/concurrency/as-completed.ts": {
     before: 'const pages = ["slow", "fast"].map((name) => spawn(async () => { await sleep(name === "slow" ? 50 : 0); return `page ${name}`; }, { name }));',
@@ -67,13 +69,24 @@ const surroundings: Readonly<Record<string, Surroundings>> = {
       void result.then(() => app[Symbol.asyncDispose]());`,
     after: "assert.equal(await result, 42); assert.deepEqual(handled, [1]);",
   },
+  "src/sync/barrier.ts": {
+    before: `${app} const others = [app.barrier("start", 3).wait(), app.barrier("start", 3).wait()];`,
+    after: `assert.deepEqual([...(await Promise.all(others)), number].toSorted(), [0, 1, 2]);`,
+  },
+  "src/sync/event.ts": { before: `${app} await app.event("migrated").set();`, after: "assert.equal(await migrated.isSet(), true);" },
+  "src/sync/lock.ts": {
+    before: `${app} const row = 42; const fences: number[] = [];
+      const write = async (_: number, options: { fence: number; signal: AbortSignal }) => void fences.push(options.fence);`,
+    after: "assert.equal(fences[0], held.fence);",
+  },
+  "src/sync/semaphore.ts": { before: `${app} ${signal}`, after: "assert.ok(permit.remainingMs > 0);" },
 };
 
 /** What an example reads from beside it. */
 const beside = { "cpu.ts": "export function fib(n: number): number { return n < 2 ? n : fib(n - 1) + fib(n - 2); }\n" };
 
 const root = new URL("../", import.meta.url);
-const examples = examplesIn(root, ["src/concurrency", "src/queue"]);
+const examples = examplesIn(root, ["src/concurrency", "src/queue", "src/sync"]);
 const fileOf = ({ name }: Example): string => `${name.replace(/^src\/|\.ts/g, "").replaceAll(/[/ ]/g, "-")}.ts`;
 
 let folder = "";
