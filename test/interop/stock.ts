@@ -1,0 +1,44 @@
+/** Stock BullMQ beside us: its classes on the tests' Redis, closed when the test is over. */
+import { FlowProducer, Queue, QueueEvents, Worker, type Processor, type WorkerOptions } from "bullmq";
+import { onTestFinished } from "vitest";
+import { redisUrl } from "../support/redis.ts";
+
+const connection = (): { readonly url: string; readonly maxRetriesPerRequest: null } => ({ url: redisUrl(), maxRetriesPerRequest: null });
+
+export function stockQueue(prefix: string, name = "work"): Queue {
+  const queue = new Queue(name, { connection: connection(), prefix });
+  onTestFinished(() => queue.close());
+  return queue;
+}
+
+export function stockFlows(prefix: string): FlowProducer {
+  const producer = new FlowProducer({ connection: connection(), prefix });
+  onTestFinished(() => producer.close());
+  return producer;
+}
+
+/** Running, and connected. */
+export async function stockWorker(prefix: string, processor: Processor, options: Partial<WorkerOptions> = {}, name = "work"): Promise<Worker> {
+  const worker = new Worker(name, processor, { connection: connection(), prefix, ...options });
+  onTestFinished(() => worker.close(true));
+  await worker.waitUntilReady();
+  return worker;
+}
+
+export interface SeenEvents {
+  /** As `name job`, in order; `drained` has no job. */
+  readonly names: string[];
+  readonly events: QueueEvents;
+}
+
+/** Everything that a stock QueueEvents hears of a queue from its beginning. */
+export async function stockEvents(prefix: string, name = "work"): Promise<SeenEvents> {
+  const events = new QueueEvents(name, { connection: connection(), prefix, lastEventId: "0-0" });
+  onTestFinished(() => events.close());
+  const names: string[] = [];
+  const heard = ["added", "waiting", "active", "completed", "failed", "delayed", "retries-exhausted", "duplicated", "progress", "stalled", "removed", "waiting-children"] as const;
+  for (const event of heard) events.on(event, ({ jobId }: { jobId: string }) => names.push(`${event} ${jobId}`));
+  events.on("drained", () => names.push("drained"));
+  await events.waitUntilReady();
+  return { names, events };
+}
