@@ -6,6 +6,7 @@ import { PROCESS_ID_LENGTH, type Hub } from "./hub.ts";
 import { checkKey, primitiveKey } from "./keys.ts";
 import { IDLE_MS, RENEWALS_A_LEASE } from "./place.ts";
 import { DEFAULT_LEASE_MS, leaseOption, type LeaseOptions } from "./semaphore.ts";
+import { Visitor } from "./visitor.ts";
 import { attend, checkWait, type Look, type Wait } from "./wait.ts";
 
 const MOST_PARTIES = 10_000;
@@ -51,24 +52,15 @@ export class Barrier implements AsyncDisposable {
    */
   async wait(options?: Wait): Promise<number> {
     const wait = checkWait(`wait of ${this.#what}`, options);
-    const id = this.#hub.nextId();
-    let answered: Promise<unknown> = Promise.resolve();
-
+    const visitor = new Visitor(this.#hub, this.#what);
+    const { id } = visitor;
     const look = async (): Promise<Look<number>> => {
-      const reply = this.#hub.run(ARRIVE, this.#keys, [id, this.parties, this.#hub.channel, this.#leaseMs, IDLE_MS]);
-      answered = reply.catch(() => {});
-      const [number, expiryInMs] = (await reply) as [number, number];
+      const reply = await visitor.ask(ARRIVE, this.#keys, [id, this.parties, this.#hub.channel, this.#leaseMs, IDLE_MS]);
+      const [number, expiryInMs] = reply as [number, number];
       if (number >= 0) return { take: () => number };
       return { lookInMs: Math.min(this.#leaseMs / RENEWALS_A_LEASE, expiryInMs + 1) };
     };
-    const leave = async (): Promise<void> => {
-      await answered;
-      try {
-        await this.#hub.run(LEAVE, this.#keys, [id]);
-      } catch (error) {
-        this.#hub.log.warn({ err: error }, `could not leave the ${this.#what}: Redis forgets it when its lease has run out`);
-      }
-    };
+    const leave = (): Promise<void> => visitor.leave(LEAVE, this.#keys, [id]);
     const number = await attend(this.#gate, { topic: id, what: this.#what, look, leave }, wait);
     this.#hub.leaveBehind(leave());
     return number;

@@ -103,12 +103,7 @@ class KeptHold implements Hold, Ongoing {
 
   async #release(): Promise<void> {
     this.#stopTimers();
-    const { hub, kind, key } = this.#place.line;
-    try {
-      await this.#place.leave();
-    } catch (error) {
-      hub.log.warn({ err: error }, `could not give back the ${kind} ${shown(key)}: it is free when its lease has run out`);
-    }
+    await this.#place.leave();
     this.#gate.delete(this);
   }
 

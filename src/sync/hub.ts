@@ -62,13 +62,17 @@ export class Hub {
     if (this.#closed) throw appClosed();
     await this.#ready();
     const sentAt = performance.now();
+    const send = (): Promise<unknown> => runScript(this.#connections.command, script, keys, args);
     try {
-      return await runScript(this.#connections.command, script, keys, args);
-    } catch (error) {
-      if (!(error instanceof BackendError) || error instanceof BackendFullError || performance.now() - sentAt > AT_ONCE_MS) throw error;
+      return await send();
+    } catch (lost) {
+      if (!(lost instanceof BackendError) || lost instanceof BackendFullError || performance.now() - sentAt > AT_ONCE_MS) throw lost;
+      await sleep(RESEND_PAUSE_MS);
+      return await send().catch((error: unknown) => {
+        // Whether it may have run is up to both.
+        throw error instanceof BackendError && lost.mayHaveRun ? lost : error;
+      });
     }
-    await sleep(RESEND_PAUSE_MS);
-    return runScript(this.#connections.command, script, keys, args);
   }
 
   /** @throws BackendError when the app is closed */

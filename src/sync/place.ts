@@ -8,9 +8,11 @@
  * The number of a place only grows, so it is the fencing token as well. It is the server's clock in microseconds, or one
  * more than the last: a line that nobody has used for an hour may vanish, and even one that was lost goes on above.
  */
+import { shown } from "../options.ts";
 import type { Script } from "../redis/script.ts";
 import { PROCESS_ID_LENGTH, type Hub } from "./hub.ts";
 import { primitiveKey, type PrimitiveKind } from "./keys.ts";
+import { Visitor } from "./visitor.ts";
 
 export interface Line {
   readonly hub: Hub;
@@ -32,7 +34,6 @@ export type Standing = "lost" | "waits" | "holds";
 const STANDINGS: readonly Standing[] = ["lost", "waits", "holds"];
 
 export class Place {
-  readonly id: string;
   readonly line: Line;
   /** Of its last look that was answered. */
   fence = 0;
@@ -40,13 +41,17 @@ export class Place {
   validUntil = -Infinity;
   /** When to look at the latest to see the next lease of the line run out, in milliseconds from the last answer. */
   expiryInMs = 0;
+  readonly #visitor: Visitor;
   readonly #keys: readonly string[];
-  #answered: Promise<unknown> = Promise.resolve();
 
   constructor(line: Line) {
     this.line = line;
-    this.id = line.hub.nextId();
+    this.#visitor = new Visitor(line.hub, `${line.kind} ${shown(line.key)}`);
     this.#keys = ["line", "leases", "last"].map((part) => primitiveKey(line.hub.prefix, line.kind, line.key, part));
+  }
+
+  get id(): string {
+    return this.#visitor.id;
   }
 
   /** Takes the place, at the end of the line, or renews it where it stands. @throws BackendError */
@@ -59,20 +64,17 @@ export class Place {
     return this.#attend(false);
   }
 
-  /** Leaves the line; whoever holds by that is woken. @throws BackendError */
-  async leave(): Promise<void> {
-    // Behind what is under way, or the place might be taken after it was left.
-    await this.#answered;
+  /** Leaves the line; whoever holds by that is woken. Never rejects. */
+  leave(): Promise<void> {
     const { hub, permits } = this.line;
-    await hub.run(LEAVE, this.#keys, [this.id, permits, hub.channel]);
+    return this.#visitor.leave(LEAVE, this.#keys, [this.id, permits, hub.channel]);
   }
 
   async #attend(mayEnter: boolean): Promise<Standing> {
     const { hub, permits, leaseMs } = this.line;
     const sentAt = performance.now();
-    const reply = hub.run(ATTEND, this.#keys, [this.id, permits, hub.channel, leaseMs, IDLE_MS, mayEnter ? 1 : 0]);
-    this.#answered = reply.catch(() => {});
-    const [standing, fence, expiryInMs] = (await reply) as [number, number, number];
+    const reply = await this.#visitor.ask(ATTEND, this.#keys, [this.id, permits, hub.channel, leaseMs, IDLE_MS, mayEnter ? 1 : 0]);
+    const [standing, fence, expiryInMs] = reply as [number, number, number];
     if (standing > 0) {
       this.fence = fence;
       this.validUntil = sentAt + leaseMs * (1 - DRIFT);

@@ -66,12 +66,5 @@ export function acquire(gate: Gate, line: Line, wait: CheckedWait): Promise<Hold
     // A millisecond after that the next lease of the line has run out, unless it is renewed.
     return { lookInMs: Math.min(line.leaseMs / RENEWALS_A_LEASE, place.expiryInMs + 1) };
   };
-  const leave = async (): Promise<void> => {
-    try {
-      await place.leave();
-    } catch (error) {
-      line.hub.log.warn({ err: error }, `could not leave the line of the ${what}: the place is free when its lease has run out`);
-    }
-  };
-  return attend(gate, { topic: place.id, what, look, leave }, wait);
+  return attend(gate, { topic: place.id, what, look, leave: () => place.leave() }, wait);
 }

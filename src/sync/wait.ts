@@ -59,9 +59,9 @@ export async function attend<T>(gate: Gate, attendance: Attendance<T>, wait: Che
       return left.promise;
     },
   };
-  gate.add(listed);
   using alarm = hub.wakeUps.alarm(attendance.topic);
   try {
+    gate.add(listed);
     for (let stands = false; ; ) {
       const found = await unlessReached(limit, attendance.look()).catch((error: unknown): Look<T> => {
         if (limit.signal.aborted || !stands || !(error instanceof BackendError)) throw error;

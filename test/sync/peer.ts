@@ -2,8 +2,10 @@
 import { onTestFinished } from "vitest";
 import type { LogMethod, Logger } from "../../src/log.ts";
 import { Connections } from "../../src/redis/connection.ts";
+import type { Hold } from "../../src/sync/hold.ts";
 import { Hub } from "../../src/sync/hub.ts";
-import { redisUrl } from "../support/redis.ts";
+import { primitiveKey } from "../../src/sync/keys.ts";
+import { freshPrefix, redisUrl } from "../support/redis.ts";
 
 export interface Peer {
   readonly hub: Hub;
@@ -40,6 +42,26 @@ export function startPeer(prefix: string, url = redisUrl()): Peer {
 /** Until the condition holds; a test that waits in vain ends by its own timeout. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+export function startPeers(count: number, prefix = freshPrefix(), url?: string): Peer[] {
+  return Array.from({ length: count }, () => startPeer(prefix, url));
+}
+
+/** Until so many stand in line for the lock. */
+export async function inLine(peer: Peer, key: string, count: number): Promise<void> {
+  await peer.connections.open();
+  await until(async () => (await peer.connections.command.zcard(primitiveKey(peer.hub.prefix, "lock", key, "line"))) === count);
+}
+
+/** Whether the other listens for wake-ups. */
+export async function listens(peer: Peer, other: Peer): Promise<boolean> {
+  const [, count] = (await peer.connections.command.call("PUBSUB", "NUMSUB", other.hub.channel + other.hub.processId)) as [string, number];
+  return count === 1;
+}
+
+export async function giveBack(hold: Hold): Promise<void> {
+  await hold[Symbol.asyncDispose]();
 }
 
 function collect(lines: string[]): Logger {
