@@ -98,9 +98,10 @@ const CLAIM: Script = {
 local active, stalled, check, events, meta, fence = unpack(KEYS)
 local base, token, leaseMs, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[5])
 ${NOW}${TRIM_EVENTS}
-local last = tonumber(redis.call('GET', check))
+-- A check of BullMQ's own, which writes the bare instant, is no round of ours.
+local last = tonumber(string.match(redis.call('GET', check) or '', '^millrace:(%d+)$'))
 if last and math.abs(now - last) < tonumber(ARGV[6]) then return cmsgpack.pack({0, {}}) end
-redis.call('SET', check, now, 'PX', ARGV[4])
+redis.call('SET', check, string.format('millrace:%.0f', now), 'PX', ARGV[4])
 local claimed, rows = {}, {}
 for _, id in ipairs(redis.call('LRANGE', active, 0, -1)) do
   if #claimed < most and redis.call('EXISTS', base .. id .. ':lock') == 0 then
