@@ -63,6 +63,7 @@ export async function attend<T>(gate: Gate, attendance: Attendance<T>, wait: Che
   try {
     gate.add(listed);
     for (let stands = false; ; ) {
+      limit.signal.throwIfAborted();
       const found = await unlessReached(limit, attendance.look()).catch((error: unknown): Look<T> => {
         if (limit.signal.aborted || !stands || !(error instanceof BackendError)) throw error;
         return { lookInMs: OUTAGE_LOOK_MS };
