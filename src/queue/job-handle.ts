@@ -86,12 +86,22 @@ const waitOptions = { timeout: check.duration(), signal: check.signal() };
  */
 export async function waitAtMost<R>(options: Wait | undefined, what: string, wait: (signal: AbortSignal | undefined) => Promise<R>): Promise<R> {
   const { timeout, signal } = checkOptions("wait", options, waitOptions);
-  if (timeout === undefined) return wait(signal);
+  if (timeout === undefined && signal === undefined) return wait(undefined);
+  signal?.throwIfAborted();
   const limit = new AbortController();
-  const callOff = startTimer(timeout, () => limit.abort(new TimeoutError(`expected ${what} within ${timeout} ms`)));
+  const reached = Promise.withResolvers<never>();
+  const end = (reason: unknown): void => {
+    limit.abort(reason);
+    // What waits may itself be waiting for an answer of Redis, which takes its own time.
+    reached.reject(reason);
+  };
+  const giveUp = (): void => end(signal?.reason);
+  signal?.addEventListener("abort", giveUp, { once: true });
+  const callOff = timeout === undefined ? undefined : startTimer(timeout, () => end(new TimeoutError(`expected ${what} within ${timeout} ms`)));
   try {
-    return await wait(signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]));
+    return await Promise.race([wait(limit.signal), reached.promise]);
   } finally {
-    callOff();
+    callOff?.();
+    signal?.removeEventListener("abort", giveUp);
   }
 }
