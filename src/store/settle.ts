@@ -2,9 +2,8 @@
  * Settles and reserves in one queue. What ends in one turn of the event loop, and what is asked for in it, go out in one
  * script, settlements first.
  *
- * A settlement that Redis did not answer is sent again while the lease may still be ours; one that had been applied
- * after all is recognised as done. A request that was not answered is not repeated: whoever
- * made it asks again, and names it.
+ * A settlement that Redis did not answer is sent again; one that had been applied after all is recognised as done. A
+ * request that was not answered is not repeated: whoever made it asks again, and names it.
  */
 import { sleep } from "../concurrency/sleep.ts";
 import { BackendError } from "../errors.ts";
@@ -35,12 +34,15 @@ interface Asking {
 
 export class SettleLane {
   readonly #queue: StoredQueue;
-  readonly #patienceMs: number;
+  #patienceMs: number;
   #endings: Ending[] = [];
   #asking: Asking[] = [];
   #scheduled = false;
 
-  /** @param patienceMs  for how long a settlement without an answer is sent again: no longer than a lease lasts */
+  /**
+   * @param patienceMs  for how long a settlement without an answer is sent again. It may be longer than a lease lasts:
+   * a job that nobody has taken meanwhile is settled all the same
+   */
   constructor(queue: StoredQueue, patienceMs: number) {
     this.#queue = queue;
     this.#patienceMs = patienceMs;
@@ -85,14 +87,19 @@ export class SettleLane {
     void this.#send(endings.slice(from), last);
   }
 
+  /** From now on nothing is sent again. */
+  giveUp(): void {
+    this.#patienceMs = 0;
+  }
+
   async #send(endings: readonly Ending[], asking: Asking | undefined): Promise<void> {
-    const giveUpAt = performance.now() + this.#patienceMs;
+    const startedAt = performance.now();
     let open = endings;
     let hasRun = false;
     for (let request = asking; ; request = undefined) {
       const { error, unanswered } = await this.#sendOnce(open, hasRun, request);
       if (unanswered.length === 0) return;
-      if (!(error instanceof BackendError) || performance.now() >= giveUpAt) {
+      if (!(error instanceof BackendError) || performance.now() - startedAt >= this.#patienceMs) {
         for (const ending of unanswered) ending.reject(error);
         return;
       }

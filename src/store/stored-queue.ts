@@ -26,12 +26,8 @@ export function storedQueue(connections: Connections, prefix: string, name: stri
       return connections.command;
     },
     stock() {
-      const opening = (stock ??= openStock(connections.command, prefix, name));
-      // One that failed is not handed out for ever.
-      opening.catch(() => {
-        if (stock === opening) stock = undefined;
-      });
-      return opening;
+      stock ??= openStock(connections.command, prefix, name);
+      return stock;
     },
   };
 }
