@@ -48,7 +48,8 @@ export class Consumer {
     this.queue = queue;
     this.#runnables = runnables;
     this.#options = options;
-    this.#lane = new SettleLane(queue.stored, leaseMs);
+    // What has ended is settled however long Redis is away; only a stop gives up.
+    this.#lane = new SettleLane(queue.stored, Infinity);
     this.#reserver = new Reserver(queue.stored, this.#lane, { leaseMs, worker });
     this.#leases = new LeaseKeeper(queue.stored, leaseMs, options.log);
     const wanted = [...runnables.values()].reduce((sum, { handler }) => sum + (handler.concurrency ?? concurrency), 0);
@@ -70,6 +71,11 @@ export class Consumer {
     };
     while (!quiet.aborted) await persevere(() => this.#consume(group, quiet), { signal: quiet, onFailure });
     await this.#reserver.close().catch(() => {});
+  }
+
+  /** Waits no longer for a Redis that does not answer. */
+  giveUp(): void {
+    this.#lane.giveUp();
   }
 
   /** Renews the leases of what runs. */

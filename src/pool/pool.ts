@@ -137,6 +137,7 @@ export class Pool implements AsyncDisposable {
     if (!(await this.#isConnected())) return;
     const consumed = taskGroup((group) => this.#consume(group)).then(() => true);
     if (await Promise.race([consumed, this.#late.promise])) return;
+    for (const consumer of this.#consumers) consumer.giveUp();
     this.#log.warn("the pool has ended without an answer from Redis: what it held runs again when its leases have run out");
   }
 

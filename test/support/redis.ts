@@ -29,9 +29,9 @@ export function freshPrefix(): string {
   return inject("redisPrefix") + randomBytes(6).toString("hex");
 }
 
-/** A plain client of the shared server; closed when the test is over. */
-export function redisClient(): Redis {
-  const client = new Redis(redisUrl(), { maxRetriesPerRequest: null });
+/** A plain client of the shared server, or of another; closed when the test is over. */
+export function redisClient(url = redisUrl()): Redis {
+  const client = new Redis(url, { maxRetriesPerRequest: null });
   if (TestRunner.getCurrentTest()) onTestFinished(() => client.disconnect());
   return client;
 }

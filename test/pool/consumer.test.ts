@@ -1,0 +1,204 @@
+import { once } from "node:events";
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { defineHandler, defineJob, LeaseLostError, typed, type JobTask } from "../../src/index.ts";
+import { recordedLog, testApp, until } from "../support/app.ts";
+import { freshPrefix, redisClient, redisUrl, startRedis } from "../support/redis.ts";
+import { startProxy } from "../support/tcp-proxy.ts";
+
+const job = defineJob("work", { payload: typed<{ n: number }>(), backoff: { type: "fixed", base: 0 } });
+const numbers = (count: number) => Array.from({ length: count }, (_, n) => ({ n }));
+const breathe = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 2));
+
+/** Counts how many run at once. */
+function gauge() {
+  const seen = { now: 0, most: 0, runs: 0 };
+  const handle = async (): Promise<void> => {
+    seen.now += 1;
+    seen.runs += 1;
+    seen.most = Math.max(seen.most, seen.now);
+    await breathe();
+    seen.now -= 1;
+  };
+  return { seen, handle };
+}
+
+test.each([1, 2, 7])("never runs more than the pool's concurrency, and reaches it: %i", async (concurrency) => {
+  const app = testApp();
+  const { seen, handle } = gauge();
+  await app.queue(job).putMany(numbers(100));
+  app.pool([defineHandler(job, { handle })], { concurrency });
+  await app.queue(job).join();
+  expect(seen).toEqual({ now: 0, most: concurrency, runs: 100 });
+});
+
+test("a handler's own concurrency holds beside a wider one of the same queue, and the pool's holds over both", async () => {
+  const app = testApp();
+  const other = defineJob("other", { queue: "work", payload: typed<{ n: number }>() });
+  const [narrow, wide] = [gauge(), gauge()];
+  const all = { now: 0, most: 0 };
+  const counted = (handle: () => Promise<void>) => async () => {
+    all.most = Math.max(all.most, (all.now += 1));
+    await handle();
+    all.now -= 1;
+  };
+  await Promise.all(numbers(60).map((payload) => app.put(payload.n % 2 === 0 ? job : other, payload)));
+  app.pool([defineHandler(job, { concurrency: 2, handle: counted(narrow.handle) }), defineHandler(other, { handle: counted(wide.handle) })], { concurrency: 6 });
+  await app.queue(job).join();
+  expect(narrow.seen).toMatchObject({ most: 2, runs: 30 });
+  expect(wide.seen.most).toBeGreaterThan(2);
+  expect(wide.seen).toMatchObject({ runs: 30 });
+  expect(all.most).toBeLessThanOrEqual(6);
+});
+
+test("queues of one pool share its slots, and none starves", async () => {
+  const app = testApp();
+  const jobs = ["a", "b", "c"].map((name) => defineJob(name, { payload: typed<{ n: number }>() }));
+  const { seen, handle } = gauge();
+  await Promise.all(jobs.map((each) => app.queue(each).putMany(numbers(40))));
+  app.pool(jobs.map((each) => defineHandler(each, { handle })), { concurrency: 3 });
+  await Promise.all(jobs.map((each) => app.queue(each).join()));
+  expect(seen).toEqual({ now: 0, most: 3, runs: 120 });
+});
+
+test("a name that no handler knows is given back unspent, ever more slowly, and taken by a worker that knows it", async () => {
+  const prefix = freshPrefix();
+  const app = testApp({ prefix });
+  const young = defineJob("young", { queue: "work" });
+  app.pool([defineHandler(job, { handle: async () => {} })]);
+  const handle = await app.put(young);
+  const redis = redisClient();
+  const hash = () => redis.hgetall(`${prefix}:work:${handle.id}`);
+  await until(async () => Number((await hash())["ats"] ?? 0) >= 2);
+  expect((await hash())["atm"]).toBeUndefined();
+  let attempt = 0;
+  testApp({ prefix }).pool([defineHandler(young, { handle: async (_, task) => void (attempt = task.attempt) })]);
+  await handle.result({ timeout: "20s" });
+  expect(attempt).toBe(1);
+});
+
+test("a name that stays unknown is a dead letter after unknownFor, with the reason", async () => {
+  const app = testApp();
+  app.pool([defineHandler(job, { handle: async () => {} })], { unknownFor: 300 });
+  const handle = await app.put(defineJob("nobody", { queue: "work" }));
+  const startedAt = performance.now();
+  expect(await handle.outcome({ timeout: "10s" })).toMatchObject({ state: "failed", error: { message: expect.stringMatching(/no handler here knows job nobody/) } });
+  expect(performance.now() - startedAt).toBeGreaterThan(290);
+});
+
+test("a newer version is given back unspent, for a newer worker", async () => {
+  const prefix = freshPrefix();
+  const [older, newer] = [testApp({ prefix }), testApp({ prefix })];
+  const second = defineJob("work", { version: 2, payload: z.object({ first: z.string() }) });
+  older.pool([defineHandler(job, { handle: async () => {} })]);
+  const handle = await newer.put(second, { first: "Ada" });
+  const redis = redisClient();
+  await until(async () => (await redis.hget(`${prefix}:work:${handle.id}`, "mu")) !== null);
+  let attempt = 0;
+  newer.pool([defineHandler(second, { handle: async (_, task) => void (attempt = task.attempt) })]);
+  await handle.result({ timeout: "20s" });
+  expect(attempt).toBe(1);
+});
+
+test("renews the lease of a task that takes longer: nobody runs it a second time", async () => {
+  const prefix = freshPrefix();
+  const [here, there] = [testApp({ prefix }), testApp({ prefix })];
+  let runs = 0;
+  const handler = defineHandler(job, { handle: async () => ((runs += 1), new Promise<void>((resolve) => setTimeout(resolve, 7000))) });
+  for (const app of [here, there]) app.pool([handler], { lease: "2s", concurrency: 1 });
+  const handle = await here.put(job, { n: 1 });
+  await handle.result();
+  expect(runs).toBe(1);
+  expect(await redisClient().hmget(`${prefix}:work:${handle.id}`, "atm", "ats", "stc")).toEqual(["1", "1", null]);
+});
+
+test("a lost lease fires the signal with LeaseLostError, and its holder can no longer acknowledge", async () => {
+  const prefix = freshPrefix();
+  const log = recordedLog();
+  const app = testApp({ prefix, log });
+  let reason: unknown;
+  const started = Promise.withResolvers<JobTask>();
+  const pool = app.pool(
+    [
+      defineHandler(job, {
+        async handle(_, task) {
+          started.resolve(task);
+          await once(task.signal, "abort");
+          reason = task.signal.reason;
+        },
+      }),
+    ],
+    { lease: "2s", concurrency: 1 },
+  );
+  const handle = await app.put(job, { n: 1 });
+  const { id } = await started.promise;
+  await redisClient().set(`${prefix}:work:${id}:lock`, "somebody else", "PX", 60_000);
+  await until(() => reason !== undefined);
+  expect(reason).toBeInstanceOf(LeaseLostError);
+  await until(() => pool.running === 0);
+  expect(await handle.state()).toBe("active");
+  await pool.stop();
+  expect(await handle.state()).toBe("active");
+});
+
+test("a handler that goes on after its lease was lost frees its slot when the grace is over", async () => {
+  const prefix = freshPrefix();
+  const app = testApp({ prefix });
+  const starts: string[] = [];
+  const pool = app.pool([defineHandler(job, { handle: (_, { id }) => (starts.push(id), new Promise<void>(() => {})) })], { lease: "2s", concurrency: 1 });
+  await app.queue(job).putMany(numbers(2));
+  await until(() => starts.length === 1);
+  await redisClient().set(`${prefix}:work:${starts[0]}:lock`, "somebody else", "PX", 60_000);
+  await until(() => starts.length === 2, 15_000);
+  await pool.stop({ drain: 0, grace: 0 });
+}, 30_000);
+
+test("goes on when each of its connections is killed, again and again", async () => {
+  const prefix = freshPrefix();
+  const redis = await startRedis();
+  const app = testApp({ redis: redis.url, prefix });
+  const { seen, handle } = gauge();
+  const pool = app.pool([defineHandler(job, { handle })], { concurrency: 4 });
+  const admin = redisClient(redis.url);
+  const names = async (): Promise<string[]> => [...String(await admin.client("LIST")).matchAll(/ name=(\S+)/g)].map(([, name]) => name!);
+  await until(async () => (await names()).some((name) => name.startsWith("wait:")));
+  for (let round = 0; round < 5; round += 1) {
+    await app.queue(job).putMany(numbers(20));
+    await admin.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+    await app.queue(job).join({ timeout: "10s" });
+    await until(async () => (await names()).some((name) => name.startsWith("wait:")));
+  }
+  expect(await app.queue(job).counts()).toMatchObject({ unfinished: 0, failed: 0 });
+  expect(seen.runs).toBeGreaterThanOrEqual(100);
+  await pool.stop();
+  await pool.done;
+}, 60_000);
+
+test("an answer that is lost costs no attempt and no run", async () => {
+  const prefix = freshPrefix();
+  const proxy = await startProxy(Number(new URL(redisUrl()).port));
+  const app = testApp({ redis: `redis://127.0.0.1:${proxy.port}`, prefix });
+  const producer = testApp({ prefix });
+  const attempts: number[] = [];
+  app.pool([defineHandler(job, { handle: async (_, { attempt }) => void attempts.push(attempt) })], { concurrency: 4 });
+  await app.ready();
+  for (let round = 0; round < 10; round += 1) {
+    proxy.loseReplies();
+    await producer.queue(job).putMany(numbers(5));
+    await producer.queue(job).join({ timeout: "10s" });
+  }
+  expect(attempts).toEqual(Array.from({ length: 50 }, () => 1));
+  await proxy[Symbol.asyncDispose]();
+}, 120_000);
+
+test("what others stored as options stops nobody", async () => {
+  const prefix = freshPrefix();
+  const app = testApp({ prefix });
+  const redis = redisClient();
+  const handles = await Promise.all(numbers(6).map((payload) => app.put(job, payload)));
+  const options = ["not json", "null", '{"removeOnComplete":null}', '{"attempts":"x","backoff":7,"removeOnFail":"y"}', '{"backoff":{"type":"mine"}}', "[]"];
+  await Promise.all(handles.map(({ id }, i) => redis.hset(`${prefix}:work:${id}`, "opts", options[i]!)));
+  app.pool([defineHandler(job, { handle: async ({ n }, { attempt }) => (attempt === 1 && n % 2 === 0 ? Promise.reject(new Error("once")) : undefined) })]);
+  await app.queue(job).join({ timeout: "20s" });
+  expect(await app.queue(job).counts()).toMatchObject({ completed: 6 });
+}, 30_000);
