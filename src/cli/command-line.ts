@@ -34,7 +34,8 @@ export type Run = (
 const EPILOGUE = `
 Settings: flags go over the environment, that over millrace.config.ts.
   REDIS_URL (or REDIS_URL_FILE), MILLRACE_PREFIX, MILLRACE_LOG_LEVEL,
-  MILLRACE_CONCURRENCY, MILLRACE_NAME, MILLRACE_DRAIN, MILLRACE_GRACE
+  MILLRACE_CONCURRENCY, MILLRACE_NAME, MILLRACE_DRAIN, MILLRACE_GRACE;
+  MILLRACE_DEBUG=1 tells what blocks the event loop, and where tasks wait
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 timed out, 4 a named thing does not
   exist, 5 findings, 6 Redis unreachable; 130, 143 and 141 when ended by
@@ -115,6 +116,11 @@ export function commandLine(program: Command, version: string, run: Run): Comman
       .addHelpText("after", examples("millrace join digest", "millrace join digest --timeout 10m && echo done"))
       .action((name: string, flags: JoinOptions, command: Command) => run(merged(command), async (context) => (await import("./join.ts")).join(context, name, flags)));
   }
+
+  leaf(program, "tasks", "what a running process is doing, as a tree of tasks")
+    .requiredOption("--pid <pid>", "of a millrace command, or of a program of run()")
+    .addHelpText("after", examples("millrace tasks --pid 4711", "millrace tasks --pid 4711 --json | jq '.tasks[].name'"))
+    .action((flags: { pid: string }, command: Command) => run(merged(command), async (context) => (await import("./tasks.ts")).tasks(context, flags)));
 
   leaf(redis, "start", "start it, and let it run until redis stop").action((_: object, command: Command) => run(merged(command), async (context) => (await import("./redis.ts")).start(context)));
   leaf(redis, "stop", "stop it; the data stays")

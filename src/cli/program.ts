@@ -19,12 +19,14 @@ export async function main(argv: readonly string[]): Promise<never> {
   process.stderr.on("error", () => undefined);
 
   const run: Run = async (flags, body) => {
-    const [{ loadConfig }, { createLog }, { Interruption }, { loadModule }] = await Promise.all([
+    const [{ loadConfig }, { createLog }, { Interruption }, { loadModule }, { serveTasks }] = await Promise.all([
       import("../config.ts"),
       import("../log.ts"),
       import("./interruption.ts"),
       import("./load-module.ts"),
+      import("../concurrency/task-server.ts"),
     ]);
+    serveTasks();
     const { worker, paths, redis, prefix, logLevel, json = false } = flags;
     const config = await loadConfig({ flags: { redis, prefix, logLevel, ...worker, workers: paths }, load: loadModule });
     output = new Output({ json, stacks: config.logLevel === "debug" || config.logLevel === "trace" });

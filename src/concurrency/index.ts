@@ -1,4 +1,6 @@
 /** `millrace/concurrency`: asyncio's toolkit in one process. */
+import { isDebugAsked, setDebug } from "./debug.ts";
+
 export { asCompleted, type AsCompletedOptions } from "./as-completed.ts";
 export type { Awaitable, ResultHandle, ResultOf } from "./awaitable.ts";
 export { Barrier } from "./barrier.ts";
@@ -11,7 +13,7 @@ export { offload, type OffloadOptions } from "./offload.ts";
 export { LifoQueue, PriorityQueue, Queue, type PriorityQueueOptions, type QueueOptions } from "./queue.ts";
 export { FifoItems, LifoItems, SortedItems, type QueueItems } from "./queue-items.ts";
 export { range } from "./range.ts";
-export { run } from "./run.ts";
+export { run, type RunOptions } from "./run.ts";
 export { BoundedSemaphore, Semaphore, type Permit } from "./semaphore.ts";
 export { shield } from "./shield.ts";
 export { sleep, type Interruptible } from "./sleep.ts";
@@ -20,3 +22,6 @@ export { taskGroup, type TaskGroup } from "./task-group.ts";
 export { timeout, timeoutAt, waitFor, withDeadline, type Deadline } from "./timeout.ts";
 export { transfer } from "./transfer.ts";
 export { wait, type WaitOptions } from "./wait.ts";
+
+// Whatever program this is: without run() there is nobody else to look.
+if (isDebugAsked()) setDebug(true);

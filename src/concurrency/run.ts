@@ -1,12 +1,23 @@
 /** The main function of a program, as asyncio's `run`: signals, what is left over, and how the process ends. */
 import { constants } from "node:os";
 import { StateError } from "../errors.ts";
-import { allTasks, spawn, type Task } from "./task.ts";
+import { check, checkOptions } from "../options.ts";
+import { isDebugAsked, setDebug, taskTraces } from "./debug.ts";
+import { serveTasks } from "./task-server.ts";
+import { liveTasks, type OwnedTask, spawn } from "./task.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 type Signal = (typeof SIGNALS)[number];
 
 let running = false;
+
+export interface RunOptions {
+  /**
+   * Tells as warnings of callbacks that block the event loop for 100 ms, and where; of tasks that nobody awaits; of tasks
+   * that nothing can end any more. It makes every await slower. @default whether MILLRACE_DEBUG is set
+   */
+  readonly debug?: boolean;
+}
 
 /**
  * Runs `main` as a task, and gives what it gives. Tasks still running when it ends are cancelled and their end
@@ -26,7 +37,8 @@ let running = false;
  * @throws what `main` throws
  * @throws StateError when a `run` is under way in this process already
  */
-export async function run<T>(main: (signal: AbortSignal) => PromiseLike<T>): Promise<T> {
+export async function run<T>(main: (signal: AbortSignal) => PromiseLike<T>, options?: RunOptions): Promise<T> {
+  const { debug = isDebugAsked() } = checkOptions("run", options, { debug: check.boolean() });
   if (running) throw new StateError("expected one run() at a time, but one is under way in this process");
   let received: Signal | undefined;
   const onSignal = (signal: Signal): void => {
@@ -34,6 +46,7 @@ export async function run<T>(main: (signal: AbortSignal) => PromiseLike<T>): Pro
     received = signal;
     task.cancel(`received ${signal}`);
   };
+  const opened = [setDebug(debug), serveTasks()];
   const task = spawn(main, { name: "main" });
   running = true;
   for (const signal of SIGNALS) process.on(signal, onSignal);
@@ -43,19 +56,21 @@ export async function run<T>(main: (signal: AbortSignal) => PromiseLike<T>): Pro
     await cancelLeftovers();
     if (received !== undefined && task.cancelled) await leave(received);
     for (const signal of SIGNALS) process.off(signal, onSignal);
+    for (const each of opened) each[Symbol.dispose]();
     running = false;
   }
 }
 
 /** Round after round, since a task may start others while it cleans up. */
 async function cancelLeftovers(): Promise<void> {
-  for (let tasks = allTasks(); tasks.length > 0; tasks = allTasks()) {
+  for (const task of liveTasks()) if (task.parent === undefined) taskTraces()?.leftBehind(task);
+  for (let tasks = [...liveTasks()]; tasks.length > 0; tasks = [...liveTasks()]) {
     for (const task of tasks) task.cancel("the program has ended");
     await Promise.all(tasks.map((task) => report(task)));
   }
 }
 
-async function report(task: Task): Promise<void> {
+async function report(task: OwnedTask<unknown>): Promise<void> {
   try {
     await task;
   } catch (error) {

@@ -1,7 +1,8 @@
 /** Work that goes on when whoever waits for it is cancelled, as asyncio's `shield`. */
 import { type Awaitable, checkAwaitable, isPromiseLike } from "./awaitable.ts";
 import { interruptibly } from "./interruption.ts";
-import { spawn, warnOfUnseen } from "./task.ts";
+import { spawn } from "./task.ts";
+import { warnOfUnseen } from "./unseen.ts";
 
 /**
  * Waits for `work`. When what encloses this is cancelled, the waiting ends by that, and the work runs on: for what

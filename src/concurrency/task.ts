@@ -7,6 +7,7 @@
  */
 import { CancelledError, OptionError } from "../errors.ts";
 import { cancellationReason, innermostScope, Scope } from "./scope.ts";
+import { seen, unseenUntilGarbage } from "./unseen.ts";
 
 export interface Task<T = unknown> extends PromiseLike<T> {
   readonly name: string;
@@ -45,8 +46,25 @@ export interface TaskOwner {
   taskDone(task: OwnedTask<unknown>): void;
 }
 
+/** Debug mode's eye on tasks. */
+export interface TaskObserver {
+  spawned(task: OwnedTask<unknown>): void;
+  /** Its body has been called, and the task ends when `work` does. */
+  working(task: OwnedTask<unknown>, work: PromiseLike<unknown>): void;
+  /** It has completed, and nobody waits for it by now. */
+  unawaited(task: OwnedTask<unknown>): void;
+  /** Somebody looked at how it ended after all. */
+  seen(task: OwnedTask<unknown>): void;
+  /** Where it was spawned, to be added to a message about it. */
+  origin(task: OwnedTask<unknown>): string;
+}
+
 const live = new Set<OwnedTask<unknown>>();
 let lastNumber = 0;
+/** Undefined while debug mode is off, which then costs a look at this and nothing else. */
+let observer: TaskObserver | undefined;
+/** Reading the clock is not free, so it is only read where somebody can ask for the age of tasks. */
+let timed = false;
 
 /**
  * Starts a task. Its body is called in a later microtask, so never before `spawn` has returned; a task that is
@@ -77,6 +95,29 @@ export function allTasks(): Task[] {
   return [...live];
 }
 
+/** The task that the running code belongs to, also when that has ended. */
+export function surroundingTask(): OwnedTask<unknown> | undefined {
+  let scope = innermostScope();
+  while (scope !== undefined && !(scope instanceof OwnedTask)) scope = scope.outer;
+  return scope;
+}
+
+/** From now on; undefined ends it. Gives who observed until now. */
+export function observeTasks(next: TaskObserver | undefined): TaskObserver | undefined {
+  const last = observer;
+  observer = next;
+  return last;
+}
+
+/** Tasks that are spawned from now on know when they were. */
+export function timeTasks(): void {
+  timed = true;
+}
+
+export function liveTasks(): ReadonlySet<OwnedTask<unknown>> {
+  return live;
+}
+
 export function start<T>(body: (task: OwnedTask<T>) => PromiseLike<T>, options?: SpawnOptions, owner?: TaskOwner): OwnedTask<T> {
   const task = new OwnedTask<T>(options?.name, owner);
   task.inside(drive<T>, task, body);
@@ -98,7 +139,9 @@ async function drive<T>(task: OwnedTask<T>, body: (task: OwnedTask<T>) => Promis
   if (task.pending) return task.finish("rejected", task.reason);
   let value: T;
   try {
-    value = await body(task);
+    const work = body(task);
+    observer?.working(task, work);
+    value = await work;
   } catch (error) {
     return task.finish("rejected", error);
   }
@@ -106,25 +149,18 @@ async function drive<T>(task: OwnedTask<T>, body: (task: OwnedTask<T>) => Promis
 }
 
 function current(): OwnedTask<unknown> | undefined {
-  let scope = innermostScope();
-  while (scope !== undefined && !(scope instanceof OwnedTask)) scope = scope.outer;
-  return scope?.open === true ? scope : undefined;
-}
-
-/** Tells of errors that nobody ever looked at, once nobody can any more; asyncio does the same. */
-const unseen = new FinalizationRegistry<{ readonly name: string; readonly error: unknown }>(({ name, error }) => warnOfUnseen(`task ${name}`, error));
-
-/** Told of a failure rather than killed by it, since a task may well be looked at later. */
-export function warnOfUnseen(what: string, error: unknown): void {
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.emitWarning(`${what} failed and nobody looked at its error: ${text}`, "UnseenTaskError");
+  const task = surroundingTask();
+  return task?.open === true ? task : undefined;
 }
 
 export class OwnedTask<T> extends Scope implements Task<T> {
   cancelling = 0;
   cancelled = false;
+  /** By `performance.now()`; undefined when nobody has asked for times. */
+  readonly spawnedAtMs = timed ? performance.now() : undefined;
   #parent: OwnedTask<unknown> | undefined;
-  readonly #number = (lastNumber += 1);
+  /** In the order of the spawns. */
+  readonly id = (lastNumber += 1);
   readonly #name: string | undefined;
   #owner: TaskOwner | undefined;
   #outcome: "fulfilled" | "rejected" | undefined = undefined;
@@ -139,10 +175,11 @@ export class OwnedTask<T> extends Scope implements Task<T> {
     this.#owner = owner;
     this.#parent = current();
     live.add(this);
+    observer?.spawned(this);
   }
 
   get name(): string {
-    return this.#name ?? `task-${this.#number}`;
+    return this.#name ?? `task-${this.id}`;
   }
 
   get parent(): Task | undefined {
@@ -155,8 +192,9 @@ export class OwnedTask<T> extends Scope implements Task<T> {
 
   get settled(): PromiseSettledResult<T> | undefined {
     if (this.#outcome === undefined) return undefined;
+    observer?.seen(this);
     if (this.#outcome === "fulfilled") return { status: "fulfilled", value: this.#value as T };
-    unseen.unregister(this);
+    seen(this);
     return { status: "rejected", reason: this.#value };
   }
 
@@ -174,8 +212,10 @@ export class OwnedTask<T> extends Scope implements Task<T> {
   }
 
   onDone(callback: (task: Task<T>) => void): void {
-    if (this.#outcome !== undefined) callback(this);
-    else if (this.#callbacks === undefined) this.#callbacks = [() => callback(this)];
+    if (this.#outcome !== undefined) {
+      observer?.seen(this);
+      callback(this);
+    } else if (this.#callbacks === undefined) this.#callbacks = [() => callback(this)];
     else this.#callbacks.push(() => callback(this));
   }
 
@@ -187,7 +227,10 @@ export class OwnedTask<T> extends Scope implements Task<T> {
     this.#promise ??= new Promise<T>((resolve, reject) => {
       this.#settle = () => (this.#outcome === "fulfilled" ? resolve(this.#value as T) : reject(this.#value as Error));
     });
-    if (this.#outcome !== undefined) this.#settlePromise();
+    if (this.#outcome !== undefined) {
+      observer?.seen(this);
+      this.#settlePromise();
+    }
     return this.#promise.then(onFulfilled, onRejected);
   }
 
@@ -198,7 +241,7 @@ export class OwnedTask<T> extends Scope implements Task<T> {
     this.#value = this.cancelled ? asCancelled(value) : value;
     this.#parent = undefined;
     live.delete(this);
-    if (this.failed && this.#promise === undefined && this.#owner === undefined) unseen.register(this, { name: this.name, error: value }, this);
+    if (this.#promise === undefined && this.#owner === undefined) this.#endedAlone(value);
     this.#owner?.taskDone(this);
     this.#settlePromise();
     if (this.#callbacks !== undefined) for (const callback of this.#callbacks) callback();
@@ -215,11 +258,16 @@ export class OwnedTask<T> extends Scope implements Task<T> {
     return this.#outcome === "rejected" && !this.cancelled;
   }
 
+  #endedAlone(value: unknown): void {
+    if (this.failed) unseenUntilGarbage(this, `task ${this.name}${observer?.origin(this) ?? ""}`, value);
+    else if (!this.cancelled && this.#callbacks === undefined) observer?.unawaited(this);
+  }
+
   #settlePromise(): void {
     if (this.#settle === undefined) return;
     this.#settle();
     this.#settle = undefined;
-    if (this.#outcome === "rejected") unseen.unregister(this);
+    if (this.#outcome === "rejected") seen(this);
   }
 }
 

@@ -75,6 +75,7 @@ test("refuses a second run at the same time, and what is no function", async () 
   const error = await run(async () => rejection(run(async () => 1)));
   expect(error).toBeInstanceOf(StateError);
   expect(await rejection(run(Promise.resolve() as never))).toBeInstanceOf(OptionError);
+  expect(await rejection(run(async () => 1, { debgu: true } as never))).toMatchObject({ message: expect.stringContaining("did you mean debug") as unknown });
   expect(await run(async () => "again")).toBe("again");
 });
 

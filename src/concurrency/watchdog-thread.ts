@@ -1,0 +1,93 @@
+/**
+ * The watchdog's thread: looks whether the main thread's loop turns, and where it is stuck when it does not.
+ *
+ * The inspector hands a message to a thread that is busy by interrupting it, so an expression evaluated over it runs on
+ * top of whatever is stuck, and sees that stack. No debugger is switched on, and nothing is paused.
+ */
+import { writeSync } from "node:fs";
+import { Session } from "node:inspector";
+import { workerData } from "node:worker_threads";
+
+export interface WatchdogData {
+  /** When the loop turned last, in milliseconds since 1970; and how long this process was not given time at all. */
+  readonly beat: SharedArrayBuffer;
+  /** A function of the main thread: takes when it was asked, gives `Found`. */
+  readonly stuck: string;
+  /** Of silence, after which it is asked where it is stuck. */
+  readonly askMs: number;
+  /** Of silence, after which that is told from here, since the main thread may never get to it. */
+  readonly tellMs: number;
+}
+
+export interface Found {
+  /** A line on what is stuck, and its frames. */
+  readonly text: string;
+  /** How many frames there are. */
+  readonly frames: number;
+}
+
+/** Who comes this much late was not running either: the machine slept, or the process was stopped. */
+const STOPPED_MS = 50;
+const AGAIN_MS = 3;
+const TRIES = 5;
+const STANDARD_ERROR = 2;
+
+const { beat: shared, stuck, askMs, tellMs } = workerData as WatchdogData;
+const beat = new Float64Array(shared);
+const session = new Session();
+session.connectToMainThread();
+
+/** Of the silence that is on, by the beat it began with. */
+let silence = { since: 0, asked: false, toldMs: 0 };
+let unanswered = 0;
+let dueAt = now();
+
+function look(): void {
+  const lateMs = now() - dueAt;
+  if (lateMs > STOPPED_MS) beat[1] = (beat[1] ?? 0) + lateMs;
+  else check();
+  const silentMs = now() - (beat[0] ?? 0);
+  const waitMs = silentMs < askMs ? askMs - silentMs : STOPPED_MS / 2;
+  dueAt = now() + waitMs;
+  setTimeout(look, waitMs);
+}
+
+function check(): void {
+  const since = beat[0] ?? 0;
+  const silentMs = now() - since;
+  if (silence.since !== since) silence = { since, asked: false, toldMs: tellMs / 2 };
+  if (silentMs >= askMs && !silence.asked) {
+    silence.asked = true;
+    askAgain(since, TRIES);
+  }
+  if (silentMs < silence.toldMs * 2) return;
+  silence.toldMs *= 2;
+  const tell = (text: string): void => {
+    if (beat[0] === since) writeSync(STANDARD_ERROR, `(millrace:${process.pid}) BlockedLoopWarning: for ${Math.round(silence.toldMs / 1000)} s and still, ${text}\n`);
+  };
+  if (unanswered > 0) tell("the event loop is blocked in a native call that cannot be interrupted");
+  else ask(({ text }) => tell(text));
+}
+
+/** Where many short callbacks keep the loop from turning, it may come between two of them and see neither. */
+function askAgain(since: number, tries: number): void {
+  ask(({ frames }) => {
+    if (frames === 0 && tries > 1) setTimeout(() => beat[0] === since && askAgain(since, tries - 1), AGAIN_MS);
+  });
+}
+
+function ask(then: (found: Found) => void): void {
+  unanswered += 1;
+  session.post("Runtime.evaluate", { expression: `${stuck}(${now()})`, returnByValue: true, silent: true }, (error, answer) => {
+    unanswered -= 1;
+    const found = answer?.result?.value as Found | undefined;
+    if (error === null && found !== undefined) then(found);
+  });
+}
+
+/** The same in every thread. */
+function now(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+look();

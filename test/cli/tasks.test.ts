@@ -1,0 +1,129 @@
+import { existsSync } from "node:fs";
+import { expect, test } from "vitest";
+import type { TaskReport } from "../../src/concurrency/task-report.ts";
+import { taskSocketOf } from "../../src/concurrency/task-server.ts";
+import { Program } from "../concurrency/program.ts";
+import { type Ended, millrace, project, start } from "../support/command.ts";
+import { freshPrefix, redisUrl } from "../support/redis.ts";
+
+const tasksOf = (pid: number, ...flags: string[]): Promise<Ended> => millrace(["tasks", "--pid", String(pid), ...flags]);
+
+async function answers(pid: number): Promise<void> {
+  while (!existsSync(taskSocketOf(pid) ?? "")) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+const family = `
+  await run(async (signal) => {
+    await taskGroup(async (group) => {
+      group.spawn(async (signal) => {
+        spawn((signal) => sleep("1h", { signal }), { name: "second of child" });
+        await sleep("1h", { signal }); // asleep
+      }, { name: "child" });
+      group.spawn((signal) => sleep("1h", { signal }), { name: "sibling \\u001b[31m" });
+      await sleep(1);
+      console.log("sleeps");
+    });
+  });`;
+
+test("prints the tasks of a program of run() as a tree, with their ages, and nothing in them that steers a terminal", async () => {
+  const program = new Program(family);
+  await program.says("sleeps");
+  await answers(program.pid);
+  const { code, stdout, stderr } = await tasksOf(program.pid);
+  expect([code, stderr]).toEqual([0, ""]);
+  const [title, ...lines] = stdout.trimEnd().split("\n");
+  expect(title).toMatch(new RegExp(`^process ${program.pid}, up [\\d.]+ s, 4 tasks: .*${program.file}$`));
+  expect(lines.map((line) => line.replace(/ +[\d.]+ s$/, ""))).toEqual([
+    "main",
+    "├─ child",
+    "│  └─ second of child",
+    "└─ sibling ?[31m",
+    "",
+    "Where they wait is known in debug mode: MILLRACE_DEBUG=1",
+  ]);
+  for (const line of lines.slice(0, 4)) expect(line).toMatch(/ {2}[\d.]+ s$/);
+});
+
+test("in debug mode it prints where each waits, by file and line", async () => {
+  const program = new Program(family, { debug: true });
+  await program.says("sleeps");
+  await answers(program.pid);
+  const { stdout } = await tasksOf(program.pid);
+  expect(stdout.split("\n").find((line) => line.startsWith("├─ child"))).toContain(`waits at`);
+  expect(stdout.split("\n").find((line) => line.startsWith("├─ child"))).toContain(program.place("asleep"));
+  expect(stdout).not.toContain("MILLRACE_DEBUG");
+});
+
+test("--json gives the report as the process told it", async () => {
+  const program = new Program(family);
+  await program.says("sleeps");
+  await answers(program.pid);
+  const report = JSON.parse((await tasksOf(program.pid, "--json")).stdout) as TaskReport;
+  expect(report.tasks.map(({ name }) => name)).toEqual(["main", "child", "sibling \u001b[31m", "second of child"]);
+  expect(report).toMatchObject({ pid: program.pid, debug: false });
+});
+
+test("a worker tells its consumers and what they run, and no password of its Redis", async () => {
+  const cwd = project({
+    "workers/nap.ts": `
+      import { defineHandler, defineJob } from "millrace";
+      export default defineHandler(defineJob("nap"), { async handle() { console.log("napping"); await new Promise(() => setInterval(() => {}, 1000)); } });`,
+  });
+  const env = { MILLRACE_PREFIX: freshPrefix() };
+  const url = redisUrl();
+  const running = start(["worker", "start", "--redis", url.replace("://", "://:never-shown@"), "--grace", "0s", "--drain", "0s"], { cwd, env: { ...env, REDIS_URL: url } });
+  await running.says("worker starts");
+  await answers(running.pid);
+  const { code, stdout } = await tasksOf(running.pid);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^pool/m);
+  expect(stdout).not.toContain("never-shown");
+});
+
+test("a worker's jobs stand below its pool by their names", async () => {
+  const cwd = project({
+    "producers/jobs/nap.ts": `import { defineJob } from "millrace/job"; export const nap = defineJob("nap");`,
+    "workers/nap.ts": `
+      import { defineHandler } from "millrace";
+      import { nap } from "../producers/jobs/nap.ts";
+      export default defineHandler(nap, { async handle() { console.log("napping"); await new Promise(() => setInterval(() => {}, 1000)); } });`,
+  });
+  const env = { MILLRACE_PREFIX: freshPrefix(), REDIS_URL: redisUrl() };
+  const running = start(["worker", "start", "--grace", "0s", "--drain", "0s"], { cwd, env });
+  await running.says("worker is ready");
+  expect((await millrace(["put", "nap"], { cwd, env })).code).toBe(0);
+  await running.says("napping");
+  const { stdout } = await tasksOf(running.pid);
+  expect(stdout).toMatch(/^pool .*(\n[├│└].*)*consumer of nap/m);
+  expect(stdout).toMatch(/^[├│└ ─]+ nap {2,}/m);
+});
+
+test("ends with 4 and says why: no such process, one that tells nothing, one that does not answer", async () => {
+  const gone = new Program(``);
+  await gone.ended;
+  const silent = new Program(`console.log("runs"); await sleep("1h");`);
+  await silent.says("runs");
+  const stopped = new Program(family);
+  await stopped.says("sleeps");
+  await answers(stopped.pid);
+  stopped.process.kill("SIGSTOP");
+  const [none, nothing, noAnswer] = await Promise.all([gone, silent, stopped].map(({ pid }) => tasksOf(pid)));
+  expect(none).toMatchObject({ code: 4, stdout: "", stderr: `error: no process has the number ${gone.pid}\n` });
+  expect(nothing).toMatchObject({ code: 4, stderr: expect.stringContaining(`process ${silent.pid} does not tell its tasks`) as string });
+  expect(noAnswer).toMatchObject({ code: 4, stderr: expect.stringContaining(`process ${stopped.pid} does not answer within 3.0 s: its event loop is blocked, or it is stopped`) as string });
+});
+
+test("ends with 4 where a killed process has left its socket", async () => {
+  const program = new Program(family);
+  await program.says("sleeps");
+  await answers(program.pid);
+  program.process.kill("SIGKILL");
+  await program.ended;
+  expect(await tasksOf(program.pid)).toMatchObject({ code: 4, stderr: `error: no process has the number ${program.pid}\n` });
+});
+
+test("ends with 2 without a number", async () => {
+  const [none, wrong] = await Promise.all([millrace(["tasks"]), millrace(["tasks", "--pid", "main"])]);
+  expect(none).toMatchObject({ code: 2, stderr: expect.stringContaining("--pid") as string });
+  expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('got "main"') as string });
+});
