@@ -30,8 +30,9 @@ export async function extendLeases(queue: StoredQueue, leased: readonly Leased[]
  * ARGV  base, leaseMs, msgpack [[id, token, starts]]
  * reply positions of the leases that are lost
  *
- * A job that was started again since is somebody else's, whether or not that one's lease has run out as well. A lease
- * that holds is prolonged, not written anew: a full Redis refuses what needs memory.
+ * A job that was started again since is somebody else's, whether or not that one's lease has run out as well.
+ *
+ * A full Redis refuses a script's first write where it needs memory, and no later one: so none here and below does.
  */
 const EXTEND: Script = {
   name: "extend",
@@ -45,8 +46,8 @@ for i, row in ipairs(cmsgpack.unpack(ARGV[3])) do
     redis.call('PEXPIRE', key .. ':lock', ARGV[2])
     redis.call('SREM', KEYS[2], id)
   elseif not holder and tonumber(redis.call('HGET', key, 'ats')) == starts and redis.call('LPOS', KEYS[1], id) then
-    redis.call('SET', key .. ':lock', token, 'PX', ARGV[2])
     redis.call('SREM', KEYS[2], id)
+    redis.call('SET', key .. ':lock', token, 'PX', ARGV[2])
   else
     lost[#lost + 1] = i
   end
@@ -101,6 +102,7 @@ ${NOW}${TRIM_EVENTS}
 -- A check of BullMQ's own, which writes the bare instant, is no round of ours.
 local last = tonumber(string.match(redis.call('GET', check) or '', '^millrace:(%d+)$'))
 if last and math.abs(now - last) < tonumber(ARGV[6]) then return cmsgpack.pack({0, {}}) end
+redis.call('DEL', check)
 redis.call('SET', check, string.format('millrace:%.0f', now), 'PX', ARGV[4])
 local claimed, rows = {}, {}
 for _, id in ipairs(redis.call('LRANGE', active, 0, -1)) do

@@ -32,6 +32,7 @@ export function readSettled(queue: StoredQueue, settlements: readonly Settlement
 }
 
 type StockJob = Parameters<RedisQueueBackend["moveToFailed"]>[0];
+type StockArgs = ReturnType<RedisQueueBackend["moveToFailedArgs"]>;
 type StockRetention = NonNullable<Parameters<RedisQueueBackend["moveToFailed"]>[2]>;
 
 async function settleByStock(queue: StoredQueue, settlement: Settlement): Promise<Answer> {
@@ -40,11 +41,16 @@ async function settleByStock(queue: StoredQueue, settlement: Settlement): Promis
   const stockJob = { id: job.id, name: job.name, opts: { ...job.options, attempts } } as unknown as StockJob;
   try {
     const backend = await queue.stock();
+    const finish = (args: StockArgs): Promise<unknown> => {
+      // By the server's clock: retention by age goes by it, and BullMQ would take this process's.
+      args[backend.moveToFinishedKeys.length + 1] = queue.connections.clock.now();
+      return backend.moveToFinished(job.id, args);
+    };
     const fail = (reason: string, stack: readonly string[], keep: StockRetention): Promise<unknown> =>
-      backend.moveToFailed(stockJob, reason, keep, token, false, { failedReason: reason, stacktrace: JSON.stringify(stack) });
+      finish(backend.moveToFailedArgs(stockJob, reason, keep, token, false, { failedReason: reason, stacktrace: JSON.stringify(stack) }));
     if (settlement.kind === "fail") await fail(settlement.reason, settlement.stack, stockRetention(settlement.keep));
     if (settlement.kind === "ack") {
-      const completing = backend.moveToCompleted(stockJob, JSON.parse(settlement.result), stockRetention(settlement.keep), token, false);
+      const completing = finish(backend.moveToCompletedArgs(stockJob, settlement.result, stockRetention(settlement.keep), token, false));
       const refusal = await completing.then(() => undefined, mayNotComplete);
       if (refusal !== undefined) {
         await fail(refusal.message, [...job.stacktrace, refusal.message], job.options.removeOnFail ?? false);

@@ -4,6 +4,7 @@ import type { Leased } from "../../src/store/reserve.ts";
 import type { StoredQueue } from "../../src/store/stored-queue.ts";
 import { stockQueue } from "../interop/stock.ts";
 import { until } from "../support/app.ts";
+import { startRedis } from "../support/redis.ts";
 import { consumerOf, eventsOf, newJob, openQueue, placesOf, putAll } from "./opened-queue.ts";
 
 const round = { token: "claim", leaseMs: 10_000, everyMs: 0, holdMs: 10_000, most: 100 };
@@ -98,6 +99,19 @@ test("a round keeps BullMQ's stall check away for its time, also from a worker t
   expect(await queue.client.pttl(queue.keys.stalledCheck)).toBeGreaterThan(9000);
   expect(await stock.moveStalledJobsToWait()).toEqual([]);
   expect(await placesOf(queue, "a")).toEqual(["active"]);
+});
+
+test("leases are renewed, taken again and claimed while Redis is full", async () => {
+  const server = await startRedis();
+  const queue = await openQueue({ url: server.url });
+  const [a, b, c] = await running(queue, ["a", "b", "c"]);
+  await expire(queue, "b", "c");
+  await queue.client.config("SET", "maxmemory", "1mb");
+  expect(await extendLeases(queue, [b!], 10_000)).toEqual([]);
+  expect(await extendLeases(queue, [a!], 10_000)).toEqual([]);
+  await claimExpired(queue, round);
+  const [claimed] = await claimExpired(queue, round);
+  expect(claimed!.job.id).toBe(c!.job.id);
 });
 
 test("a claimed run of a schedule has its next run planned, though its holder never came to it", async () => {

@@ -1,6 +1,6 @@
 import { FlowProducer, Queue } from "bullmq";
 import { Redis } from "ioredis";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { BackendError } from "../../src/errors.ts";
 import { extendLeases } from "../../src/store/lease.ts";
 import type { NewJob } from "../../src/store/put.ts";
@@ -293,6 +293,19 @@ test("a flow's child is settled once, though answers are lost on the way", async
   expect(await settle(queue, fail(child!))).toEqual(["done"]);
   expect(await placesOf(queue, "child")).toEqual(["failed"]);
   expect((await eventsOf(queue)).filter((event) => event === "failed child")).toHaveLength(1);
+});
+
+test("retention by age of a flow's job goes by the server's clock, though this process's is two hours ahead", async () => {
+  const queue = await openQueue();
+  await flow(queue, { child: {} });
+  const [child] = await consumerOf(queue).reserver.take(1);
+  const [earlier] = await leased(queue, ["earlier"]);
+  await settle(queue, ack(earlier!));
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 7_200_000 });
+  onTestFinished(() => void vi.useRealTimers());
+  expect(await settle(queue, ack(child!, { ageMs: 3_600_000 }))).toEqual(["done"]);
+  expect(await placesOf(queue, "earlier")).toEqual(["completed"]);
+  expect(Number(await queue.client.zscore(queue.keys.completed, "child"))).toBeLessThan(Date.now() - 7_000_000);
 });
 
 test("a parent whose child has failed meanwhile cannot be completed: it fails with its child", async () => {
