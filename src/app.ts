@@ -48,8 +48,8 @@ export class App implements AsyncDisposable {
   constructor(options?: ConnectOptions) {
     const { redis, prefix = DEFAULT_PREFIX, log } = checkOptions("connect", options, { redis: asItIs<RedisOption>, prefix: checkPrefix, log: asItIs<Logger> });
     this.#connections = new Connections(redis);
-    this.#queues = new OpenQueues(this.#connections, prefix, () => this.ready());
     this.#log = log ?? rootLog();
+    this.#queues = new OpenQueues(this.#connections, prefix, this.#log, () => this.ready());
     this.#hub = new Hub(this.#connections, prefix, this.#log, () => this.ready());
   }
 

@@ -11,7 +11,7 @@
 import { hostname } from "node:os";
 import { Semaphore } from "../concurrency/index.ts";
 import { definitionOf, type Job, type JobDefinition, type JobTypes } from "../job/contract.ts";
-import { rootLog, type Logger } from "../log.ts";
+import type { Logger } from "../log.ts";
 import { check, checkOptions } from "../options.ts";
 import { Reserver, type Leased } from "../store/reserve.ts";
 import { SettleLane, type Settlement } from "../store/settle.ts";
@@ -51,7 +51,7 @@ export function deliveries<T extends JobTypes>(queue: OpenQueue, job: Job<T>, op
 class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposable {
   readonly definition: JobDefinition;
   readonly lane: SettleLane;
-  readonly log: Logger = rootLog();
+  readonly log: Logger;
   readonly #queue: OpenQueue;
   readonly #reserver: Reserver;
   readonly #leases: LeaseKeeper;
@@ -65,6 +65,7 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
   constructor(queue: OpenQueue, definition: JobDefinition, concurrency: number) {
     const { stored } = queue;
     this.definition = definition;
+    this.log = queue.log;
     this.#queue = queue;
     this.#slots = new Semaphore(concurrency);
     this.lane = new SettleLane(stored, LEASE_MS);

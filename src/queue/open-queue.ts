@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { startTimer } from "../concurrency/timer.ts";
 import { OptionError } from "../errors.ts";
 import type { QueueDef } from "../job/contract.ts";
+import type { Logger } from "../log.ts";
 import type { Connections } from "../redis/connection.ts";
 import { PutLane } from "../store/put.ts";
 import { storedQueue, type StoredQueue } from "../store/stored-queue.ts";
@@ -13,6 +14,7 @@ export interface OpenQueue {
   readonly stored: StoredQueue;
   readonly lane: PutLane;
   readonly watcher: ResultWatcher;
+  readonly log: Logger;
   /** Those who hold deliveries of this queue in their own hands. */
   readonly consumers: Set<AsyncDisposable>;
   /** The app was closed: Redis will not come back. */
@@ -28,14 +30,17 @@ const GIVE_BACK_MS = 1000;
 export class OpenQueues {
   readonly #connections: Connections;
   readonly #prefix: string;
+  readonly #log: Logger;
   readonly #ready: () => Promise<void>;
   readonly #producerId = randomBytes(9).toString("base64url");
   readonly #queues = new Map<string, { readonly queue: OpenQueue; readonly maxSize: number | undefined }>();
   #closed = false;
 
-  constructor(connections: Connections, prefix: string, ready: () => Promise<void>) {
+  /** @param ready  connects when nobody has yet */
+  constructor(connections: Connections, prefix: string, log: Logger, ready: () => Promise<void>) {
     this.#connections = connections;
     this.#prefix = prefix;
+    this.#log = log;
     this.#ready = ready;
   }
 
@@ -75,6 +80,7 @@ export class OpenQueues {
       stored,
       lane: new PutLane(stored, this.#producerId, maxSize),
       watcher: new ResultWatcher(stored, this.#ready),
+      log: this.#log,
       consumers: new Set(),
       get closed() {
         return isClosed();
