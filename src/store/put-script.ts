@@ -32,13 +32,13 @@ export type PutReply =
   | { readonly state: "full"; readonly room: number };
 
 /**
- * @param number  the batch's own number, and the lowest one this producer still has open
+ * @param number  the batch's own number, the lowest one this producer still has open, and those whose answers it has heard
  * @param maxSize  most jobs that may wait in the queue; 0 is no bound
  */
 export async function putJobs(
   queue: StoredQueue,
   producerId: string,
-  number: { readonly own: number; readonly lowestOpen: number },
+  number: { readonly own: number; readonly lowestOpen: number; readonly heard?: readonly number[] },
   maxSize: number,
   jobs: readonly NewJob[],
 ): Promise<PutReply> {
@@ -50,7 +50,7 @@ export async function putJobs(
     client,
     PUT,
     [keys.wait, keys.active, keys.prioritized, keys.delayed, keys.events, keys.meta, keys.marker, keys.priorityCounter, producerKey(keys, producerId)],
-    [keys.base, number.own, number.lowestOpen, maxSize, packr.pack(rows)],
+    [keys.base, number.own, number.lowestOpen, maxSize, packr.pack(rows), ...(number.heard ?? [])],
   )) as number[];
   if (reply[0] === 1) return { state: "full", room: reply[1] ?? 0 };
   return { state: "put", existing: new Set(reply.slice(1).map((position) => position - 1)) };
@@ -60,12 +60,13 @@ const packr = new Packr({ useRecords: false });
 
 /**
  * KEYS  wait, active, prioritized, delayed, events, meta, marker, priority counter, producer
- * ARGV  base, number, lowest open number, maxSize, msgpack [[id, name, data, options, delayMs, runAtMs, priority, lifo, version, timeoutMs]]
+ * ARGV  base, number, lowest open number, maxSize,
+ *       msgpack [[id, name, data, options, delayMs, runAtMs, priority, lifo, version, timeoutMs]], number whose answer was heard…
  * reply {0, positions that existed…} put; {1, room} full, nothing written
  *
  * The producer's hash: `n` is the highest number seen, `l` the lowest open one by the last call; a field `<number>` is
  * empty while that number has not come, and holds its answer where that was more than "put", so that a repeat gets
- * the answer that was lost. What stands below the lowest open number is not asked for again.
+ * the answer that was lost, until it was heard. What stands below the lowest open number is not asked for again.
  */
 const PUT: Script = {
   name: "put",
@@ -87,6 +88,7 @@ redis.call('HSET', producer, 'n', math.max(number, highest), 'l', lowest, number
 for missing = math.max(highest + 1, lowest), number - 1 do redis.call('HSET', producer, missing, '') end
 local function reply(answer)
   if #answer == 1 then redis.call('HDEL', producer, number) else redis.call('HSET', producer, number, cmsgpack.pack(answer)) end
+  for i = 6, #ARGV do redis.call('HDEL', producer, ARGV[i]) end
   if lowest > lowestBefore and redis.call('HLEN', producer) > 2 then
     for _, field in ipairs(redis.call('HKEYS', producer)) do
       if (tonumber(field) or lowest) < lowest then redis.call('HDEL', producer, field) end

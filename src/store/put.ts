@@ -124,7 +124,7 @@ export class PutLane {
     const number = this.#numbers.take();
     try {
       const reply = await this.#sendAs(number, batch);
-      this.#numbers.close(number);
+      this.#numbers.close(number, isKept(reply));
       if (reply.state === "put") batch.forEach((entry, position) => entry.resolve(!reply.existing.has(position)));
       return reply;
     } catch (error) {
@@ -143,7 +143,7 @@ export class PutLane {
       if (put) return;
       if (!this.#numbers.isOpen(number)) number = this.#numbers.take();
       const reply = await this.#sendAs(number, batch);
-      this.#numbers.close(number);
+      this.#numbers.close(number, isKept(reply));
       if (reply.state === "full") throw this.#full("nothing was put");
       put = true;
     };
@@ -158,7 +158,7 @@ export class PutLane {
     for (;;) {
       try {
         await this.#ready(deadlineAt);
-        const numbered = { own: number, lowestOpen: Math.min(number, this.#numbers.lowestOpen()) };
+        const numbered = { own: number, lowestOpen: Math.min(number, this.#numbers.lowestOpen()), heard: this.#numbers.heard() };
         return await beforeDeadline(deadlineAt, putJobs(this.#queue, this.#producerId, numbered, this.#maxSize, jobs));
       } catch (error) {
         // "Full" says that nothing was written, which is not certain once a sending went unanswered.
@@ -180,6 +180,10 @@ export class PutLane {
       throw new BackendError("Redis is not connected", { cause: error, mayHaveRun: false });
     }
   }
+}
+
+function isKept(reply: PutReply): boolean {
+  return reply.state === "full" || reply.existing.size > 0;
 }
 
 /** Those whose caller has not gone; the others are told why they went. */

@@ -34,3 +34,13 @@ test("a number is given up after an hour, when the server may have forgotten it"
   expect(numbers.isOpen(younger)).toBe(true);
   expect(numbers.lowestOpen()).toBe(younger);
 });
+
+test("each kept answer is named once as heard", () => {
+  const numbers = new PutNumbers();
+  const [first, second, third] = [numbers.take(), numbers.take(), numbers.take()];
+  numbers.close(first, true);
+  numbers.close(second);
+  numbers.close(third, true);
+  expect(numbers.heard()).toEqual([first, third]);
+  expect(numbers.heard()).toEqual([]);
+});

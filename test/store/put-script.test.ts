@@ -146,6 +146,16 @@ test("of a producer the server keeps its highest number and what is still open, 
   expect(await client.pttl(key)).toBeGreaterThan(3_590_000);
 });
 
+test("an answer is kept until it was heard, though an older number stays open", async () => {
+  const queue = await openQueue();
+  const key = producerKey(queue.keys, "h");
+  const send = (own: number, heard: number[] = []): Promise<PutReply> => putJobs(queue, "h", { own, lowestOpen: 1, heard }, 0, [newJob("same")]);
+  for (const own of [2, 3, 4]) await send(own);
+  expect(Object.keys(await queue.client.hgetall(key)).toSorted()).toEqual(["1", "3", "4", "l", "n"]);
+  await send(5, [3, 4]);
+  expect(Object.keys(await queue.client.hgetall(key)).toSorted()).toEqual(["1", "5", "l", "n"]);
+});
+
 test("a server that has forgotten a producer puts what is still open, once", async () => {
   const queue = await openQueue();
   const send = (own: number, lowestOpen: number): Promise<PutReply> => putJobs(queue, "s", { own, lowestOpen }, 0, [newJob(`s${own}`)]);

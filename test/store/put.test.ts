@@ -49,6 +49,16 @@ test("says of each job whether it was added", async () => {
   expect(await lane.put(newJob("b"), waits)).toBe(false);
 });
 
+test("of a producer that has heard everything the server keeps nothing but its numbers", async () => {
+  const queue = await openQueue();
+  const lane = new PutLane(queue, "p", 2);
+  for (const id of ["a", "a", "b"]) await lane.put(newJob(id), waits);
+  await failure(lane.put(newJob("c"), impatient));
+  await queue.client.rpop(queue.keys.wait);
+  await lane.put(newJob("d"), waits);
+  expect(Object.keys(await queue.client.hgetall(producerKey(queue.keys, "p"))).toSorted()).toEqual(["l", "n"]);
+});
+
 test("puts into a bounded queue wait for room, in order, and never exceed it", async () => {
   const queue = await openQueue();
   const { client, keys } = queue;
