@@ -81,7 +81,8 @@ if number <= highest and answer ~= '' then return answer and cmsgpack.unpack(ans
 
 local state = redis.call('HMGET', meta, 'paused', 'concurrency')
 local capped = state[2] and redis.call('LLEN', active) >= tonumber(state[2])
-local room = maxSize > 0 and maxSize - redis.call('LLEN', wait) - redis.call('ZCARD', prioritized) - redis.call('ZCARD', delayed)
+-- Also read where nothing is bounded: a key of another type fails here, before anything is written.
+local room = maxSize - redis.call('LLEN', wait) - redis.call('ZCARD', prioritized) - redis.call('ZCARD', delayed)
 
 -- Until its jobs are in, the number has not come. This is also the first write: a full Redis refuses it, and with it all.
 redis.call('HSET', producer, 'n', math.max(number, highest), 'l', lowest, number, '')
@@ -97,7 +98,7 @@ local function reply(answer)
   redis.call('PEXPIRE', producer, ${REMEMBERED_MS})
   return answer
 end
-if room and room < #jobs then return reply({1, math.max(room, 0)}) end
+if maxSize > 0 and room < #jobs then return reply({1, math.max(room, 0)}) end
 trimEvents(meta, events)
 
 local existing = {0}

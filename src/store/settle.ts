@@ -38,6 +38,7 @@ export class SettleLane {
   #endings: Ending[] = [];
   #asking: Asking[] = [];
   #scheduled = false;
+  #onTheirWay = 0;
 
   /**
    * @param patienceMs  for how long a settlement without an answer is sent again. It may be longer than a lease lasts:
@@ -71,7 +72,10 @@ export class SettleLane {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(() => this.#flush());
+    const flush = (): void => this.#flush();
+    // With nothing on its way it goes at once, together with what is ready now; else the loop may turn and gather more.
+    if (this.#onTheirWay === 0) process.nextTick(flush);
+    else setImmediate(flush);
   }
 
   #flush(): void {
@@ -111,6 +115,7 @@ export class SettleLane {
 
   /** Tells everybody who has an answer; gives back the others, and why they have none. */
   async #sendOnce(open: readonly Ending[], hasRun: boolean, asking: Asking | undefined): Promise<{ error: unknown; unanswered: readonly Ending[] }> {
+    this.#onTheirWay += 1;
     try {
       const turn = await takeTurn(this.#queue, open.map((ending) => ending.settlement), hasRun, asking?.request);
       if (turn.reserved !== undefined) asking?.resolve(turn.reserved);
@@ -123,6 +128,8 @@ export class SettleLane {
     } catch (error) {
       asking?.reject(error);
       return { error, unanswered: open };
+    } finally {
+      this.#onTheirWay -= 1;
     }
   }
 }

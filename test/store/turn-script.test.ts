@@ -1,45 +1,11 @@
 import { FlowProducer } from "bullmq";
-import { Command, type Redis } from "ioredis";
 import { expect, onTestFinished, test } from "vitest";
 import type { StoredQueue } from "../../src/store/stored-queue.ts";
 import { takeTurn } from "../../src/store/turn-script.ts";
 import type { Settlement } from "../../src/store/settle.ts";
 import { redisUrl } from "../support/redis.ts";
+import { dump, failingAt, READS } from "./failing-script.ts";
 import { consumerOf, newJob, openQueue, placesOf, putAll } from "./opened-queue.ts";
-
-/** The queue, but the script's `n`th call of Redis raises an error; `calls` says after a run how many there were. */
-function failingAt({ client, ...queue }: StoredQueue, n: number): { queue: StoredQueue; calls: () => Promise<string[]> } {
-  const trace = `${queue.keys.base}trace`;
-  const preamble = `
-local real, count = redis, 0
-local redis = setmetatable({}, {__index = real})
-redis.call = function(command, ...)
-  count = count + 1
-  real.call('RPUSH', '${trace}', command)
-  if count == ${n} then error('injected at call ' .. count .. ', ' .. command) end
-  return real.call(command, ...)
-end
-`;
-  const failing = new Proxy(client, {
-    get(target, property): unknown {
-      if (property !== "sendCommand") return Reflect.get(target, property);
-      return (command: Command) => {
-        if (command.name !== "evalsha" && command.name !== "eval") return target.sendCommand(command);
-        if (command.name === "evalsha") return Promise.reject(new Error("NOSCRIPT"));
-        const [lua, ...rest] = command.args as [string, ...string[]];
-        return target.sendCommand(new Command("eval", [preamble + lua, ...rest], { replyEncoding: null }));
-      };
-    },
-  }) as Redis;
-  const calls = async (): Promise<string[]> => {
-    const found = await client.lrange(trace, "0", "-1");
-    await client.del(trace);
-    return found;
-  };
-  return { queue: { ...queue, client: failing }, calls };
-}
-
-const READS: ReadonlySet<string> = new Set(["GET", "HMGET", "HGET", "HGETALL", "EXISTS", "LPOS", "LLEN", "LRANGE", "ZCARD", "ZRANGE", "PTTL", "TIME"]);
 
 /** A queue in which one turn does everything: settles in every way, promotes, takes plain and prioritized jobs. */
 async function scene(): Promise<{ queue: StoredQueue; settlements: Settlement[]; ids: string[] }> {
@@ -66,12 +32,6 @@ async function scene(): Promise<{ queue: StoredQueue; settlements: Settlement[];
 }
 
 const request = { most: 10, token: "t", leaseMs: 10_000, worker: "w", unanswered: [] };
-
-async function dump({ client, keys }: StoredQueue): Promise<Record<string, unknown>> {
-  const found: Record<string, unknown> = {};
-  for (const key of (await client.keys(`${keys.base}*`)).toSorted()) found[key] = [(await client.dump(key))?.toString(), (await client.pttl(key)) > 0];
-  return found;
-}
 
 test("an error of any read that comes before the first write leaves everything as it was", async () => {
   const probe = await scene();
