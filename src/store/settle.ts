@@ -32,6 +32,13 @@ interface Asking {
   reject(error: unknown): void;
 }
 
+interface Sent {
+  readonly error: unknown;
+  readonly unanswered: readonly Ending[];
+}
+
+const ANSWERED: Sent = Object.freeze({ error: undefined, unanswered: [] });
+
 export class SettleLane {
   readonly #queue: StoredQueue;
   #patienceMs: number;
@@ -114,7 +121,7 @@ export class SettleLane {
   }
 
   /** Tells everybody who has an answer; gives back the others, and why they have none. */
-  async #sendOnce(open: readonly Ending[], hasRun: boolean, asking: Asking | undefined): Promise<{ error: unknown; unanswered: readonly Ending[] }> {
+  async #sendOnce(open: readonly Ending[], hasRun: boolean, asking: Asking | undefined): Promise<Sent> {
     this.#onTheirWay += 1;
     try {
       const turn = await takeTurn(this.#queue, open.map((ending) => ending.settlement), hasRun, asking?.request);
@@ -124,6 +131,7 @@ export class SettleLane {
         if (answer === "unanswered") unanswered.push(open[i]!);
         else open[i]!.resolve(answer);
       }
+      if (unanswered.length === 0) return ANSWERED;
       return { error: new BackendError("Redis did not answer", { mayHaveRun: true }), unanswered };
     } catch (error) {
       asking?.reject(error);
