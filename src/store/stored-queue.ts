@@ -26,13 +26,18 @@ export function storedQueue(connections: Connections, prefix: string, name: stri
       return connections.command;
     },
     stock() {
-      stock ??= openStock(connections.command, prefix, name);
+      stock ??= openStock(connections.command, prefix, name).catch((error: unknown) => {
+        stock = undefined;
+        throw error;
+      });
       return stock;
     },
   };
 }
 
 async function openStock(client: Redis, prefix: string, name: string): Promise<RedisQueueBackend> {
+  // BullMQ waits for a connection for however long it takes; a command of ours has a deadline.
+  await client.ping();
   // Loaded when it is first needed: it takes longer to load than everything else together.
   const { createRedisBackend } = await import("bullmq");
   const options: QueueOptions = { connection: client, prefix, skipVersionCheck: true };

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { BackendFullError, OptionError, PayloadError, QueueFullError } from "../../src/errors.ts";
+import { BackendError, BackendFullError, OptionError, PayloadError, QueueFullError } from "../../src/errors.ts";
 import { defineHandler, defineJob, defineQueue, typed } from "../../src/index.ts";
 import { testApp, until } from "../support/app.ts";
 import { failure } from "../support/outcome.ts";
@@ -268,6 +268,20 @@ test("a paused queue takes puts and delivers nothing until it is resumed", async
   await queue.resume();
   await queue.join({ timeout: "10s" });
   expect(ran).toEqual([1, 2]);
+});
+
+test("a pause during an outage ends with an error in time, and the next one works", async () => {
+  const redis = await startRedis();
+  const queue = testApp({ redis: redis.url }).queue(numbers);
+  await queue.put(1);
+  await redis.kill();
+  const { error, tookMs } = await failure(queue.pause());
+  expect(error).toBeInstanceOf(BackendError);
+  expect(tookMs).toBeLessThan(5500);
+  await redis.start();
+  await until(async () => (await failure(queue.pause())).error === undefined);
+  expect((await failure(queue.deliveries({ signal: AbortSignal.timeout(200) })[Symbol.asyncIterator]().next())).error).toBeUndefined();
+  expect(await queue.counts()).toMatchObject({ waiting: 1, active: 0 });
 });
 
 test("contracts that share a queue see its jobs together", async () => {
