@@ -126,7 +126,7 @@ test("disposing it takes a bounded time and throws nothing, also while Redis is 
   await redis.kill();
   const { error, tookMs } = await failure(Promise.all([app[Symbol.asyncDispose](), app[Symbol.asyncDispose]()]));
   expect(error).toBeUndefined();
-  // A command's deadline, and then what closing itself waits.
+  // The grace of its pool, and then what closing itself waits.
   expect(tookMs).toBeLessThan(7000);
   await pool.done;
   const never = connect({ redis: "redis://127.0.0.1:1" });
