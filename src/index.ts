@@ -43,7 +43,7 @@ export {
 } from "./errors.ts";
 export { defineJob, defineQueue, typed } from "./job/index.ts";
 export type { Backoff, Duration, Job, JobItem, JobOptions, JobTypes, Keep, PutArgs, PutOptions, QueueDef, QueueOptions } from "./job/index.ts";
-export { defineHandler, type Handler, type HandlerOptions, type JobTask, type TaskLog } from "./job/handler.ts";
+export { defineHandler, type Handler, type HandlerOptions, type HandlerThreads, type JobTask, type TaskLog } from "./job/handler.ts";
 export type { Logger } from "./log.ts";
 export { Pool, type PoolOptions, type StopOptions } from "./pool/pool.ts";
 export type { DeliveriesOptions, Delivery } from "./queue/deliveries.ts";

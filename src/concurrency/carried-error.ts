@@ -31,6 +31,28 @@ const WITH_A_PLACE = new Set(["message", "stack", "cause", "errors"]);
 
 /** @param on  the errors that this one is the cause of, so that a circle ends */
 export function carry(thrown: unknown, on: readonly unknown[] = []): Carried {
+  try {
+    return carried(thrown, on);
+  } catch {
+    // Whoever throws may throw anything: fields and prototypes that throw in their turn.
+    return { value: "something was thrown that cannot be read" };
+  }
+}
+
+/** @param classes  of the caller's own, which are found by their name */
+export function revive(carried: Carried, classes: readonly ErrorClass[] = []): unknown {
+  if ("value" in carried) return carried.value;
+  const { ancestors, name, message, stack, cause, errors, fields } = carried.error;
+  const error = ancestors.includes("DOMException") ? new DOMException(message, name) : ofClass(classOf(ancestors, classes), message);
+  for (const [field, value] of Object.entries(fields)) define(error, field, value, true);
+  if (error.name !== name) define(error, "name", name);
+  define(error, "stack", stack);
+  if (cause !== undefined) define(error, "cause", revive(cause, classes));
+  if (errors !== undefined) define(error, "errors", errors.map((one) => revive(one, classes)));
+  return error;
+}
+
+function carried(thrown: unknown, on: readonly unknown[]): Carried {
   if (!(thrown instanceof Error)) return { value: isCopyable(thrown) ? thrown : String(thrown) };
   if (on.includes(thrown)) return { value: `${thrown.name}: ${thrown.message}` };
   const below = [...on, thrown];
@@ -45,19 +67,6 @@ export function carry(thrown: unknown, on: readonly unknown[] = []): Carried {
       fields: fieldsOf(thrown),
     },
   };
-}
-
-/** @param classes  of the caller's own, which are found by their name */
-export function revive(carried: Carried, classes: readonly ErrorClass[] = []): unknown {
-  if ("value" in carried) return carried.value;
-  const { ancestors, name, message, stack, cause, errors, fields } = carried.error;
-  const error = ancestors.includes("DOMException") ? new DOMException(message, name) : ofClass(classOf(ancestors, classes), message);
-  for (const [field, value] of Object.entries(fields)) define(error, field, value, true);
-  if (error.name !== name) define(error, "name", name);
-  define(error, "stack", stack);
-  if (cause !== undefined) define(error, "cause", revive(cause, classes));
-  if (errors !== undefined) define(error, "errors", errors.map((one) => revive(one, classes)));
-  return error;
 }
 
 function ancestorsOf(error: Error): string[] {

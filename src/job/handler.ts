@@ -31,9 +31,24 @@ export interface JobTask<T extends JobTypes = JobTypes> {
   progress(value: T["progress"]): Promise<void>;
 }
 
+/** Where a handler runs that would block the loop. */
+export interface HandlerThreads {
+  /** `import.meta.url` of the module that exports the handler as its default. */
+  readonly module: string;
+  /** At least 1, each of which runs one delivery at a time. @default the cores */
+  readonly count?: number;
+}
+
 export interface HandlerOptions<T extends JobTypes> {
   /** How many tasks of this handler one pool runs at once, at least 1. @default the pool's */
   readonly concurrency?: number;
+  /**
+   * Runs `handle` in worker threads: for work that computes. Payload and result are copied over as by `structuredClone`.
+   * The task there has all but what needs Redis itself; its signal can be looked at in the midst of a computation, and
+   * a handler that does not end within the grace after it fired is ended with its thread. At most as many tasks run at
+   * once as there are threads.
+   */
+  readonly threads?: HandlerThreads;
   /** Runs one delivery. What it returns is the job's result; when it throws, the attempt has failed. */
   handle(payload: T["payload"], task: JobTask<T>): Promise<T["returns"]>;
 }
@@ -43,6 +58,9 @@ export interface Handler<T extends JobTypes = JobTypes> {
   readonly job: Job<T>;
   /** undefined: as many as the pool runs. */
   readonly concurrency: number | undefined;
+  /** undefined: in the thread of the pool. */
+  readonly threads?: HandlerThreads | undefined;
+  /** Runs one delivery, in the thread of who calls it. */
   run(payload: T["payload"], task: JobTask<T>): Promise<T["returns"]>;
 }
 
@@ -57,15 +75,26 @@ export interface Handler<T extends JobTypes = JobTypes> {
 export function defineHandler<T extends JobTypes>(job: Job<T>, options: HandlerOptions<T>): Handler<T> {
   const { name } = definitionOf(job);
   const where = `the handler of job ${shown(name)}`;
-  const { concurrency, handle } = checkOptions(where, options, {
+  const { concurrency, threads, handle } = checkOptions(where, options, {
     concurrency: check.integer({ min: 1 }),
+    threads: checkThreads,
     handle: check.callback<HandlerOptions<T>["handle"]>(),
   });
   if (handle === undefined) throw new OptionError(`expected handle(payload, task) among the options of ${where}`);
+  if (concurrency !== undefined && threads?.count !== undefined && concurrency > threads.count) {
+    throw new OptionError(`expected a concurrency of at most ${threads.count}, the threads of ${where}, got ${concurrency}: each runs one task at a time`);
+  }
   return Object.freeze({
     job,
     concurrency,
+    threads,
     // Async, so that a handler that throws before its first await rejects like any other.
     run: async (payload: T["payload"], task: JobTask<T>) => await handle.call(options, payload, task),
   });
+}
+
+function checkThreads(value: unknown, where: string): HandlerThreads {
+  const { module, count } = checkOptions(where, value, { module: check.string(), count: check.integer({ min: 1 }) });
+  if (module === undefined || !URL.canParse(module)) throw new OptionError(`expected import.meta.url for the module of ${where}, got ${shown(module)}`);
+  return Object.freeze({ module, ...(count !== undefined && { count }) });
 }

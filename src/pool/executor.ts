@@ -13,9 +13,9 @@ import { failure, forGood, keepOf } from "../queue/ending.ts";
 import type { Settlement } from "../store/settle.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 
-/** What a pool runs for one job name. */
+/** What a pool runs for one job name; `run` may go to a thread. */
 export interface Runnable {
-  readonly handler: Handler;
+  readonly handler: Pick<Handler, "concurrency"> & { run(payload: unknown, task: DeliveredTask): Promise<unknown> };
   readonly definition: JobDefinition;
 }
 
@@ -55,7 +55,7 @@ async function perform(queue: StoredQueue, task: DeliveredTask, runnable: Runnab
   }
 }
 
-async function run(task: DeliveredTask, handler: Handler, payload: unknown, timeoutMs: number | undefined, graceMs: number): Promise<unknown> {
+async function run(task: DeliveredTask, handler: Runnable["handler"], payload: unknown, timeoutMs: number | undefined, graceMs: number): Promise<unknown> {
   if (timeoutMs === undefined) return handler.run(payload, task);
   task.deadline = new Date(Date.now() + timeoutMs);
   let callOff = startTimer(timeoutMs, () => {

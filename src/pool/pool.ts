@@ -15,6 +15,7 @@ import type { OpenQueue, OpenQueues } from "../queue/open-queue.ts";
 import { persevere } from "../queue/persevere.ts";
 import { Consumer } from "./consumer.ts";
 import type { Runnable } from "./executor.ts";
+import { ThreadedHandler } from "./threaded-handler.ts";
 
 export interface PoolOptions {
   /** Tasks that run at once, at least 1. @default what its handlers say, 10 for each that says nothing */
@@ -51,6 +52,7 @@ export class Pool implements AsyncDisposable {
   /** Settles when the pool has ended; rejects when it could not begin: the server is not fit, or the app closed. */
   readonly done: Promise<void>;
   readonly #consumers: readonly Consumer[];
+  readonly #threaded: readonly ThreadedHandler[];
   readonly #log: Logger;
   readonly #quiet = new AbortController();
   /** What runs has ended, or has been given back. */
@@ -64,7 +66,8 @@ export class Pool implements AsyncDisposable {
   constructor(queues: OpenQueues, handlers: readonly Handler[], options: PoolOptions | undefined, log: Logger) {
     const { concurrency, name, lease, unknownFor } = checkOptions("pool", options, poolOptions);
     const byQueue = groupByQueue(queues, handlers);
-    const slots = concurrency ?? handlers.reduce((sum, handler) => sum + (handler.concurrency ?? DEFAULTS.handlerConcurrency), 0);
+    const running = [...byQueue.values()].flatMap((runnables) => [...runnables.values()]).map(({ handler }) => handler);
+    const slots = concurrency ?? running.reduce((sum, handler) => sum + (handler.concurrency ?? DEFAULTS.handlerConcurrency), 0);
     this.#log = log;
     const shared = {
       slots: new Semaphore(slots),
@@ -74,6 +77,7 @@ export class Pool implements AsyncDisposable {
       rules: { unknownForMs: unknownFor ?? DEFAULTS.unknownForMs, graceMs: DEFAULTS.graceMs, log },
       log,
     };
+    this.#threaded = running.filter((handler) => handler instanceof ThreadedHandler);
     this.#consumers = [...byQueue].map(([queue, runnables]) => new Consumer(queue, runnables, shared));
     this.done = this.#live();
     // Whoever waits for `done` sees the error; a pool that nobody waits for must not end the process by it.
@@ -129,6 +133,8 @@ export class Pool implements AsyncDisposable {
     } finally {
       this.#ended.abort();
       for (const callOff of this.#callOffs) callOff();
+      // Not waited for: a thread within a native call ends only when that does.
+      for (const handler of this.#threaded) void handler[Symbol.asyncDispose]();
     }
   }
 
@@ -190,7 +196,8 @@ function groupByQueue(queues: OpenQueues, handlers: readonly Handler[]): Map<Ope
     const queue = queues.open(definition.queue);
     const runnables = byQueue.get(queue) ?? new Map<string, Runnable>();
     if (runnables.has(definition.name)) throw new OptionError(`expected one handler a job, got two for job ${definition.name} of queue ${queue.name}`);
-    runnables.set(definition.name, { handler: handler as Handler, definition });
+    const { threads } = handler;
+    runnables.set(definition.name, { handler: threads === undefined ? (handler as Handler) : new ThreadedHandler(handler as Handler, threads), definition });
     byQueue.set(queue, runnables);
   }
   return byQueue;

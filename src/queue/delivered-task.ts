@@ -94,9 +94,16 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
     this.#onAbandoned?.();
   }
 
-  /** Calls back when it is abandoned; at once when it is already. */
+  /** Calls back when it is abandoned, in the order of the calls; at once when it is already. */
   onAbandoned(callback: () => void): void {
-    this.#onAbandoned = callback;
+    const earlier = this.#onAbandoned;
+    this.#onAbandoned =
+      earlier === undefined
+        ? callback
+        : () => {
+            earlier();
+            callback();
+          };
     if (this.#abandoned) callback();
   }
 }

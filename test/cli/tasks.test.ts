@@ -63,20 +63,19 @@ test("--json gives the report as the process told it", async () => {
   expect(report).toMatchObject({ pid: program.pid, debug: false });
 });
 
-test("a worker tells its consumers and what they run, and no password of its Redis", async () => {
+test("a worker without Redis tells its pool, and no password of its command line", async () => {
   const cwd = project({
     "workers/nap.ts": `
       import { defineHandler, defineJob } from "millrace";
       export default defineHandler(defineJob("nap"), { async handle() { console.log("napping"); await new Promise(() => setInterval(() => {}, 1000)); } });`,
   });
-  const env = { MILLRACE_PREFIX: freshPrefix() };
-  const url = redisUrl();
-  const running = start(["worker", "start", "--redis", url.replace("://", "://:never-shown@"), "--grace", "0s", "--drain", "0s"], { cwd, env: { ...env, REDIS_URL: url } });
+  const running = start(["worker", "start", "--redis", "redis://:never-shown@127.0.0.1:1", "--grace", "0s", "--drain", "0s"], { cwd });
   await running.says("worker starts");
   await answers(running.pid);
   const { code, stdout } = await tasksOf(running.pid);
   expect(code).toBe(0);
   expect(stdout).toMatch(/^pool/m);
+  expect(stdout).toContain("redis://:***@127.0.0.1:1");
   expect(stdout).not.toContain("never-shown");
 });
 

@@ -57,3 +57,16 @@ test("values that are no errors come over where they can be copied, as text wher
   expect(sent(undefined)).toBe(undefined);
   expect(sent(() => 1)).toBe("() => 1");
 });
+
+test("whatever is thrown, something comes over", () => {
+  const trap = (): never => {
+    throw new Error("trap");
+  };
+  const hostile = [
+    Object.defineProperty(new Error("x"), "message", { get: trap }),
+    new Proxy(new Error("x"), { get: trap, getPrototypeOf: trap, ownKeys: trap }),
+    Object.create(null),
+    Symbol("s"),
+  ];
+  for (const thrown of hostile) expect(sent(thrown)).not.toBeUndefined();
+});

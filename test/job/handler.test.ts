@@ -70,6 +70,14 @@ test("leaves concurrency to the pool unless told otherwise", () => {
   expect(defineHandler(double, { handle: async () => 1 }).concurrency).toBeUndefined();
 });
 
+test("keeps where its threads find it, and runs in the caller's thread all the same", async () => {
+  const threads = { module: import.meta.url, count: 2 };
+  const handler = defineHandler(double, { threads, concurrency: 2, handle: async ({ n }) => n });
+  expect(handler.threads).toEqual(threads);
+  await expect(handler.run({ n: 1 }, task)).resolves.toBe(1);
+  expect(defineHandler(double, { handle: async () => 1 }).threads).toBeUndefined();
+});
+
 const handle = async () => 1;
 
 test("refuses what is no handler", () => {
@@ -81,5 +89,10 @@ test("refuses what is no handler", () => {
   expect(wrong(double, { handle: 5 })).toThrow("expected a function for handle");
   expect(wrong(double, { handel: handle })).toThrow("did you mean handle?");
   for (const concurrency of [0, -1, 1.5, Infinity, "5"]) expect(wrong(double, { handle, concurrency })).toThrow(OptionError);
+  expect(wrong(double, { handle, threads: { count: 2 } })).toThrow("expected import.meta.url for the module");
+  expect(wrong(double, { handle, threads: { module: "./double.ts" } })).toThrow("expected import.meta.url for the module");
+  expect(wrong(double, { handle, threads: { module: import.meta.url, count: 0 } })).toThrow(OptionError);
+  expect(wrong(double, { handle, threads: { module: import.meta.url, counts: 2 } })).toThrow("did you mean count?");
+  expect(wrong(double, { handle, concurrency: 3, threads: { module: import.meta.url, count: 2 } })).toThrow("expected a concurrency of at most 2");
   expect(wrong(double, { handle, chunk: { size: 3 } })).toThrow('unknown option "chunk"');
 });
