@@ -170,6 +170,11 @@ test("goes on when each of its connections is killed, again and again", async ()
   }
   expect(await app.queue(job).counts()).toMatchObject({ unfinished: 0, failed: 0 });
   expect(seen.runs).toBeGreaterThanOrEqual(100);
+  // No slot was lost on the way.
+  seen.most = 0;
+  await app.queue(job).putMany(numbers(100));
+  await app.queue(job).join({ timeout: "10s" });
+  expect(seen.most).toBe(4);
   await pool.stop();
   await pool.done;
 }, 60_000);
