@@ -1,8 +1,10 @@
 /** What of a stack is of use to who reads it: the frames of the program, without those of Node and of this toolkit. */
-import { fileURLToPath } from "node:url";
+import { sep } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
-/** Of which the frames are left out: this folder. */
-const OWN = new URL(".", import.meta.url).href;
+/** Of which the frames are left out: this folder, by its path and by its URL. */
+const OWN_PATH = import.meta.dirname + sep;
+const OWN_URL = pathToFileURL(OWN_PATH).href;
 const NODE = /^\s+at .*\(?node:/;
 const FRAME = /^\s+at (?:async )?(?:(.*) \()?((?:file:\/\/|\/|[A-Za-z]:\\|data:|https?:).*):(\d+):(\d+)\)?$/;
 
@@ -10,7 +12,7 @@ const FRAME = /^\s+at (?:async )?(?:(.*) \()?((?:file:\/\/|\/|[A-Za-z]:\\|data:|
 export function programFrames(stack: string): string[] {
   return stack.split("\n").flatMap((line) => {
     const [, name, file, row, column] = FRAME.exec(line) ?? [];
-    if (file === undefined || file.startsWith(OWN) || file.startsWith(fileURLToPath(OWN))) return [];
+    if (file === undefined || file.startsWith(OWN_URL) || file.startsWith(OWN_PATH)) return [];
     const place = `${file.startsWith("file:") ? fileURLToPath(file) : file}:${row}:${column}`;
     return [name === undefined || name === "" ? place : `${name} (${place})`];
   });
