@@ -1,7 +1,7 @@
 /** Does a thing until it is done: whatever goes wrong with Redis only delays it. */
 import { sleep } from "../concurrency/sleep.ts";
 
-const PAUSE_MS = { first: 100, longest: 1000 };
+const PAUSE_MS = { first: 100, longest: 500 };
 
 export interface Perseverance {
   /** Ends the attempts; one that is under way is waited for. */
@@ -11,7 +11,7 @@ export interface Perseverance {
 }
 
 /**
- * Calls `work` until it succeeds, with pauses that double up to a second.
+ * Calls `work` until it succeeds, with pauses that double up to half a second.
  *
  * @returns what `work` gave; `undefined` when the signal fired first
  */

@@ -27,7 +27,7 @@ export interface RecovererOptions {
 /** There is a round so often, whoever asks for it. A job is claimed by the second round that finds it without a lease. */
 const ROUND_MS = 2000;
 /** Each process asks so often: one that asked a moment too early comes back soon. */
-const ASK_MS = 500;
+const ASK_MS = 250;
 /** BullMQ's check stays away for so long after a round. */
 const HOLD_MS = 10_000;
 /** More than a process runs at once, so that one round brings back all that it had. */
