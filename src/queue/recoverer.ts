@@ -25,7 +25,7 @@ export interface RecovererOptions {
 }
 
 /** There is a round so often, whoever asks for it. A job is claimed by the second round that finds it without a lease. */
-const ROUND_MS = 2000;
+const ROUND_MS = 1500;
 /** Each process asks so often: one that asked a moment too early comes back soon. */
 const ASK_MS = 250;
 /** BullMQ's check stays away for so long after a round. */

@@ -198,7 +198,7 @@ test("a lease that is lost fires the signal, and the delivery can no longer be a
 });
 
 test("an outage ends neither the iteration nor an open delivery", async () => {
-  const redis = await startRedis();
+  const redis = await startRedis({ appendfsync: "always" });
   const app = testApp({ redis: redis.url });
   const queue = app.queue(job);
   const iteration = queue.deliveries({ concurrency: 2 })[Symbol.asyncIterator]();
@@ -218,7 +218,7 @@ test("an outage ends neither the iteration nor an open delivery", async () => {
 }, 60_000);
 
 test("one whose acknowledgement gets no answer stays open, and may be acknowledged again", async () => {
-  const redis = await startRedis();
+  const redis = await startRedis({ appendfsync: "always" });
   const app = testApp({ redis: redis.url });
   const handle = await app.queue(job).put({ n: 1 });
   const iteration = app.queue(job).deliveries()[Symbol.asyncIterator]();
