@@ -30,9 +30,6 @@ test("tells of each task that lives: its name, its parent, its age, whether it i
   parent.cancel();
   expect(taskReport().tasks.find((task) => task.name === "parent")).toMatchObject({ cancelling: true });
   released.set();
-  await parent.then(
-    () => {},
-    () => {},
-  );
+  await Promise.allSettled([parent]);
   expect(taskReport().tasks.filter((task) => task.name === "parent" || task.name === "child")).toEqual([]);
 });
