@@ -4,7 +4,7 @@ import { existsSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import type { ReportedTask, TaskReport } from "../concurrency/task-report.ts";
-import { taskSocketOf } from "../concurrency/task-server.ts";
+import { taskSocketOf } from "../concurrency/task-socket.ts";
 import { maskSecrets } from "../config.ts";
 import { NotFoundError } from "../errors.ts";
 import { check } from "../options.ts";

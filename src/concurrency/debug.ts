@@ -1,8 +1,9 @@
 /**
  * Debug mode, as asyncio's: callbacks that block the loop, tasks that nobody awaits, tasks that nothing can end any more,
  * and for every task where it was spawned and where it waits. Told as warnings of the process.
+ *
+ * What it takes of Node is loaded when it is first switched on, and at once, so that no task is missed.
  */
-import { isMainThread } from "node:worker_threads";
 import { TaskTraces } from "./task-traces.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -33,7 +34,7 @@ function change(on: boolean): void {
   if (on) {
     const known = (traces = new TaskTraces());
     // Threads may block: that is what they are for.
-    if (isMainThread) watchdog = new Watchdog((task) => known.lastSeen(task));
+    if (process.getBuiltinModule("node:worker_threads").isMainThread) watchdog = new Watchdog((task) => known.lastSeen(task));
     return;
   }
   traces?.[Symbol.dispose]();

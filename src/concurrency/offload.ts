@@ -5,7 +5,7 @@ import { check, checkOptions, shown } from "../options.ts";
 import type { ErrorClass } from "./carried-error.ts";
 import type { OffloadedCall } from "./offload-thread.ts";
 import { currentTask } from "./task.ts";
-import { builtAddress, threadEntry, Threads } from "./threads.ts";
+import type { CallOptions } from "./threads.ts";
 
 export interface OffloadOptions {
   /** Gives the call up. Its thread is ended in whatever it does, and another takes its place. */
@@ -16,8 +16,9 @@ export interface OffloadOptions {
   readonly errors?: readonly ErrorClass[];
 }
 
-const entry = threadEntry(import.meta.url, "offload-thread");
-const threads = new Threads();
+type Call = (module: URL, call: Omit<OffloadedCall, "module">, options: CallOptions) => Promise<unknown>;
+
+let threads: Promise<Call> | undefined;
 
 /**
  * Calls a function that a module exports, in a thread, and gives what it returns.
@@ -27,8 +28,8 @@ const threads = new Threads();
  * ```
  *
  * There are as many threads as cores; calls beyond wait for their turn. A thread imports the module when it first calls
- * into it and keeps it, so what the module holds lives in each thread apart. Arguments and result are copied as by
- * `structuredClone`, or handed over: `options.transfer` there, `transfer(value, …)` back.
+ * into it and keeps it, so what the module holds lives in each thread apart. When its turn comes the arguments are copied, as by
+ * `structuredClone`, and so is the result; or they are handed over: `options.transfer` there, `transfer(value, …)` back.
  *
  * Of the context only the task's name goes with the call: `currentTask().name` is the same there. Values of
  * `AsyncLocalStorage` belong to objects of this thread and stay here: pass what is needed as an argument.
@@ -48,8 +49,17 @@ export async function offload<M extends Record<K, (...args: never[]) => unknown>
   const { signal, transfer, errors } = checkOptions("offload", options, { signal: check.signal(), transfer: listOf<Transferable>, errors: listOf<ErrorClass> });
   if (!(module instanceof URL)) throw new OptionError(`expected new URL("./module.ts", import.meta.url) for the module to offload to, got ${shown(module)}`);
   if (!Array.isArray(args)) throw new OptionError(`expected an array for the arguments of ${name}, got ${shown(args)}`);
-  const call: OffloadedCall = { module: builtAddress(module), name, args, task: currentTask()?.name };
-  return (await threads.run(entry, call, { signal, transfer, errors })) as Awaited<ReturnType<M[K]>>;
+  const task = currentTask()?.name;
+  const call = await (threads ??= load());
+  return (await call(module, { name, args, task }, { signal, transfer, errors })) as Awaited<ReturnType<M[K]>>;
+}
+
+/** Threads are loaded with the first call: most programs never need one. */
+async function load(): Promise<Call> {
+  const [{ builtAddress, threadEntry }, { Threads }] = await Promise.all([import("./thread-entry.ts"), import("./threads.ts")]);
+  const entry = threadEntry(import.meta.url, "offload-thread");
+  const all = new Threads();
+  return (module, call, options) => all.run(entry, { module: builtAddress(module), ...call } satisfies OffloadedCall, options);
 }
 
 function listOf<T>(value: unknown, where: string): readonly T[] {

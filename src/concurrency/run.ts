@@ -4,7 +4,7 @@ import { StateError } from "../errors.ts";
 import { check, checkOptions } from "../options.ts";
 import { isDebugAsked, setDebug, taskTraces } from "./debug.ts";
 import { serveTasks } from "./task-server.ts";
-import { liveTasks, type OwnedTask, spawn } from "./task.ts";
+import { liveTasks, type OwnedTask, spawn, taskTaker } from "./task.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 type Signal = (typeof SIGNALS)[number];
@@ -39,16 +39,27 @@ export interface RunOptions {
  */
 export async function run<T>(main: (signal: AbortSignal) => PromiseLike<T>, options?: RunOptions): Promise<T> {
   const { debug = isDebugAsked() } = checkOptions("run", options, { debug: check.boolean() });
+  taskTaker(main);
   if (running) throw new StateError("expected one run() at a time, but one is under way in this process");
+  running = true;
+  const opened = [serveTasks()];
+  try {
+    opened.push(setDebug(debug));
+    return await runMain(main);
+  } finally {
+    for (const each of opened) each[Symbol.dispose]();
+    running = false;
+  }
+}
+
+async function runMain<T>(main: (signal: AbortSignal) => PromiseLike<T>): Promise<T> {
   let received: Signal | undefined;
   const onSignal = (signal: Signal): void => {
     if (received !== undefined) process.exit(exitCodeOf(signal));
     received = signal;
     task.cancel(`received ${signal}`);
   };
-  const opened = [setDebug(debug), serveTasks()];
   const task = spawn(main, { name: "main" });
-  running = true;
   for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
     return await task;
@@ -56,8 +67,6 @@ export async function run<T>(main: (signal: AbortSignal) => PromiseLike<T>, opti
     await cancelLeftovers();
     if (received !== undefined && task.cancelled) await leave(received);
     for (const signal of SIGNALS) process.off(signal, onSignal);
-    for (const each of opened) each[Symbol.dispose]();
-    running = false;
   }
 }
 

@@ -5,7 +5,6 @@
  * A task waits where it was at an `await` last. That is seen by a hook on promises, which costs some microseconds an
  * await: the price of debug mode. Where one task awaits several things at once, the last of them is shown.
  */
-import { promiseHooks } from "node:v8";
 import { placeOf, programFrames } from "./stack-frames.ts";
 import { liveTasks, observeTasks, type OwnedTask, surroundingTask, type TaskObserver } from "./task.ts";
 
@@ -39,7 +38,7 @@ export class TaskTraces implements TaskObserver, Disposable {
       if (awaited === this.#work) this.#work = undefined;
       else this.#awaits(init);
     };
-    this.#stopHooks = promiseHooks.createHook({ init }) as () => void;
+    this.#stopHooks = process.getBuiltinModule("node:v8").promiseHooks.createHook({ init }) as () => void;
     this.#replaced = observeTasks(this);
     process.on("beforeExit", this.#nothingLeft);
   }

@@ -2,9 +2,7 @@
  * A set of threads that run one call each, on piscina. They are started when they are needed, closed when nothing has
  * needed them for a while, and never hold the process; a call under way does.
  */
-import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { fileURLToPath } from "node:url";
 import type { Transferable } from "node:worker_threads";
 import type { Piscina } from "piscina";
 import { OptionError, ThreadLostError } from "../errors.ts";
@@ -89,7 +87,6 @@ export class Threads implements AsyncDisposable {
   }
 
   async #start(): Promise<Piscina> {
-    // Loaded with the first call: most programs never need a thread.
     const { Piscina } = await import("piscina");
     const piscina = new Piscina({
       minThreads: 0,
@@ -110,23 +107,6 @@ export class Threads implements AsyncDisposable {
     // With none left and none starting, piscina would let its calls wait for ever.
     if (piscina.threads.length === 0) for (const call of this.#calls) call.abort(asThreadError(error));
   }
-}
-
-/**
- * The path of a module of ours that a thread starts with: beside `from`, and TypeScript or compiled as that is.
- *
- * @param from  `import.meta.url`
- */
-export function threadEntry(from: string, name: string): string {
-  return fileURLToPath(new URL(`./${name}${from.endsWith(".ts") ? ".ts" : ".js"}`, from));
-}
-
-/** The address of a module that was named by its source, in a program that was compiled since. */
-export function builtAddress(module: URL): string {
-  const { href } = module;
-  if (module.protocol !== "file:" || !href.endsWith(".ts") || existsSync(module)) return href;
-  const built = `${href.slice(0, -".ts".length)}.js`;
-  return existsSync(new URL(built)) ? built : href;
 }
 
 function asThreadError(error: unknown): Error {

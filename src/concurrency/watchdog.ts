@@ -6,10 +6,10 @@
  * after that, so there is no stack to be seen; its task is told all the same.
  */
 import { createHook, type AsyncHook } from "node:async_hooks";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { isWithinNode, placeOf, programFrames } from "./stack-frames.ts";
 import { type OwnedTask, surroundingTask } from "./task.ts";
-import { threadEntry } from "./threads.ts";
+import { threadEntry } from "./thread-entry.ts";
 import type { Found, WatchdogData } from "./watchdog-thread.ts";
 
 /** As asyncio's `slow_callback_duration`. */
@@ -34,11 +34,11 @@ interface Sample {
 
 export class Watchdog implements Disposable {
   readonly #origin: (task: OwnedTask<unknown>) => string;
-  readonly #beat = new Float64Array(new SharedArrayBuffer(2 * Float64Array.BYTES_PER_ELEMENT));
+  readonly #beat = new Float64Array(new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT));
   readonly #hooks: AsyncHook;
   readonly #thread: Worker;
   readonly #timer: NodeJS.Timeout;
-  #stoppedMs = 0;
+  #cpu = process.cpuUsage();
   #callback = 0;
   #callbackOfTurn = 0;
   /** Callbacks within callbacks: what one calls counts as its own. */
@@ -55,6 +55,7 @@ export class Watchdog implements Disposable {
     this.#hooks = createHook({ before: () => this.#begins(), after: () => this.#ends() }).enable();
     this.#timer = setInterval(() => this.#turns(), BEAT_MS).unref();
     const workerData: WatchdogData = { beat: this.#beat.buffer as SharedArrayBuffer, stuck: `globalThis[Symbol.for("millrace.stuck")]`, askMs: ASK_MS, tellMs: TELL_MS };
+    const { Worker } = process.getBuiltinModule("node:worker_threads");
     // None of this process's flags: the thread is to load nothing of the program.
     this.#thread = new Worker(threadEntry(import.meta.url, "watchdog-thread"), { workerData, execArgv: [], env: {}, name: "watchdog" });
     this.#thread.unref();
@@ -79,7 +80,7 @@ export class Watchdog implements Disposable {
     if (this.#depth > 0) this.#depth -= 1;
     if (this.#depth > 0) return;
     const ms = performance.now() - this.#startedAt;
-    if (ms < BLOCKED_MS || this.#wasStopped()) return;
+    if (ms < BLOCKED_MS) return;
     const sample = this.#sample?.callback === this.#callback ? this.#sample : undefined;
     const task = surroundingTask();
     const { frames = [], native = false } = sample ?? {};
@@ -94,7 +95,7 @@ export class Watchdog implements Disposable {
   #turns(): void {
     const ms = this.#now() - (this.#beat[0] ?? 0);
     const sample = this.#sample;
-    if (ms >= BLOCKED_MS && sample !== undefined && sample.frames.length > 0 && !this.#wasStopped()) {
+    if (ms >= BLOCKED_MS && sample !== undefined && sample.frames.length > 0 && this.#wasBusy(ms)) {
       // Code that no hook surrounds, such as a module's own, or many callbacks none of which took long.
       const inOne = this.#callback - this.#callbackOfTurn <= 1;
       const how = inOne ? "blocked the event loop" : "went from await to await without ever waiting, so the event loop did not turn";
@@ -111,15 +112,14 @@ export class Watchdog implements Disposable {
   #turned(): void {
     this.#beat[0] = this.#now();
     this.#sample = undefined;
+    this.#cpu = process.cpuUsage();
     this.#callbackOfTurn = this.#callback;
-    this.#wasStopped();
   }
 
-  /** The whole process got no time since this was last asked: nothing of ours was to blame. */
-  #wasStopped(): boolean {
-    const before = this.#stoppedMs;
-    this.#stoppedMs = this.#beat[1] ?? 0;
-    return this.#stoppedMs > before;
+  /** It computed for most of this time. Else it was stopped, or waited for its turn on a busy machine. */
+  #wasBusy(ms: number): boolean {
+    const { user, system } = process.cpuUsage(this.#cpu);
+    return (user + system) / 1000 > ms / 2;
   }
 
   /** Called by the watchdog's thread, on top of whatever is stuck. */

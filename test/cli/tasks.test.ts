@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { TaskReport } from "../../src/concurrency/task-report.ts";
-import { taskSocketOf } from "../../src/concurrency/task-server.ts";
+import { taskSocketOf } from "../../src/concurrency/task-socket.ts";
 import { Program } from "../concurrency/program.ts";
 import { type Ended, millrace, project, start } from "../support/command.ts";
 import { freshPrefix, redisUrl } from "../support/redis.ts";
@@ -10,6 +10,7 @@ const tasksOf = (pid: number, ...flags: string[]): Promise<Ended> => millrace(["
 
 async function answers(pid: number): Promise<void> {
   while (!existsSync(taskSocketOf(pid) ?? "")) await new Promise((resolve) => setTimeout(resolve, 1));
+  expect((await tasksOf(pid)).code).toBe(0);
 }
 
 const family = `

@@ -108,8 +108,8 @@ export function failLater(): Promise<never> {
 }
 
 export function failBehind(): string {
-  setImmediate(() => {
+  setTimeout(() => {
     throw new Error("after the call had ended");
-  });
+  }, 100);
   return "well";
 }

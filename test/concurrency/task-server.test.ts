@@ -5,7 +5,8 @@ import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, onTestFinished, test } from "vitest";
 import type { TaskReport } from "../../src/concurrency/task-report.ts";
-import { serveTasks, taskSocketOf } from "../../src/concurrency/task-server.ts";
+import { serveTasks } from "../../src/concurrency/task-server.ts";
+import { taskSocketOf } from "../../src/concurrency/task-socket.ts";
 import { spawn } from "../../src/concurrency/task.ts";
 import { Program, type ProgramOptions } from "./program.ts";
 

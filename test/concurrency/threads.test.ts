@@ -1,11 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
 import { ThreadLostError } from "../../src/errors.ts";
 import type { OffloadedCall } from "../../src/concurrency/offload-thread.ts";
-import { builtAddress, threadEntry, Threads, type CallOptions, type ThreadsOptions } from "../../src/concurrency/threads.ts";
+import { threadEntry } from "../../src/concurrency/thread-entry.ts";
+import { Threads, type CallOptions, type ThreadsOptions } from "../../src/concurrency/threads.ts";
 import { rejection } from "./settlement.ts";
 
 const entry = threadEntry(new URL("../../src/concurrency/threads.ts", import.meta.url).href, "offload-thread");
@@ -88,15 +85,4 @@ test("disposing ends the threads in whatever they do; afterwards there may be ne
   expect(await counting).toBeInstanceOf(ThreadLostError);
   expect(threads.open).toBe(0);
   expect(await call("use", [])).toBe(1);
-});
-
-test("a module named by its source is found where it was compiled", () => {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-built-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const url = (name: string): URL => pathToFileURL(join(folder, name));
-  for (const name of ["built.js", "both.ts", "both.js"]) writeFileSync(join(folder, name), "");
-  expect(builtAddress(url("built.ts"))).toBe(url("built.js").href);
-  expect(builtAddress(url("both.ts"))).toBe(url("both.ts").href);
-  expect(builtAddress(url("neither.ts"))).toBe(url("neither.ts").href);
-  expect(builtAddress(new URL("data:text/javascript,0"))).toBe("data:text/javascript,0");
 });
