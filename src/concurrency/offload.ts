@@ -56,7 +56,7 @@ export async function offload<M extends Record<K, (...args: never[]) => unknown>
 
 /** Threads are loaded with the first call: most programs never need one. */
 async function load(): Promise<Call> {
-  const [{ builtAddress, threadEntry }, { Threads }] = await Promise.all([import("./thread-entry.ts"), import("./threads.ts")]);
+  const [{ builtAddress }, { threadEntry }, { Threads }] = await Promise.all([import("./built-address.ts"), import("./thread-entry.ts"), import("./threads.ts")]);
   const entry = threadEntry(import.meta.url, "offload-thread");
   const all = new Threads();
   return (module, call, options) => all.run(entry, { module: builtAddress(module), ...call } satisfies OffloadedCall, options);

@@ -1,5 +1,4 @@
-/** Where threads start, and what they import: paths that hold in the sources and in what is built of them. */
-import { existsSync } from "node:fs";
+/** Where threads start: paths that hold in the sources and in what is built of them. */
 import { fileURLToPath } from "node:url";
 
 /**
@@ -9,12 +8,4 @@ import { fileURLToPath } from "node:url";
  */
 export function threadEntry(from: string, name: string): string {
   return fileURLToPath(new URL(`./${name}${from.endsWith(".ts") ? ".ts" : ".js"}`, from));
-}
-
-/** The address of a module that was named by its source, in a program that was compiled since. */
-export function builtAddress(module: URL): string {
-  const { href } = module;
-  if (module.protocol !== "file:" || !href.endsWith(".ts") || existsSync(module)) return href;
-  const built = `${href.slice(0, -".ts".length)}.js`;
-  return existsSync(new URL(built)) ? built : href;
 }

@@ -1,7 +1,8 @@
 /** A handler whose deliveries run in threads of its own; to the pool it is a handler like any other. */
 import { MessageChannel, receiveMessageOnPort, type MessagePort } from "node:worker_threads";
+import { builtAddress } from "../concurrency/built-address.ts";
 import { carry } from "../concurrency/carried-error.ts";
-import { builtAddress, threadEntry } from "../concurrency/thread-entry.ts";
+import { threadEntry } from "../concurrency/thread-entry.ts";
 import { Threads } from "../concurrency/threads.ts";
 import { CancelledError } from "../errors.ts";
 import type { Handler, HandlerThreads } from "../job/handler.ts";
