@@ -111,7 +111,7 @@ for _, id in ipairs(redis.call('LRANGE', active, 0, -1)) do
   end
 end
 if #claimed == 0 then return cmsgpack.pack({0, {}}) end
-trimEvents(meta, events)
+trimEvents(meta, events, redis.call('HGET', meta, 'opts.maxLenEvents'))
 redis.call('SREM', stalled, unpack(claimed))
 for i, id in ipairs(claimed) do
   local key = base .. id

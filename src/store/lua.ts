@@ -6,10 +6,9 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `;
 
-/** Trims the event stream once a script, before anything is added to it. */
+/** Trims the event stream once a script, before anything is added to it. `max`: `opts.maxLenEvents` of the queue's meta. */
 export const TRIM_EVENTS = `
-local function trimEvents(metaKey, eventsKey)
-  local max = redis.call('HGET', metaKey, 'opts.maxLenEvents')
+local function trimEvents(metaKey, eventsKey, max)
   if not max then
     max = 10000
     redis.call('HSET', metaKey, 'opts.maxLenEvents', max)

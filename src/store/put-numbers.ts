@@ -57,5 +57,5 @@ export class PutNumbers {
   }
 }
 
-/** How long the server remembers a producer that puts nothing. */
+/** For how long at least the server remembers a producer that puts nothing. */
 export const REMEMBERED_MS = 3_600_000;

@@ -64,9 +64,12 @@ const packr = new Packr({ useRecords: false });
  *       msgpack [[id, name, data, options, delayMs, runAtMs, priority, lifo, version, timeoutMs]], number whose answer was heard…
  * reply {0, positions that existed…} put; {1, room} full, nothing written
  *
- * The producer's hash: `n` is the highest number seen, `l` the lowest open one by the last call; a field `<number>` is
- * empty while that number has not come, and holds its answer where that was more than "put", so that a repeat gets
- * the answer that was lost, until it was heard. What stands below the lowest open number is not asked for again.
+ * The producer's hash: `n` is the highest number seen; a field `<number>` is empty while that number has not come, and
+ * holds its answer where that was more than "put", so that a repeat gets the answer that was lost, until it was heard.
+ * From `r` on the next call renews its life, and forgets what stands below the lowest open number: nobody asks again.
+ *
+ * What can fail fails before a job is written: a key of another type at a read, a full Redis at the first write. Until
+ * the producer's hash is written, at last, the number has not come.
  */
 const PUT: Script = {
   name: "put",
@@ -75,32 +78,35 @@ local wait, active, prioritized, delayed, events, meta, marker, counter, produce
 local base, number, lowest, maxSize = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local jobs = cmsgpack.unpack(ARGV[5])
 ${NOW}${TRIM_EVENTS}${DELAY_JOB}${PRIORITIZE_JOB}
-local seen = redis.call('HMGET', producer, 'n', 'l', number)
-local highest, lowestBefore, answer = tonumber(seen[1]) or (lowest - 1), tonumber(seen[2]) or lowest, seen[3]
-if number <= highest and answer ~= '' then return answer and cmsgpack.unpack(answer) or {0} end
+local seen = redis.call('HMGET', producer, 'n', 'r', number)
+local highest, renewAt, kept = tonumber(seen[1]) or (lowest - 1), tonumber(seen[2]) or 0, seen[3]
+if number <= highest and kept ~= '' then return kept and cmsgpack.unpack(kept) or {0} end
 
-local state = redis.call('HMGET', meta, 'paused', 'concurrency')
+local state = redis.call('HMGET', meta, 'paused', 'concurrency', 'opts.maxLenEvents')
 local capped = state[2] and redis.call('LLEN', active) >= tonumber(state[2])
--- Also read where nothing is bounded: a key of another type fails here, before anything is written.
-local room = maxSize - redis.call('LLEN', wait) - redis.call('ZCARD', prioritized) - redis.call('ZCARD', delayed)
+local waits = redis.call('LLEN', wait)
+local plain = maxSize == 0
+for _, job in ipairs(jobs) do plain = plain and job[5] == 0 and job[6] == 0 and job[7] == 0 end
+if not plain then waits = waits + redis.call('ZCARD', prioritized) + redis.call('ZCARD', delayed) end
+local room = maxSize - waits
+local trimmed = redis.call('XLEN', events) <= (tonumber(state[3]) or -1)
 
--- Until its jobs are in, the number has not come. This is also the first write: a full Redis refuses it, and with it all.
-redis.call('HSET', producer, 'n', math.max(number, highest), 'l', lowest, number, '')
-for missing = math.max(highest + 1, lowest), number - 1 do redis.call('HSET', producer, missing, '') end
 local function reply(answer)
-  if #answer == 1 then redis.call('HDEL', producer, number) else redis.call('HSET', producer, number, cmsgpack.pack(answer)) end
+  if #answer > 1 then redis.call('HSET', producer, number, cmsgpack.pack(answer)) elseif kept then redis.call('HDEL', producer, number) end
+  for missing = math.max(highest + 1, lowest), number - 1 do redis.call('HSET', producer, missing, '') end
   for i = 6, #ARGV do redis.call('HDEL', producer, ARGV[i]) end
-  if lowest > lowestBefore and redis.call('HLEN', producer) > 2 then
+  if now < renewAt then
+    redis.call('HSET', producer, 'n', math.max(number, highest))
+  else
+    redis.call('HSET', producer, 'n', math.max(number, highest), 'r', now + ${REMEMBERED_MS})
+    redis.call('PEXPIRE', producer, ${2 * REMEMBERED_MS})
     for _, field in ipairs(redis.call('HKEYS', producer)) do
       if (tonumber(field) or lowest) < lowest then redis.call('HDEL', producer, field) end
     end
   end
-  redis.call('PEXPIRE', producer, ${REMEMBERED_MS})
   return answer
 end
 if maxSize > 0 and room < #jobs then return reply({1, math.max(room, 0)}) end
-trimEvents(meta, events)
-
 local existing = {0}
 local waiting, anyDelayed, anyReady = {}, false, false
 for position, job in ipairs(jobs) do
@@ -113,6 +119,8 @@ for position, job in ipairs(jobs) do
     if runAt > 0 then delay = math.max(runAt - now, 0) end
     redis.call('HSET', key, 'name', name, 'data', data, 'opts', options, 'timestamp', now, 'delay', delay, 'priority', priority, '${VERSION_FIELD}', version)
     if timeout > 0 then redis.call('HSET', key, '${TIMEOUT_FIELD}', timeout) end
+    if not trimmed then trimEvents(meta, events, state[3]) end
+    trimmed = true
     redis.call('XADD', events, '*', 'event', 'added', 'jobId', id, 'name', name)
     if delay > 0 then
       delayJob(delayed, events, id, now + delay)

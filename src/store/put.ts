@@ -157,9 +157,12 @@ export class PutLane {
     let mayHaveRun = false;
     for (;;) {
       try {
-        await this.#ready(deadlineAt);
+        const { client } = this.#queue;
+        if (client.status !== "ready") await this.#ready(deadlineAt);
         const numbered = { own: number, lowestOpen: Math.min(number, this.#numbers.lowestOpen()), heard: this.#numbers.heard() };
-        return await beforeDeadline(deadlineAt, putJobs(this.#queue, this.#producerId, numbered, this.#maxSize, jobs));
+        const sent = putJobs(this.#queue, this.#producerId, numbered, this.#maxSize, jobs);
+        const ownDeadlineAt = performance.now() + (client.options.commandTimeout ?? Infinity);
+        return await (ownDeadlineAt <= deadlineAt ? sent : beforeDeadline(deadlineAt, sent));
       } catch (error) {
         // "Full" says that nothing was written, which is not certain once a sending went unanswered.
         if (!(error instanceof BackendError) || (error.code === "BACKEND_FULL" && !mayHaveRun)) throw error;
@@ -172,7 +175,6 @@ export class PutLane {
 
   async #ready(deadlineAt: number): Promise<void> {
     const { client } = this.#queue;
-    if (client.status === "ready") return;
     const signal = AbortSignal.timeout(Math.max(0, Math.ceil(deadlineAt - performance.now())));
     try {
       await once(client, "ready", { signal });

@@ -117,7 +117,7 @@ local function settle(rows)
   end
   for _, row in ipairs(retaken) do redis.call('SET', base .. row[1] .. ':lock', row[2], 'PX', 10000) end
   if #mine == 0 then return codes end
-  trimEvents(meta, events)
+  trimEvents(meta, events, state[5])
 
   local held, locks, bounds, finished, ready = {}, {}, {}, false, false
   local function finish(row, key, known)

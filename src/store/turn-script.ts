@@ -49,7 +49,7 @@ const TURN: Script = {
   lua: `
 local wait, active, prioritized, delayed, completed, failed, events, meta, marker, counter, stalled, limiter, fence = unpack(KEYS)
 local base = ARGV[1]
-local state = redis.call('HMGET', meta, 'paused', 'concurrency', 'max', 'duration')
+local state = redis.call('HMGET', meta, 'paused', 'concurrency', 'max', 'duration', 'opts.maxLenEvents')
 ${NOW}${TRIM_EVENTS}${DELAY_JOB}${PRIORITIZE_JOB}${PROMOTE_DUE}${SETTLE}${RESERVE}
 local codes = {}
 if ARGV[2] ~= '' then codes = settle(cmsgpack.unpack(ARGV[2])) end
