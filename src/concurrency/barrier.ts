@@ -7,7 +7,7 @@ import { Waiters } from "./waiters.ts";
 const partyCount = check.integer({ min: 1 });
 
 /** Can be passed again and again: the next `parties` to come are the next round. */
-export class Barrier {
+export class Barrier implements Disposable {
   readonly parties: number;
   readonly #waiters = new Waiters<number>(() => undefined);
   #broken = false;
@@ -51,5 +51,10 @@ export class Barrier {
   abort(): void {
     this.#broken = true;
     this.#waiters.failAll(() => new BrokenBarrierError("the barrier was broken by abort() while this one waited"));
+  }
+
+  /** As `abort`: at the end of the block that it belongs to, nobody else will come. */
+  [Symbol.dispose](): void {
+    this.abort();
   }
 }

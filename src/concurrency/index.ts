@@ -9,6 +9,20 @@ export { Event } from "./event.ts";
 export { gather } from "./gather.ts";
 export { Lock } from "./lock.ts";
 export type { ErrorClass } from "./carried-error.ts";
+export {
+  BrokenBarrierError,
+  CancelledError,
+  MillraceError,
+  NotFoundError,
+  OptionError,
+  QueueEmptyError,
+  QueueFullError,
+  QueueShutDownError,
+  StateError,
+  ThreadLostError,
+  TimeoutError,
+} from "../errors.ts";
+export type { Duration } from "../options.ts";
 export { offload, type OffloadOptions } from "./offload.ts";
 export { LifoQueue, PriorityQueue, Queue, type PriorityQueueOptions, type QueueOptions } from "./queue.ts";
 export { FifoItems, LifoItems, SortedItems, type QueueItems } from "./queue-items.ts";

@@ -18,5 +18,14 @@ import { warnOfUnseen } from "./unseen.ts";
 export async function shield<T>(work: Awaitable<T>): Promise<T> {
   checkAwaitable(work, "shield");
   const running = isPromiseLike(work) ? work : typeof work === "function" ? spawn(work) : work.result();
-  return interruptibly(Promise.resolve(running), (error) => warnOfUnseen("shielded work", error));
+  return interruptibly(Promise.resolve(running), (error) => warnOnce(running, error));
+}
+
+/** Work whose error was told: several may have waited for the same. */
+const told = new WeakSet<PromiseLike<unknown>>();
+
+function warnOnce(work: PromiseLike<unknown>, error: unknown): void {
+  if (told.has(work)) return;
+  told.add(work);
+  warnOfUnseen("shielded work", error);
 }

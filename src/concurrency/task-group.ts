@@ -1,10 +1,10 @@
 /** Tasks that begin and end together, as asyncio's `TaskGroup`. */
 import { CancelledError, OptionError, StateError } from "../errors.ts";
-import { Scope } from "./scope.ts";
+import { cancellationReason, Scope } from "./scope.ts";
 import { type OwnedTask, type SpawnOptions, start, signalTaker, type Task, type TaskOwner, taskTaker } from "./task.ts";
 
 export interface TaskGroup {
-  /** Fires when a child fails, or what encloses the group is cancelled. */
+  /** Fires when a child fails, when the group is cancelled, or what encloses it is. */
   readonly signal: AbortSignal;
   /**
    * Starts a task of the group.
@@ -14,6 +14,13 @@ export interface TaskGroup {
   spawn<T>(body: (signal: AbortSignal) => PromiseLike<T>, options?: SpawnOptions): Task<T>;
   /** As `spawn`, but the body gets its task, whose signal is only made when it is read. */
   startTask<T>(body: (task: Task<T>) => PromiseLike<T>, options?: SpawnOptions): Task<T>;
+  /**
+   * Ends the group early, as when the first result is enough: its body and children are cancelled, which is no error.
+   * Does nothing when it is ending already.
+   *
+   * @param reason  as for `Task.cancel`
+   */
+  cancel(reason?: unknown): void;
 }
 
 /**
@@ -29,7 +36,7 @@ export interface TaskGroup {
  *
  * A callback, not `await using`, since a disposer cannot learn that the body threw.
  *
- * @returns what the body returned
+ * @returns what the body returned; undefined when the body was ended by the group's `cancel()`
  * @throws AggregateError with every error, the body's last; before a cancellation, which is thrown only when there is no error
  */
 export async function taskGroup<T>(body: (group: TaskGroup) => PromiseLike<T>): Promise<T> {
@@ -48,6 +55,8 @@ class GroupScope extends Scope implements TaskGroup, TaskOwner {
   readonly #errors: unknown[] = [];
   #aborting = false;
   #bodyEnded = false;
+  /** By its own `cancel()`. */
+  #calledOff = false;
   /** Nobody else can report that the enclosing work was cancelled: the body had ended, or children were cut short. */
   #owesCancellation = false;
   #emptied: (() => void) | undefined = undefined;
@@ -74,8 +83,8 @@ class GroupScope extends Scope implements TaskGroup, TaskOwner {
       if (this.outsideReason !== undefined && this.outer !== undefined) this.outer.pending = true;
       throw new AggregateError(this.#errors, messageFor(this.#errors));
     }
-    if (failure !== undefined) throw failure.error;
-    if (this.#owesCancellation) throw this.outsideReason as Error;
+    if (failure !== undefined && !this.#calledOff) throw failure.error;
+    if (this.#owesCancellation || (failure !== undefined && this.outsideReason !== undefined)) throw this.outsideReason as Error;
     return value as T;
   }
 
@@ -85,6 +94,12 @@ class GroupScope extends Scope implements TaskGroup, TaskOwner {
 
   startTask<T>(body: (task: Task<T>) => PromiseLike<T>, options?: SpawnOptions): Task<T> {
     return this.#start(taskTaker(body), options);
+  }
+
+  cancel(reason?: unknown): void {
+    if (!this.open || this.#aborting) return;
+    this.#calledOff = true;
+    this.#abort(cancellationReason(reason, () => "the task group was cancelled"));
   }
 
   taskDone(task: OwnedTask<unknown>): void {
@@ -118,7 +133,7 @@ class GroupScope extends Scope implements TaskGroup, TaskOwner {
     return task;
   }
 
-  /** The group ends by an error of its own. */
+  /** The group ends by an error of its own, or by `cancel()`. */
   #abort(reason: Error): void {
     if (this.#aborting) return;
     this.#aborting = true;

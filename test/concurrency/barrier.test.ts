@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { BrokenBarrierError, OptionError } from "../../src/errors.ts";
 import { Barrier } from "../../src/concurrency/barrier.ts";
 import { range } from "../../src/concurrency/range.ts";
-import { rejection, settled, settlement } from "./settlement.ts";
+import { rejection, settled, type Settlement, settlement } from "./settlement.ts";
 
 test("refuses fewer than one party", () => {
   for (const parties of [0, -4, 1.5]) expect(() => new Barrier(parties)).toThrow(OptionError);
@@ -86,4 +86,42 @@ test("who was sent away by a reset can wait again with the others", async () => 
   barrier.reset();
   await settled();
   expect(await Promise.all([...again, barrier.wait()])).toEqual([0, 1, 2]);
+});
+
+test("at the end of its block it sends away who waits, and who comes", async () => {
+  let kept: Barrier;
+  let waiting: Settlement<number>;
+  {
+    using barrier = new Barrier(2);
+    kept = barrier;
+    waiting = settlement(barrier.wait());
+  }
+  await settled();
+  expect(waiting.reason).toBeInstanceOf(BrokenBarrierError);
+  expect(await rejection(kept.wait())).toBeInstanceOf(BrokenBarrierError);
+});
+
+test("one of a round that has passed already counts for the next, though the others have not run yet", async () => {
+  const barrier = new Barrier(3);
+  const rounds: number[] = [];
+  const party = async (): Promise<void> => {
+    await barrier.wait();
+    const next = barrier.wait();
+    rounds.push(barrier.waiting);
+    await next;
+  };
+  await Promise.all(range(3).map(party));
+  expect(rounds).toEqual([1, 2, 0]);
+});
+
+test("a party that fails after the barrier can break it for those who wait at it again", async () => {
+  const barrier = new Barrier(3);
+  const ends = await Promise.allSettled(
+    range(3).map(async () => {
+      if ((await barrier.wait()) === 1) return barrier.abort();
+      await barrier.wait();
+    }),
+  );
+  expect(ends.map(({ status }) => status)).toEqual(["rejected", "fulfilled", "rejected"]);
+  expect(barrier).toMatchObject({ broken: true, waiting: 0 });
 });

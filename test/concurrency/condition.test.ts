@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { StateError, TimeoutError } from "../../src/errors.ts";
 import { Condition } from "../../src/concurrency/condition.ts";
 import { Lock } from "../../src/concurrency/lock.ts";
+import { spawn } from "../../src/concurrency/task.ts";
 import { timeout } from "../../src/concurrency/timeout.ts";
 import { rejection, settled, settlement } from "./settlement.ts";
 
@@ -177,4 +178,27 @@ test("several conditions can share one lock", async () => {
     empty.notify();
   }
   expect(lock.locked).toBe(false);
+});
+
+test.each([["while it waits", false], ["while it waits for the lock again", true]])("a task cancelled %s ends by the very error it was cancelled with", async (_, isNotified) => {
+  const condition = new Condition();
+  let seen: unknown;
+  const task = spawn(async (signal) => {
+    using _ = await condition.acquire({ signal });
+    await condition.waitFor(() => false, { signal }).catch((error: unknown) => {
+      seen = error;
+      throw error;
+    });
+  });
+  await settled();
+  {
+    using _ = await condition.acquire();
+    if (isNotified) condition.notify();
+    await settled();
+    task.cancel("foo");
+  }
+  const error = await rejection(task);
+  expect(error).toMatchObject({ name: "CancelledError", message: "foo" });
+  expect(seen).toBe(error);
+  expect(condition.locked).toBe(false);
 });

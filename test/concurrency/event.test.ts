@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import { CancelledError } from "../../src/errors.ts";
 import { Event } from "../../src/concurrency/event.ts";
-import { rejection, settled, settlement } from "./settlement.ts";
+import { rejection, settled, type Settlement, settlement } from "./settlement.ts";
 
 test("wakes all who wait, in the order they came, when it is set", async () => {
   const event = new Event();
@@ -54,4 +55,28 @@ test("a signal that fired before ends the wait even where the event is set", asy
   const event = new Event();
   event.set();
   expect(await rejection(event.wait({ signal: AbortSignal.abort(new Error("gone")) }))).toMatchObject({ message: "gone" });
+});
+
+test("at the end of its block it ends every wait, and those that come later", async () => {
+  let kept: Event;
+  let waiting: Settlement<void>;
+  {
+    using event = new Event();
+    kept = event;
+    waiting = settlement(event.wait());
+  }
+  await settled();
+  expect(waiting.reason).toBeInstanceOf(CancelledError);
+  expect(await rejection(kept.wait())).toBeInstanceOf(CancelledError);
+});
+
+test("whom it had let go before the end of its block goes on", async () => {
+  let waiting: Settlement<void>;
+  {
+    using event = new Event();
+    waiting = settlement(event.wait());
+    event.set();
+  }
+  await settled();
+  expect(waiting.state).toBe("fulfilled");
 });

@@ -200,3 +200,18 @@ test("a bounded semaphore that hands a permit on is not released too often by th
   expect(semaphore.available).toBe(1);
   expect(() => semaphore.release()).toThrow(StateError);
 });
+
+test("of several releases at once the first go to those who wait, the rest to those who come next, and all in order", async () => {
+  const semaphore = new Semaphore(0);
+  const order: string[] = [];
+  const acquire = async (name: string): Promise<void> => {
+    await semaphore.acquire();
+    order.push(name);
+  };
+  const waiting = acquire("waits");
+  for (const _ of [1, 2, 3]) semaphore.release();
+  expect(semaphore.available).toBe(2);
+  await Promise.all([waiting, acquire("comes"), acquire("comes later")]);
+  expect(order).toEqual(["waits", "comes", "comes later"]);
+  expect(semaphore.locked).toBe(true);
+});

@@ -81,6 +81,23 @@ test("an error that comes after nobody waits any more is told of", async () => {
   expect(await warning).toMatchObject([{ name: "UnseenTaskError", message: expect.stringContaining("too late") as unknown }]);
 });
 
+test("an error that nobody waits for any more is told of once, however many had waited", async () => {
+  const gate = Promise.withResolvers<never>();
+  const outers = [1, 2].map(() => spawn(() => shield(gate.promise)));
+  await settled();
+  for (const outer of outers) {
+    outer.cancel();
+    await rejection(outer);
+  }
+  const told: string[] = [];
+  const listen = (warning: Error): unknown => told.push(warning.message.split("\n")[0] ?? "");
+  process.on("warning", listen);
+  gate.reject(new RangeError("for both"));
+  await sleep(1);
+  process.off("warning", listen);
+  expect(told).toEqual(["shielded work failed and nobody looked at its error: RangeError: for both"]);
+});
+
 test("refuses what cannot be waited for", async () => {
   expect(await rejection(shield(42 as never))).toBeInstanceOf(OptionError);
 });

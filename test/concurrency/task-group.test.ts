@@ -317,6 +317,133 @@ test("after a group failed, the task around it goes on uncancelled", async () =>
   expect(task.cancelling).toBe(0);
 });
 
+test("an inner group's error that is caught does not hide that of the outer one, which ends the body at its next scope", async () => {
+  const caught: unknown[] = [];
+  let wentOn = false;
+  const error = await rejection(
+    taskGroup(async (outer) => {
+      await taskGroup(async (inner) => {
+        inner.spawn(() => crash("inner"));
+        outer.spawn(() => crash("outer"));
+      }).catch((reason: unknown) => caught.push(messages(reason)));
+      await timeout("1h", async () => {
+        wentOn = true;
+      });
+    }),
+  );
+  expect(caught).toEqual([["inner"]]);
+  expect(messages(error)).toEqual(["outer"]);
+  expect(wentOn).toBe(false);
+});
+
+test("a child that starts one which fails at once is cancelled by that", async () => {
+  let wasCancelled = false;
+  const error = await rejection(
+    taskGroup(async (group) => {
+      group.spawn(async (signal) => {
+        group.spawn(() => crash());
+        await forever(signal).finally(() => (wasCancelled = signal.aborted));
+      });
+    }),
+  );
+  expect(messages(error)).toEqual(["crash"]);
+  expect(wasCancelled).toBe(true);
+});
+
+test("in a group that is cancelled from outside, children are cancelled with the body, not after it", async () => {
+  const order: string[] = [];
+  const note = (signal: AbortSignal, name: string): Promise<void> => forever(signal).finally(() => sleep(name === "body" ? 5 : 0).then(() => order.push(name)));
+  const task = spawn(() =>
+    taskGroup(async (group) => {
+      group.spawn((signal) => note(signal, "child"));
+      await note(group.signal, "body");
+    }),
+  );
+  await settled();
+  task.cancel();
+  await rejection(task);
+  expect(order).toEqual(["child", "body"]);
+});
+
+// -- called off
+
+test("called off by its body, it cancels the children and gives what the body gives", async () => {
+  let slow: Task<void> | undefined;
+  const first = await taskGroup(async (group) => {
+    const quick = group.spawn(() => sleep(1).then(() => "first"));
+    slow = group.spawn(forever);
+    const winner = await quick;
+    group.cancel();
+    return winner;
+  });
+  expect(first).toBe("first");
+  expect(slow?.cancelled).toBe(true);
+});
+
+test("called off by a child, it cancels the body too, without an error", async () => {
+  let bodyWasCancelled = false;
+  const task = spawn(() =>
+    taskGroup(async (group) => {
+      group.spawn(async () => group.cancel("enough"));
+      await forever(group.signal).catch((error: unknown) => {
+        bodyWasCancelled = error instanceof CancelledError && error.message === "enough";
+        throw error;
+      });
+    }),
+  );
+  expect(await task).toBeUndefined();
+  expect(task.cancelled).toBe(false);
+  expect(bodyWasCancelled).toBe(true);
+});
+
+test("called off before its children have started, it starts none, and takes no more", async () => {
+  let started = 0;
+  const error = await rejection(
+    taskGroup(async (group) => {
+      group.spawn(async () => (started += 1));
+      group.cancel("enough");
+      group.cancel("twice does no harm");
+      await rejection(Promise.resolve().then(() => group.spawn(async () => (started += 1))));
+      throw new RangeError("of the body");
+    }),
+  );
+  expect(messages(error)).toEqual(["of the body"]);
+  expect(started).toBe(0);
+});
+
+test("called off, the errors of the children's cleaning up are thrown all the same", async () => {
+  const error = await rejection(
+    taskGroup(async (group) => {
+      group.spawn((signal) => forever(signal).catch(() => crash("cleanup")));
+      await settled();
+      group.cancel();
+    }),
+  );
+  expect(messages(error)).toEqual(["cleanup"]);
+});
+
+test.each([["while its children clean up", true], ["while its body cleans up", false]])("called off and cancelled from outside %s, the cancellation from outside is thrown", async (_, hasChild) => {
+  const gate = Promise.withResolvers<void>();
+  const task = spawn(() =>
+    taskGroup(async (group) => {
+      if (hasChild) group.spawn((signal) => forever(signal).finally(() => gate.promise));
+      await settled();
+      group.cancel("inside");
+      if (!hasChild) await forever(group.signal).finally(() => gate.promise);
+    }),
+  );
+  for (const _ of range(3)) await settled();
+  task.cancel("outside");
+  gate.resolve();
+  expect(await rejection(task)).toMatchObject({ name: "CancelledError", message: "outside" });
+});
+
+test("calling off a group that has ended does nothing", async () => {
+  const group = await taskGroup(async (group) => group);
+  group.cancel();
+  expect(group.signal.aborted).toBe(false);
+});
+
 // -- its end
 
 test("nothing can be added after its end", async () => {

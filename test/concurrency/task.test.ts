@@ -169,6 +169,30 @@ test("a body may refuse the cancellation: its value stands and the task is not c
   expect(task).toMatchObject({ done: true, cancelled: false });
 });
 
+test("a body that returns before its cancellation has reached it has completed: what it did stands", async () => {
+  const gate = Promise.withResolvers<void>();
+  const deaf = spawn(() => gate.promise.then(() => "done"));
+  const ownFault = spawn(async () => (currentTask()?.cancel(), "done too"));
+  await settled();
+  deaf.cancel();
+  gate.resolve();
+  expect([await deaf, await ownFault]).toEqual(["done", "done too"]);
+  expect([deaf.cancelled, ownFault.cancelled]).toEqual([false, false]);
+});
+
+test("a cancellation taken back before it reached anybody is as if it had never been", async () => {
+  const gate = Promise.withResolvers<void>();
+  const task = spawn(async () => {
+    await gate.promise;
+    return timeout("1h", async (inner) => inner.aborted);
+  });
+  await settled();
+  task.cancel();
+  expect(task.uncancel()).toBe(0);
+  gate.resolve();
+  expect(await task).toBe(false);
+});
+
 test("an error thrown while cleaning up takes the place of the cancellation", async () => {
   const task = spawn(async (signal) => {
     try {

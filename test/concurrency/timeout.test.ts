@@ -1,6 +1,7 @@
 import { setTimeout as nodeSleep } from "node:timers/promises";
 import { afterEach, expect, test, vi } from "vitest";
 import { CancelledError, OptionError, StateError, TimeoutError } from "../../src/errors.ts";
+import { range } from "../../src/concurrency/range.ts";
 import { sleep } from "../../src/concurrency/sleep.ts";
 import { currentTask, spawn } from "../../src/concurrency/task.ts";
 import { type Deadline, timeout, timeoutAt, waitFor, withDeadline } from "../../src/concurrency/timeout.ts";
@@ -375,6 +376,19 @@ test("waitFor can be cancelled though the task it waits for holds the first canc
   await settled();
   expect(inner.cancelling).toBe(2);
   expect(await inner).toBe(42);
+});
+
+test.each(range(8))("a cancellation at whatever moment, here turn %i, is not lost though the work waited for ends at the same time", async (turns) => {
+  let reachedEnd = false;
+  const task = spawn(async (signal) => {
+    await waitFor(async () => undefined, "1h");
+    await sleep("1h", { signal });
+    reachedEnd = true;
+  });
+  for (let turn = 0; turn < turns; turn += 1) await undefined;
+  task.cancel();
+  expect(await rejection(task)).toBeInstanceOf(CancelledError);
+  expect(reachedEnd).toBe(false);
 });
 
 test("waitFor refuses what cannot be waited for", async () => {
