@@ -1,12 +1,11 @@
 /** The Redis of the tests: one server for the whole run, and servers of their own for tests that break them. */
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Redis } from "ioredis";
 import { inject, onTestFinished, TestRunner } from "vitest";
 import { findServer } from "../../src/redis/server.ts";
-import { freePort, startProcess } from "./redis-process.ts";
+import { openRedis, type OwnRedis } from "./own-redis.ts";
+
+export type { OwnRedis } from "./own-redis.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -36,28 +35,11 @@ export function redisClient(url = redisUrl()): Redis {
   return client;
 }
 
-/** A server of a test's own. */
-export interface OwnRedis extends AsyncDisposable {
-  readonly url: string;
-  readonly port: number;
-  /** Of the server that runs now. */
-  readonly pid: number;
-  /** Ends it in order (SIGTERM). */
-  stop(): Promise<void>;
-  /** Ends it at once (SIGKILL). */
-  kill(): Promise<void>;
-  /** Starts it again after one of these: same port, same data. */
-  start(): Promise<void>;
-  /** Stops it in its tracks (SIGSTOP): connections stay open, nothing answers. */
-  pause(): void;
-  resume(): void;
-}
-
 /**
- * Starts a server on a free port of this machine; gone when the test is over, or this process, however it ends. The
- * test is skipped where there is no server program.
+ * Starts a server of a test's own, gone when the test is over, or this process, however it ends. The test is skipped
+ * where there is no server program.
  *
- * @param settings  beside, or instead of, append-only file and noeviction: `{ maxmemory: "3mb" }`
+ * @param settings  as for `openRedis`
  */
 export async function startRedis(settings: Readonly<Record<string, string>> = {}): Promise<OwnRedis> {
   const test = TestRunner.getCurrentTest();
@@ -66,27 +48,7 @@ export async function startRedis(settings: Readonly<Record<string, string>> = {}
     test?.context.skip("no redis-server or valkey-server here for a test that breaks one");
     throw new Error("no redis-server or valkey-server on the PATH");
   }
-  const dir = await mkdtemp(join(tmpdir(), "millrace-test-redis-"));
-  const port = await freePort();
-  let server = await startProcess(program.path, dir, port, settings);
-  const own: OwnRedis = {
-    url: `redis://127.0.0.1:${port}`,
-    port,
-    get pid() {
-      return server.pid;
-    },
-    stop: () => server.end("SIGTERM"),
-    kill: () => server.end("SIGKILL"),
-    start: async () => {
-      server = await startProcess(program.path, dir, port, settings);
-    },
-    pause: () => process.kill(server.pid, "SIGSTOP"),
-    resume: () => process.kill(server.pid, "SIGCONT"),
-    [Symbol.asyncDispose]: async () => {
-      await server.end("SIGKILL");
-      await rm(dir, { recursive: true, force: true });
-    },
-  };
+  const own = await openRedis(program.path, settings);
   if (test !== undefined) onTestFinished(() => own[Symbol.asyncDispose]());
   return own;
 }

@@ -11,7 +11,8 @@ import { Connections } from "../../src/redis/connection.ts";
 import type { Hold } from "../../src/sync/hold.ts";
 import { Hub } from "../../src/sync/hub.ts";
 import { lock } from "../../src/sync/lock.ts";
-import { monotonicMs, type Entry } from "./ledger.ts";
+import { monotonicMs } from "../support/journal.ts";
+import type { Entry } from "./ledger.ts";
 
 /** What a contender says: that it is there, or what it does. A write has a number, and is answered. */
 export type Said = { readonly ready: true } | { readonly entry: Omit<Entry, "recordedAt">; readonly write?: number } | { readonly error: string };

@@ -11,9 +11,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
 import { lock } from "../../src/sync/lock.ts";
+import { monotonicMs } from "../support/journal.ts";
+import { generator } from "../support/random.ts";
 import { startRedis, type OwnRedis } from "../support/redis.ts";
 import type { Answer, Said } from "./contender.ts";
-import { contradictions, GuardedResource, monotonicMs, readLedger, type Entry } from "./ledger.ts";
+import { contradictions, GuardedResource, readLedger, type Entry } from "./ledger.ts";
 import { startPeer, until } from "./peer.ts";
 
 const ROUNDS = Math.max(200, Number(process.env["MILLRACE_SYNC_ROUNDS"] ?? 0));
@@ -208,15 +210,4 @@ function summarise(entries: readonly Entry[]): { held: number; wrote: number; re
 function longestGap(entries: readonly Entry[], name: string, from: number, to: number): number {
   const instants = [from, ...entries.filter(({ did, lock: of }) => did === "held" && of === name).map(({ at }) => at), to];
   return Math.max(...instants.slice(1).map((at, i) => at - instants[i]!));
-}
-
-/** Mulberry32: a small generator that a seed repeats. */
-function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

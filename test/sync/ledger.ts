@@ -1,5 +1,6 @@
 /** What the locks of the fault test guard, and the record that is checked afterwards. Nothing of it is in Redis. */
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
+import { append, JournalReader, monotonicMs } from "../support/journal.ts";
 
 /** One line of the ledger. Instants are milliseconds on the machine's monotonic clock, the same in every process. */
 export interface Entry {
@@ -15,11 +16,6 @@ export interface Entry {
   readonly recordedAt: number;
 }
 
-/** The machine's monotonic clock, in milliseconds. */
-export function monotonicMs(): number {
-  return Number(process.hrtime.bigint()) / 1e6;
-}
-
 /** Takes writes under a fence, and refuses those under a smaller one than it has seen. Every line is on disk before it answers. */
 export class GuardedResource {
   readonly #path: string;
@@ -31,7 +27,7 @@ export class GuardedResource {
   }
 
   record(entry: Omit<Entry, "recordedAt">): void {
-    appendFileSync(this.#path, `${JSON.stringify({ ...entry, recordedAt: monotonicMs() })}\n`);
+    append(this.#path, { ...entry, recordedAt: monotonicMs() });
   }
 
   write(entry: Omit<Entry, "recordedAt" | "did">): boolean {
@@ -42,9 +38,8 @@ export class GuardedResource {
   }
 }
 
-export function readLedger(path: string): Entry[] {
-  const lines = readFileSync(path, "utf8").trimEnd().split("\n");
-  return lines.filter((line) => line !== "").map((line) => JSON.parse(line) as Entry);
+export function readLedger(path: string): readonly Entry[] {
+  return new JournalReader<Entry>(path).read();
 }
 
 interface Held {

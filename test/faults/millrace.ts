@@ -1,0 +1,37 @@
+/** The subject: Millrace, its workers run by its own command. */
+import { fileURLToPath } from "node:url";
+import { connect } from "millrace";
+import { defineJob, typed } from "millrace/job";
+import type { Subject } from "./subject.ts";
+import type { Done, Work } from "./work.ts";
+
+/** No back-off, so that a second run shows how soon a lost one was noticed. Nothing is removed: the checker looks at all. */
+export const work = defineJob("work", {
+  payload: typed<Work>(),
+  result: typed<Done>(),
+  attempts: 3,
+  backoff: { type: "fixed", base: 0 },
+  keep: { completed: { count: 10_000_000 }, failed: { count: 10_000_000 } },
+});
+
+const command = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+const handler = fileURLToPath(new URL("millrace-worker.ts", import.meta.url));
+
+export const millrace: Subject = {
+  name: "millrace",
+  workerArguments: ({ concurrency, drainMs }) => ({
+    argv: ["-C", "millrace-source", command, "worker", "start", handler, "--json", "--concurrency", String(concurrency)],
+    env: drainMs === undefined ? {} : { MILLRACE_DRAIN: String(drainMs) },
+  }),
+  async open(redisUrl) {
+    const app = connect({ redis: redisUrl });
+    const queue = app.queue(work);
+    return {
+      put: async (payload, { delayMs, attempts }) => {
+        const { id } = await queue.put(payload, { ...(delayMs !== undefined && { delay: delayMs }), ...(attempts !== undefined && { attempts }) });
+        return id;
+      },
+      putMany: async (payloads) => void (await queue.putMany(payloads)),
+    };
+  },
+};

@@ -1,0 +1,51 @@
+/** All that Redis holds of the queue of a scenario, read without either subject. */
+import { Redis } from "ioredis";
+import type { Done, Work } from "./work.ts";
+
+const BASE = "bull:work:";
+const LISTS = ["wait", "paused", "active"] as const;
+const SETS = ["prioritized", "delayed", "waiting-children", "completed", "failed"] as const;
+
+export interface StoredJob {
+  readonly id: string;
+  readonly n: number;
+  /** Every state it is in: one, if all is well. */
+  readonly states: readonly string[];
+  readonly attemptsMade: number;
+  readonly result: Done | undefined;
+  readonly failedReason: string | undefined;
+}
+
+export async function readStoredJobs(redisUrl: string): Promise<readonly StoredJob[]> {
+  const redis = new Redis(redisUrl);
+  try {
+    const states = new Map<string, string[]>();
+    const see = (state: string, ids: readonly string[]): void => {
+      for (const id of ids) states.set(id, [...(states.get(id) ?? []), state]);
+    };
+    for (const list of LISTS) see(list, await redis.lrange(BASE + list, 0, -1));
+    for (const set of SETS) see(set, await redis.zrange(BASE + set, "0", "-1"));
+    const hashes = await readHashes(redis);
+    for (const id of states.keys()) if (!hashes.has(id)) hashes.set(id, {});
+    return [...hashes].map(([id, hash]) => ({
+      id,
+      n: (JSON.parse(hash["data"] ?? "{}") as Partial<Work>).n ?? Number.NaN,
+      states: states.get(id) ?? [],
+      attemptsMade: Number(hash["atm"] ?? 0),
+      result: hash["returnvalue"] === undefined ? undefined : (JSON.parse(hash["returnvalue"]) as Done),
+      failedReason: hash["failedReason"],
+    }));
+  } finally {
+    redis.disconnect();
+  }
+}
+
+/** Job hashes by id. */
+async function readHashes(redis: Redis): Promise<Map<string, Record<string, string>>> {
+  const hashes = new Map<string, Record<string, string>>();
+  for await (const keys of redis.scanStream({ match: `${BASE}*`, count: 1000, type: "hash" })) {
+    const ids = (keys as string[]).map((key) => key.slice(BASE.length)).filter((id) => id !== "meta" && !id.includes(":"));
+    await Promise.all(ids.map(async (id) => hashes.set(id, await redis.hgetall(BASE + id))));
+  }
+  return hashes;
+}

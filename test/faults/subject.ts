@@ -1,0 +1,33 @@
+/** Who is put to the test, behind one face. Both work on the queue "work" under BullMQ's default prefix. */
+import type { Work } from "./work.ts";
+
+export interface Subject {
+  readonly name: "millrace" | "bullmq";
+  /** What `node` is given to run a worker process; it says `"event":"ready"` when it is, and ends with its parent. */
+  workerArguments(options: WorkerOptions): { readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> };
+  /** The two of it that a producer process needs. */
+  open(redisUrl: string): Promise<Putter>;
+}
+
+export interface WorkerOptions {
+  readonly concurrency: number;
+  /** How long it lets its tasks run on when it is told to end, where it has such a limit. */
+  readonly drainMs?: number;
+}
+
+export interface PutSettings {
+  readonly delayMs?: number;
+  readonly attempts?: number;
+}
+
+export interface Putter {
+  /** @returns the job's id */
+  put(work: Work, settings: PutSettings): Promise<string>;
+  /** The way to put many at once. */
+  putMany(works: readonly Work[]): Promise<void>;
+}
+
+export const subjects: Readonly<Record<Subject["name"], () => Promise<Subject>>> = {
+  millrace: async () => (await import("./millrace.ts")).millrace,
+  bullmq: async () => (await import("./bullmq.ts")).bullmq,
+};
