@@ -120,7 +120,7 @@ export function liveTasks(): ReadonlySet<OwnedTask<unknown>> {
 
 export function start<T>(body: (task: OwnedTask<T>) => PromiseLike<T>, options?: SpawnOptions, owner?: TaskOwner): OwnedTask<T> {
   const task = new OwnedTask<T>(options?.name, owner);
-  task.inside(drive<T>, task, body);
+  void task.inside(drive<T>, task, body);
   return task;
 }
 
@@ -135,6 +135,7 @@ export function taskTaker<F>(body: F): F {
 }
 
 async function drive<T>(task: OwnedTask<T>, body: (task: OwnedTask<T>) => PromiseLike<T>): Promise<void> {
+  // oxlint-disable-next-line typescript/await-thenable -- a microtask later
   await undefined;
   if (task.pending) return task.finish("rejected", task.reason);
   let value: T;

@@ -76,13 +76,15 @@ export class ResultWatcher {
     this.#unseen.add(id);
     if (this.#looking) return;
     this.#looking = true;
-    setImmediate(async () => {
-      this.#looking = false;
-      const ids = [...this.#unseen];
-      this.#unseen = new Set();
-      await this.#persist(() => this.#inspect(ids));
-      if (!this.#reading) void this.#read();
-    });
+    setImmediate(() => void this.#lookNow());
+  }
+
+  async #lookNow(): Promise<void> {
+    this.#looking = false;
+    const ids = [...this.#unseen];
+    this.#unseen = new Set();
+    await this.#persist(() => this.#inspect(ids));
+    if (!this.#reading) void this.#read();
   }
 
   /** Reads events while anybody waits. Never rejects. */

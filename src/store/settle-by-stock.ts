@@ -23,6 +23,7 @@ export type Answer = Settled | "unanswered";
  */
 export function readSettled(queue: StoredQueue, settlements: readonly Settlement[], codes: readonly number[], hasRun: boolean): Promise<Answer[]> {
   return Promise.all(
+    // oxlint-disable-next-line typescript/await-thenable -- most are answers already, and a promise a job costs
     settlements.map((settlement, i): Answer | Promise<Answer> => {
       if (codes[i] === SETTLE_CODES.done) return "done";
       if (codes[i] === SETTLE_CODES.leftToStock) return settleByStock(queue, settlement);
