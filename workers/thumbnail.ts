@@ -1,51 +1,40 @@
 /**
- * Runs `thumbnail`: reads a picture (JPEG, PNG, WebP, AVIF, GIF, TIFF or SVG) and writes a small one, upright and without metadata.
+ * Runs `thumbnail`, in threads: reads a picture (JPEG, PNG, WebP, AVIF, GIF, TIFF or SVG) and writes a small one, upright and
+ * without metadata.
  *
- * Needs sharp, an optional package: `npm install sharp`. What is no picture, or one of more than 268 million pixels, is a
- * dead letter. The target is written beside its place and then moved there, so that nobody sees half of one, whenever the
- * work is cut off; a job that runs twice leaves one target.
+ * Needs sharp, an optional package: `npm install sharp`. What is no picture, or one of more than 268 million pixels or
+ * 256 MiB, is a dead letter. The target is written beside its place and then moved there, so that nobody sees half of one,
+ * whenever the work is cut off; a job that runs twice leaves one target.
  */
 
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { constants, mkdir, open, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
 import { DeadLetter, defineHandler, MissingPackageError } from "millrace";
 import { thumbnail } from "../producers/jobs/thumbnail.ts";
 
-export default defineHandler(thumbnail, { handle: makeThumbnail });
-
-export interface Picture {
-  readonly source: string;
-  readonly target: string;
-  readonly width: number;
-  readonly height: number;
-}
-
-/** What no further attempt mends: the source is not there, may not be read, or is a directory. */
-const lasting = new Set(["EACCES", "EPERM", "ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "ENAMETOOLONG"]);
-
-/**
- * @param task  its signal is heeded between reading, resizing and writing
- * @throws DeadLetter for what stays unreadable, MissingPackageError without sharp, an ordinary error for what may pass
- */
-export async function makeThumbnail(
-  { source, target, width, height }: Picture,
-  task: { readonly id: string; readonly signal: AbortSignal },
-): Promise<{ width: number; height: number; bytes: number }> {
-  const sharp = await loadSharp();
-  const original = await readSource(source);
-  task.signal.throwIfAborted();
-  const { data, info } = await sharp(original)
-    .rotate()
-    .resize({ width, height, fit: "inside", withoutEnlargement: true })
-    .toFormat(formatOf(target))
-    .toBuffer({ resolveWithObject: true })
-    .catch((error: Error) => {
+export default defineHandler(thumbnail, {
+  threads: { module: import.meta.url },
+  async handle({ source, target, width, height }, task) {
+    const sharp = await loadSharp();
+    const original = await readSource(source);
+    task.signal.throwIfAborted();
+    // Within a promise, since sharp throws at once where a file is empty.
+    const resize = async () =>
+      await sharp(original).rotate().resize({ width, height, fit: "inside", withoutEnlargement: true }).toFormat(formatOf(target)).toBuffer({ resolveWithObject: true });
+    const { data, info } = await resize().catch((error: Error) => {
       throw new DeadLetter(`not a picture that can be read: ${error.message}`);
     });
-  task.signal.throwIfAborted();
-  await writeWhole(target, data, task.id);
-  return { width: info.width, height: info.height, bytes: data.length };
-}
+    task.signal.throwIfAborted();
+    await writeWhole(target, data, task.id);
+    return { width: info.width, height: info.height, bytes: data.length };
+  },
+});
+
+/** A picture is read as a whole, and by as many threads as there are cores. */
+const mostBytes = 256 * 1024 * 1024;
+
+/** What no further attempt mends: the source is not there, may not be read, or is nothing to read. */
+const lasting = new Set(["EACCES", "EPERM", "ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG", "ENXIO"]);
 
 /** With the first job and not with the module, so that a worker of other handlers runs without it. An ordinary error: an operator can mend it while attempts last. */
 async function loadSharp() {
@@ -57,9 +46,15 @@ async function loadSharp() {
   }
 }
 
+/** @throws DeadLetter for what stays unreadable, an ordinary error for what may pass */
 async function readSource(path: string): Promise<Buffer> {
   try {
-    return await readFile(path);
+    // Non-blocking, or a pipe that nobody writes to would hold a thread of Node's for ever.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const found = await file.stat();
+    if (!found.isFile()) throw new DeadLetter(`expected a picture, but ${path} is no regular file`);
+    if (found.size > mostBytes) throw new DeadLetter(`expected a picture of at most ${mostBytes} bytes, but ${path} has ${found.size}`);
+    return await file.readFile();
   } catch (error) {
     const { code = "", message } = error as NodeJS.ErrnoException;
     throw lasting.has(code) ? new DeadLetter(message) : error;

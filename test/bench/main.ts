@@ -4,14 +4,12 @@
  * Every reading is taken in fresh processes. The sides take turns, and change who begins with every round; the first
  * round warms up and does not count. A ratio is taken within a round, since a machine is not the same all day.
  */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { availableParallelism, cpus, tmpdir } from "node:os";
-import { join } from "node:path";
+import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
-import { ensureServer } from "../../src/redis/server.ts";
-import { freePort, startProcess } from "../support/redis-process.ts";
 import { measures, smaller, type Measure, type Reading } from "./measure.ts";
+import { withRedis } from "./redis.ts";
 import { rowsOf, table, type Taken } from "./report.ts";
 import { takeReading } from "./run.ts";
 import { settings } from "./subject.ts";
@@ -20,7 +18,7 @@ const usage = `npm run bench -- [MEASURE...] [--rounds N] [--quick] [--aof] [--j
 npm run bench -- concurrency|thumbnail [--rounds N] [--quick]
 
   concurrency  the in-process primitives beside p-queue, async-mutex and effection; needs no Redis
-  thumbnail    the event loop's delay while all cores resize pictures, in threads and inline; needs no Redis
+  thumbnail    the event loop's delay while a pool resizes pictures on all cores, in threads and inline
   MEASURE      a kind (put, putMany, consume, latency) or a part of a name ("100"); without, all of them
   --rounds N   rounds that count, at least 1 (5)
   --quick      one round of a tenth of the jobs: shows that it runs, not how fast
@@ -48,21 +46,14 @@ else if (alone !== undefined) await alone();
 else await bench(values.quick ? chosen.map(smaller) : chosen);
 
 async function bench(asked: readonly Measure[]): Promise<void> {
-  const server = await ensureServer((line) => console.error(line));
-  const dir = await mkdtemp(join(tmpdir(), "millrace-bench-"));
-  const port = await freePort();
-  const redis = await startProcess(server.path, dir, port, { appendonly: values.aof ? "yes" : "no" });
-  try {
+  await withRedis({ appendonly: values.aof ? "yes" : "no" }, async ({ url, version }) => {
     const taken: Taken[] = [];
-    for (const measure of asked) taken.push(await compare(measure, `redis://127.0.0.1:${port}`));
+    for (const measure of asked) taken.push(await compare(measure, url));
     const rows = taken.flatMap(rowsOf);
-    console.log(`${table(rows)}\n\n${conditions(server.version)}`);
+    console.log(`${table(rows)}\n\n${conditions(version)}`);
     if (values.json === undefined) return;
-    await writeFile(values.json, `${JSON.stringify({ conditions: facts(server.version), rows, taken }, null, 2)}\n`);
-  } finally {
-    await redis.end("SIGKILL");
-    await rm(dir, { recursive: true, force: true });
-  }
+    await writeFile(values.json, `${JSON.stringify({ conditions: facts(version), rows, taken }, null, 2)}\n`);
+  });
 }
 
 async function compare(measure: Measure, redisUrl: string): Promise<Taken> {
