@@ -1,13 +1,11 @@
 /** What ends a command from outside: Ctrl-C, SIGTERM, or a reader of its output that went away. */
+import { CtrlC } from "../concurrency/ctrl-c.ts";
 import { CancelledError } from "../errors.ts";
 
 export type Cause = "SIGINT" | "SIGTERM" | "SIGPIPE";
 
 /** As shells report a process that died of that signal. */
 const EXIT_CODES: Readonly<Record<Cause, number>> = { SIGINT: 130, SIGTERM: 143, SIGPIPE: 141 };
-
-/** In a terminal Ctrl-C reaches npm and us, and npm hands its own on: the same press comes twice, milliseconds apart. */
-const ONE_PRESS_MS = 250;
 
 /**
  * Listens from its making until it is disposed of.
@@ -17,8 +15,8 @@ const ONE_PRESS_MS = 250;
 export class Interruption implements Disposable {
   onAgain: (cause: Cause) => void = (cause) => process.exit(EXIT_CODES[cause]);
   readonly #controller = new AbortController();
+  readonly #ctrlC = new CtrlC();
   #cause: Cause | undefined;
-  #at = 0;
 
   constructor() {
     process.on("SIGINT", this.#listener).on("SIGTERM", this.#listener);
@@ -48,17 +46,13 @@ export class Interruption implements Disposable {
   }
 
   readonly #listener = (cause: "SIGINT" | "SIGTERM"): void => {
+    const isEcho = this.#ctrlC.isEcho(cause);
     if (this.#cause === undefined) this.#abort(cause);
-    else if (!this.#isSamePress(cause)) this.onAgain(cause);
+    else if (!isEcho) this.onAgain(cause);
   };
 
   #abort(cause: Cause): void {
     this.#cause = cause;
-    this.#at = performance.now();
     this.#controller.abort(new CancelledError(cause === "SIGPIPE" ? "nobody reads the output" : `interrupted by ${cause}`));
-  }
-
-  #isSamePress(cause: Cause): boolean {
-    return cause === "SIGINT" && this.#cause === "SIGINT" && process.env["npm_command"] !== undefined && performance.now() - this.#at < ONE_PRESS_MS;
   }
 }

@@ -2,6 +2,7 @@
 import { constants } from "node:os";
 import { StateError } from "../errors.ts";
 import { check, checkOptions } from "../options.ts";
+import { CtrlC } from "./ctrl-c.ts";
 import { isDebugAsked, setDebug, taskTraces } from "./debug.ts";
 import { serveTasks } from "./task-server.ts";
 import { liveTasks, type OwnedTask, spawn, taskTaker } from "./task.ts";
@@ -24,7 +25,8 @@ export interface RunOptions {
  * awaited; their errors are told on standard error.
  *
  * The first SIGINT or SIGTERM cancels `main`; when `main` ends by that, the process exits with 130 or 143. When it
- * ends otherwise, its value or error is handed on as ever. The second signal leaves at once.
+ * ends otherwise, its value or error is handed on as ever. The second signal leaves at once; that npm hands a Ctrl-C on to
+ * its script, which the terminal has sent there already, is no second one.
  *
  * ```ts
  * await run(async (signal) => {
@@ -54,7 +56,9 @@ export async function run<T>(main: (signal: AbortSignal) => PromiseLike<T>, opti
 
 async function runMain<T>(main: (signal: AbortSignal) => PromiseLike<T>): Promise<T> {
   let received: Signal | undefined;
+  const ctrlC = new CtrlC();
   const onSignal = (signal: Signal): void => {
+    if (ctrlC.isEcho(signal)) return;
     if (received !== undefined) process.exit(exitCodeOf(signal));
     received = signal;
     task.cancel(`received ${signal}`);

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn as spawnProcess } from "node:child_process";
+import { type ChildProcess, spawn as spawnProcess, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { expect, test } from "vitest";
@@ -6,6 +6,7 @@ import { OptionError, StateError } from "../../src/errors.ts";
 import { run } from "../../src/concurrency/run.ts";
 import { sleep } from "../../src/concurrency/sleep.ts";
 import { allTasks, currentTask, spawn } from "../../src/concurrency/task.ts";
+import { project } from "../support/command.ts";
 import { rejection } from "./settlement.ts";
 
 const toolkit = JSON.stringify(new URL("../../src/concurrency/index.ts", import.meta.url).href);
@@ -17,11 +18,15 @@ class Program {
   errors = "";
   readonly #closed: Promise<unknown>;
 
-  constructor(main: string) {
+  /** @param npmCommand  what npm tells its scripts; undefined when there is no npm */
+  constructor(main: string, npmCommand?: string) {
     const source = `import { run, shield, sleep, spawn } from ${toolkit};
       const value = await run(async (signal) => { ${main} });
       console.log("run gave", value);`;
-    this.process = spawnProcess(process.execPath, ["--input-type=module", "-e", source], { stdio: ["ignore", "pipe", "pipe"] });
+    this.process = spawnProcess(process.execPath, ["--input-type=module", "-e", source], {
+      env: { ...process.env, npm_command: npmCommand },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     this.#closed = once(this.process, "close");
     this.process.stderr?.on("data", (chunk: Buffer) => (this.errors += chunk.toString()));
     createInterface({ input: this.process.stdout as NodeJS.ReadableStream }).on("line", (line) => {
@@ -112,6 +117,40 @@ test("the second signal leaves at once, whatever main is doing", async () => {
   program.process.kill("SIGINT");
   expect(await program.ended()).toMatchObject({ code: 130, lines: ["started", "refusing"] });
 });
+
+test("under npm one Ctrl-C may come twice, and cancels main once", async ({ skip }) => {
+  if (spawnSync("bash", ["-c", ":"]).status !== 0) skip("no bash: npm's own shell may keep its signal to itself");
+  const folder = project({
+    "package.json": JSON.stringify({ type: "module", scripts: { main: `node -C millrace-source main.ts` } }),
+    "main.ts": `import { run, sleep } from "millrace/concurrency";
+      process.on("SIGINT", () => console.log("heard"));
+      await run(async (signal) => {
+        console.log("started");
+        try { await sleep("1h", { signal }); } finally { await sleep(500); console.log("cleaned up"); }
+      });`,
+  });
+  const npm = spawnProcess("npm", ["run", "--silent", "--script-shell=bash", "main"], { cwd: folder, detached: true, stdio: ["ignore", "pipe", "inherit"] });
+  let printed = "";
+  npm.stdout.on("data", (chunk: Buffer) => {
+    printed += chunk.toString();
+    if (chunk.toString().includes("started")) process.kill(-(npm.pid ?? 0), "SIGINT");
+  });
+  const [code] = (await once(npm, "close")) as [number | null];
+  expect(printed).toMatch(/^started\n(heard\n){1,2}cleaned up\n$/);
+  expect(code).toBe(130);
+});
+
+test.each([["run", "SIGINT", "SIGINT", 0], ["run", "SIGTERM", "SIGINT", 130], ["run", "SIGTERM", "SIGTERM", 143], [undefined, "SIGINT", "SIGINT", 130]] as const)(
+  "with npm_command=%s, %s and at once %s end the process with %i",
+  async (npmCommand, first, second, code) => {
+    const program = new Program(
+      `for (const name of ["${first}", "${second}"]) process.emit(name, name);
+      await sleep("1h", { signal }).catch(() => undefined);`,
+      npmCommand,
+    );
+    expect((await program.ended()).code).toBe(code);
+  },
+);
 
 test("a main that fails ends the process with its error and 1", async () => {
   const { code, errors } = await new Program(`throw new RangeError("went wrong");`).ended();
