@@ -74,7 +74,10 @@ export async function claimExpired(
   const reply = (await runPacked(
     client,
     CLAIM,
-    [keys.active, keys.stalled, keys.stalledCheck, keys.events, keys.meta, keys.fence],
+    [
+      keys.active, keys.stalled, keys.stalledCheck, keys.events, keys.meta, keys.fence,
+      keys.wait, keys.prioritized, keys.delayed, keys.completed, keys.failed,
+    ],
     [keys.base, request.token, request.leaseMs, request.holdMs, request.most, request.everyMs],
   )) as [number, [string, string[]][]];
   const [lastFence, rows] = reply;
@@ -89,14 +92,17 @@ function unlessUnplannable(error: unknown): void {
 }
 
 /**
- * KEYS  active, stalled, stalled-check, events, meta, fence
+ * KEYS  active, stalled, stalled-check, events, meta, fence, wait, prioritized, delayed, completed, failed
  * ARGV  base, token, leaseMs, holdMs, most, everyMs
  * reply msgpack {last fence, {{id, {field, value, …}}, …}}
+ *
+ * Our scripts write a job to its new place before they take it from the old one, so one that broke off half-way has lost
+ * nothing: a job that is elsewhere as well only leaves `active`.
  */
 const CLAIM: Script = {
   name: "claim",
   lua: `
-local active, stalled, check, events, meta, fence = unpack(KEYS)
+local active, stalled, check, events, meta, fence, wait, prioritized, delayed, completed, failed = unpack(KEYS)
 local base, token, leaseMs, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[5])
 ${NOW}${TRIM_EVENTS}
 -- A check of BullMQ's own, which writes the bare instant, is no round of ours.
@@ -104,10 +110,20 @@ local last = tonumber(string.match(redis.call('GET', check) or '', '^millrace:(%
 if last and math.abs(now - last) < tonumber(ARGV[6]) then return cmsgpack.pack({0, {}}) end
 redis.call('DEL', check)
 redis.call('SET', check, string.format('millrace:%.0f', now), 'PX', ARGV[4])
+local function isElsewhere(id)
+  for _, key in ipairs({completed, failed, delayed, prioritized}) do
+    if redis.call('ZSCORE', key, id) then return true end
+  end
+  return redis.call('LPOS', wait, id, 'MAXLEN', 1000) or redis.call('LPOS', wait, id, 'RANK', -1, 'MAXLEN', 1000)
+end
 local claimed, rows = {}, {}
 for _, id in ipairs(redis.call('LRANGE', active, 0, -1)) do
   if #claimed < most and redis.call('EXISTS', base .. id .. ':lock') == 0 then
-    if redis.call('SADD', stalled, id) == 0 then claimed[#claimed + 1] = id end
+    if isElsewhere(id) then
+      redis.call('LREM', active, -1, id)
+    elseif redis.call('SADD', stalled, id) == 0 then
+      claimed[#claimed + 1] = id
+    end
   end
 end
 if #claimed == 0 then return cmsgpack.pack({0, {}}) end

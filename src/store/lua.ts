@@ -6,14 +6,19 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `;
 
-/** Trims the event stream once a script, before anything is added to it. `max`: `opts.maxLenEvents` of the queue's meta. */
+/**
+ * Trims the event stream once a script, before anything is added to it. `max`: `opts.maxLenEvents` of the queue's meta.
+ *
+ * A full Redis refuses a script's first write where it needs memory, and no later one. Trimming needs none: what begins
+ * with it goes on, so that consumers drain a Redis that takes nothing new.
+ */
 export const TRIM_EVENTS = `
+local trimmed = false
 local function trimEvents(metaKey, eventsKey, max)
-  if not max then
-    max = 10000
-    redis.call('HSET', metaKey, 'opts.maxLenEvents', max)
-  end
-  redis.call('XTRIM', eventsKey, 'MAXLEN', '~', max)
+  if trimmed then return end
+  trimmed = true
+  redis.call('XTRIM', eventsKey, 'MAXLEN', '~', max or 10000)
+  if not max then redis.call('HSET', metaKey, 'opts.maxLenEvents', 10000) end
 end
 `;
 
@@ -49,20 +54,21 @@ local function prioritizeJob(prioritizedKey, counterKey, id, priority)
 end
 `;
 
-/** Moves what is due from `delayed` to where it waits; at most 1000 a call. */
+/** Moves what is due from `delayed` to where it waits; at most 1000 a call. `open()` comes before the first write. */
 export const PROMOTE_DUE = `
-local function promoteDue(keys, base, now)
+local function promoteDue(keys, base, now, open)
   local due = redis.call('ZRANGE', keys.delayed, 0, (now + 1) * 0x1000 - 1, 'BYSCORE', 'LIMIT', 0, 1000)
   if #due == 0 then return end
+  open()
   local priorities = {}
   for i, id in ipairs(due) do priorities[i] = tonumber(redis.call('HGET', base .. id, 'priority')) or 0 end
   for i, id in ipairs(due) do
-    redis.call('ZREM', keys.delayed, id)
     if priorities[i] == 0 then
       redis.call('LPUSH', keys.wait, id)
     else
       prioritizeJob(keys.prioritized, keys.counter, id, priorities[i])
     end
+    redis.call('ZREM', keys.delayed, id)
     redis.call('XADD', keys.events, '*', 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
     redis.call('HSET', base .. id, 'delay', 0)
   end

@@ -89,7 +89,7 @@ local plain = maxSize == 0
 for _, job in ipairs(jobs) do plain = plain and job[5] == 0 and job[6] == 0 and job[7] == 0 end
 if not plain then waits = waits + redis.call('ZCARD', prioritized) + redis.call('ZCARD', delayed) end
 local room = maxSize - waits
-local trimmed = redis.call('XLEN', events) <= (tonumber(state[3]) or -1)
+trimmed = redis.call('XLEN', events) <= (tonumber(state[3]) or -1)
 
 local function reply(answer)
   if #answer > 1 then redis.call('HSET', producer, number, cmsgpack.pack(answer)) elseif kept then redis.call('HDEL', producer, number) end
@@ -119,8 +119,7 @@ for position, job in ipairs(jobs) do
     if runAt > 0 then delay = math.max(runAt - now, 0) end
     redis.call('HSET', key, 'name', name, 'data', data, 'opts', options, 'timestamp', now, 'delay', delay, 'priority', priority, '${VERSION_FIELD}', version)
     if timeout > 0 then redis.call('HSET', key, '${TIMEOUT_FIELD}', timeout) end
-    if not trimmed then trimEvents(meta, events, state[3]) end
-    trimmed = true
+    trimEvents(meta, events, state[3])
     redis.call('XADD', events, '*', 'event', 'added', 'jobId', id, 'name', name)
     if delay > 0 then
       delayJob(delayed, events, id, now + delay)

@@ -60,10 +60,24 @@ local function leasedBefore(most, unanswered)
   return ids
 end
 
+-- Counts one more start in what HGETALL gave: a command less than asking Redis to.
+local function started(hash)
+  for i = 1, #hash, 2 do
+    if hash[i] == 'ats' then
+      hash[i + 1] = tostring((tonumber(hash[i + 1]) or 0) + 1)
+      return hash[i + 1]
+    end
+  end
+  hash[#hash + 1] = 'ats'
+  hash[#hash + 1] = '1'
+  return '1'
+end
+
 local function reserve(most, token, leaseMs, worker, unanswered)
   local ids = leasedBefore(most, unanswered)
   if #ids > 0 then
     local rows = {}
+    trimEvents(meta, events, state[5])
     for i, id in ipairs(ids) do
       redis.call('SET', base .. id .. ':lock', token, 'PX', leaseMs)
       rows[i] = {id, redis.call('HGETALL', base .. id)}
@@ -72,12 +86,11 @@ local function reserve(most, token, leaseMs, worker, unanswered)
     return 0, 0, redis.call('INCRBY', fence, #ids), rows
   end
 
-  promoteDue({delayed = delayed, wait = wait, prioritized = prioritized, counter = counter, events = events}, base, now)
+  local function open() trimEvents(meta, events, state[5]) end
+  promoteDue({delayed = delayed, wait = wait, prioritized = prioritized, counter = counter, events = events}, base, now, open)
   local asked, cap, rate, duration = most, tonumber(state[2]), tonumber(state[3]), tonumber(state[4])
   if state[1] then return 0, 0, 0, {} end
-  -- Also read where it bounds nothing: what is popped below must have somewhere to go.
-  local running = redis.call('LLEN', active)
-  if cap then most = math.min(most, cap - running) end
+  if cap then most = math.min(most, cap - redis.call('LLEN', active)) end
   if rate and duration then
     local used = tonumber(redis.call('GET', limiter)) or 0
     if used >= rate then
@@ -90,15 +103,18 @@ local function reserve(most, token, leaseMs, worker, unanswered)
   end
   if most < 1 then return nextDelayedAt(delayed), 0, 0, {} end
 
-  ids = redis.call('RPOP', wait, most) or {}
-  if #ids > 0 then redis.call('LPUSH', active, unpack(ids)) end
-  if #ids < most then
-    local popped = redis.call('ZPOPMIN', prioritized, most - #ids)
-    local before = #ids
-    for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
-    if #popped > 0 then redis.call('LPUSH', active, unpack(ids, before + 1)) else redis.call('DEL', counter) end
+  local waiting = redis.call('LRANGE', wait, -most, -1)
+  for i = #waiting, 1, -1 do ids[#ids + 1] = waiting[i] end
+  local high = #ids < most and redis.call('ZRANGE', prioritized, 0, most - #ids - 1) or {}
+  for _, id in ipairs(high) do ids[#ids + 1] = id end
+  if #ids == 0 then
+    redis.call('DEL', counter)
+    return nextDelayedAt(delayed), 0, 0, {}
   end
-  if #ids == 0 then return nextDelayedAt(delayed), 0, 0, {} end
+  open()
+  redis.call('LPUSH', active, unpack(ids))
+  if #waiting > 0 then redis.call('LTRIM', wait, 0, -#waiting - 1) end
+  if #high > 0 then redis.call('ZREM', prioritized, unpack(high)) end
 
   local limited = 0
   if rate and duration then
@@ -110,10 +126,10 @@ local function reserve(most, token, leaseMs, worker, unanswered)
   for i, id in ipairs(ids) do
     local key = base .. id
     redis.call('SET', key .. ':lock', token, 'PX', leaseMs)
-    redis.call('HSET', key, 'processedOn', now, 'pb', worker)
-    redis.call('HINCRBY', key, 'ats', 1)
+    local hash = redis.call('HGETALL', key)
+    redis.call('HSET', key, 'processedOn', now, 'pb', worker, 'ats', started(hash))
     redis.call('XADD', events, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
-    rows[i] = {id, redis.call('HGETALL', key)}
+    rows[i] = {id, hash}
   end
   local full = #ids == asked
   if full and (redis.call('LLEN', wait) > 0 or redis.call('ZCARD', prioritized) > 0) then

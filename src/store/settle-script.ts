@@ -6,7 +6,7 @@
  */
 import { Packr } from "msgpackr";
 import type { Leased } from "./reserve-script.ts";
-import { UNKNOWN_SINCE_FIELD } from "./stored-job.ts";
+import { UNKNOWN_SINCE_FIELD, type StoredJob } from "./stored-job.ts";
 
 /** How many finished jobs stay, and for how long; `undefined` is no bound of that kind. `count: 0` keeps none. */
 export interface Retention {
@@ -40,7 +40,7 @@ function packSettlement(settlement: Settlement): unknown[] {
   const head = [job.id, token, job.starts, KINDS[settlement.kind]];
   switch (settlement.kind) {
     case "ack":
-      return [...head, settlement.result, bound(settlement.keep.count), bound(settlement.keep.ageMs)];
+      return [...head, settlement.result, bound(settlement.keep.count), bound(settlement.keep.ageMs), standsAlone(job) ? job.attemptsMade + 1 : 0];
     case "fail":
       return [...head, settlement.reason, bound(settlement.keep.count), bound(settlement.keep.ageMs), JSON.stringify(settlement.stack), settlement.attempts];
     case "retry":
@@ -50,6 +50,14 @@ function packSettlement(settlement: Settlement): unknown[] {
   }
 }
 
+/**
+ * Whether what the reservation showed of a job still tells that nobody waits for it: it was put by us, under no parent
+ * and no deduplication id. Of others a flow may have become the parent since.
+ */
+function standsAlone({ version, isLinked }: StoredJob): boolean {
+  return version !== undefined && !isLinked;
+}
+
 /** -1 is no bound. What a stock producer stored as one may be anything, and must not stop the script half-way. */
 function bound(value: unknown): number {
   return typeof value === "number" && Number.isFinite(value) && value >= 0 ? Math.floor(value) : -1;
@@ -57,7 +65,7 @@ function bound(value: unknown): number {
 
 /**
  * `settle(rows)`: a code a row.
- * rows  {id, token, starts, 1, result, keep count, keep age}
+ * rows  {id, token, starts, 1, result, keep count, keep age, attempts made with this one, or 0: look it up}
  *       {id, token, starts, 2, reason, keep count, keep age, stacktrace, attempts}
  *       {id, token, starts, 3, reason, delayMs, lifo, stacktrace}
  *       {id, token, starts, 4, unknown, delayMs}
@@ -66,8 +74,16 @@ function bound(value: unknown): number {
  * A lease that ran out while nobody took the job, so that it has not been started again, is still ours.
  */
 export const SETTLE = `
-local function drop(key)
-  redis.call('DEL', key, key .. ':logs', key .. ':dependencies', key .. ':processed', key .. ':failed', key .. ':unsuccessful')
+-- Deletes jobs with all that belongs to them; unpack ends near 8,000.
+local function drop(keys)
+  for from = 1, #keys, 1000 do
+    local all = {}
+    for i = from, math.min(from + 999, #keys) do
+      local key = keys[i]
+      for _, part in ipairs({'', ':logs', ':dependencies', ':processed', ':failed', ':unsuccessful'}) do all[#all + 1] = key .. part end
+    end
+    redis.call('DEL', unpack(all))
+  end
 end
 -- A failed child whose parent was not told to mind may be the last that its parent waits for.
 local function releaseParent(key)
@@ -85,10 +101,12 @@ local function trim(target, count, age)
   local function remove(ids)
     if #ids == 0 then return end
     redis.call('ZREM', target, unpack(ids))
-    for _, id in ipairs(ids) do
-      if target == failed then releaseParent(base .. id) end
-      drop(base .. id)
+    local keys = {}
+    for i, id in ipairs(ids) do
+      keys[i] = base .. id
+      if target == failed then releaseParent(keys[i]) end
     end
+    drop(keys)
   end
   if age >= 0 then remove(redis.call('ZRANGE', target, '-inf', now - age, 'BYSCORE', 'LIMIT', 0, 1000)) end
   if count >= 0 then
@@ -97,17 +115,43 @@ local function trim(target, count, age)
   end
 end
 
+-- Which of these ids are active, each once. Those of the oldest batch stand together at the old end: tail of them.
+local function activeOf(ids)
+  local is, tail = {}, 0
+  for _, id in ipairs(ids) do is[id] = 'asked' end
+  local oldest = redis.call('LRANGE', active, -#ids, -1)
+  for i = #oldest, 1, -1 do
+    if is[oldest[i]] ~= 'asked' then break end
+    is[oldest[i]] = 'tail'
+    tail = tail + 1
+  end
+  for _, id in ipairs(ids) do
+    if is[id] == 'asked' then is[id] = redis.call('LPOS', active, id, 'RANK', -1) and 'between' or nil end
+  end
+  return is, tail
+end
+
 local function settle(rows)
-  local codes, facts, retaken, mine = {}, {}, {}, {}
+  local codes, facts, retaken, mine, locks, families = {}, {}, {}, {}, {}, {}
+  for i, row in ipairs(rows) do
+    local key = base .. row[1]
+    locks[i] = key .. ':lock'
+    if row[4] == 1 then
+      families[#families + 1] = key .. ':dependencies'
+      families[#families + 1] = key .. ':unsuccessful'
+    end
+  end
+  local leases = redis.call('MGET', unpack(locks))
+  local anyFamily = #families > 0 and redis.call('EXISTS', unpack(families)) > 0
   for i, row in ipairs(rows) do
     local id, token, starts, kind = row[1], row[2], row[3], row[4]
     local key = base .. id
-    local lease = redis.call('GET', key .. ':lock')
-    local known = redis.call('HMGET', key, 'parentKey', 'deid', 'atm', 'priority', 'ats')
-    local expired = not lease and tonumber(known[5]) == starts and redis.call('LPOS', active, id)
-    if lease ~= token and not expired then
+    local known = {}
+    if kind ~= 1 or row[8] == 0 or not leases[i] then known = redis.call('HMGET', key, 'parentKey', 'deid', 'atm', 'priority', 'ats') end
+    local expired = not leases[i] and tonumber(known[5]) == starts and redis.call('LPOS', active, id)
+    if leases[i] ~= token and not expired then
       codes[i] = 2
-    elseif kind <= 2 and ((known[1] and known[1] ~= '') or known[2] or (kind == 1 and redis.call('EXISTS', key .. ':dependencies', key .. ':unsuccessful') > 0)) then
+    elseif kind <= 2 and ((known[1] and known[1] ~= '') or known[2] or (kind == 1 and anyFamily and redis.call('EXISTS', key .. ':dependencies', key .. ':unsuccessful') > 0)) then
       codes[i] = 1
       if expired then retaken[#retaken + 1] = row end
     else
@@ -117,28 +161,44 @@ local function settle(rows)
   end
   for _, row in ipairs(retaken) do redis.call('SET', base .. row[1] .. ':lock', row[2], 'PX', 10000) end
   if #mine == 0 then return codes end
+  local ids = {}
+  for n, i in ipairs(mine) do ids[n] = rows[i][1] end
+  local is, tail = activeOf(ids)
+  local held, leased, between = {}, {}, {}
+  for _, i in ipairs(mine) do
+    local id = rows[i][1]
+    if not is[id] then
+      codes[i] = 2
+    else
+      held[#held + 1] = id
+      leased[#leased + 1] = locks[i]
+      if is[id] == 'between' then between[#between + 1] = id end
+      is[id] = nil
+    end
+  end
+  if #held == 0 then return codes end
   trimEvents(meta, events, state[5])
 
-  local held, locks, bounds, finished, ready = {}, {}, {}, false, false
+  local ended, scored, bounds, dropped = {}, {[completed] = {}, [failed] = {}}, {}, {}
   local function finish(row, key, known)
-    local id, failing, count = row[1], row[4] == 2, row[6]
+    local failing = row[4] == 2
     local target, field = failing and failed or completed, failing and 'failedReason' or 'returnvalue'
-    local made = (tonumber(known[3]) or 0) + 1
-    if count == 0 then
-      drop(key)
+    local made = not failing and row[8] > 0 and row[8] or (tonumber(known[3]) or 0) + 1
+    if row[6] == 0 then
+      dropped[#dropped + 1] = key
     else
-      redis.call('ZADD', target, now, id)
       redis.call('HSET', key, field, row[5], 'finishedOn', now, 'atm', made)
       if failing then
         redis.call('HSET', key, 'stacktrace', row[8])
         redis.call('HDEL', key, 'defa')
       end
-      bounds[target .. count .. '/' .. row[7]] = {target, count, row[7]}
+      table.insert(scored[target], now)
+      table.insert(scored[target], row[1])
+      bounds[target .. row[6] .. '/' .. row[7]] = {target, row[6], row[7]}
     end
-    redis.call('XADD', events, '*', 'event', failing and 'failed' or 'completed', 'jobId', id, field, row[5], 'prev', 'active')
-    if failing and made >= row[9] then redis.call('XADD', events, '*', 'event', 'retries-exhausted', 'jobId', id, 'attemptsMade', made) end
-    finished = true
+    ended[#ended + 1] = {row[1], failing and 'failed' or 'completed', field, row[5], failing and made >= row[9] and made}
   end
+  local ready = false
   local function giveBack(row, key, known)
     local id, retrying, delay, priority = row[1], row[4] == 3, row[6], tonumber(known[4]) or 0
     if delay > 0 then
@@ -164,25 +224,30 @@ local function settle(rows)
     end
   end
   for _, i in ipairs(mine) do
-    local row = rows[i]
-    local id, key = row[1], base .. row[1]
-    if redis.call('LREM', active, -1, id) == 0 then
-      codes[i] = 2
-    else
-      if row[4] <= 2 then finish(row, key, facts[i]) else giveBack(row, key, facts[i]) end
-      held[#held + 1] = id
-      locks[#locks + 1] = key .. ':lock'
+    if codes[i] == 0 then
+      local row = rows[i]
+      if row[4] <= 2 then finish(row, base .. row[1], facts[i]) else giveBack(row, base .. row[1], facts[i]) end
     end
   end
-  if #held == 0 then return codes end
-  redis.call('DEL', unpack(locks))
+  for target, members in pairs(scored) do
+    if #members > 0 then redis.call('ZADD', target, unpack(members)) end
+  end
+  if tail > 0 then redis.call('LTRIM', active, 0, -tail - 1) end
+  for _, id in ipairs(between) do redis.call('LREM', active, -1, id) end
+  redis.call('DEL', unpack(leased))
   redis.call('SREM', stalled, unpack(held))
+  for _, each in ipairs(ended) do
+    local id, event, field, value, exhausted = unpack(each)
+    redis.call('XADD', events, '*', 'event', event, 'jobId', id, field, value, 'prev', 'active')
+    if exhausted then redis.call('XADD', events, '*', 'event', 'retries-exhausted', 'jobId', id, 'attemptsMade', exhausted) end
+  end
+  drop(dropped)
   for _, bound in pairs(bounds) do trim(bound[1], bound[2], bound[3]) end
 
   -- A capped queue has room again, and what was given back waits: whoever sleeps is woken.
   local waiting = redis.call('LLEN', wait) + redis.call('ZCARD', prioritized)
   if not state[1] and (ready or (state[2] and waiting > 0)) then redis.call('ZADD', marker, 0, '0') end
-  if finished and waiting == 0 and redis.call('LLEN', active) == 0 then redis.call('XADD', events, '*', 'event', 'drained') end
+  if #ended > 0 and waiting == 0 and redis.call('LLEN', active) == 0 then redis.call('XADD', events, '*', 'event', 'drained') end
   return codes
 end
 `;

@@ -25,6 +25,8 @@ export interface StoredJob {
   /** Set by BullMQ when the job must fail without being run: a failed child, too many stalls. */
   readonly deferredFailure: string | undefined;
   readonly schedulerId: string | undefined;
+  /** It has a parent, or holds a deduplication id. */
+  readonly isLinked: boolean;
   /** When a pool first gave it back because nobody there knew its name or version. */
   readonly unknownSince: number | undefined;
 }
@@ -52,6 +54,7 @@ export function readStoredJob(id: string, flat: readonly string[]): StoredJob {
     stacktrace: readStacktrace(hash["stacktrace"]),
     deferredFailure: hash["defa"],
     schedulerId: hash["rjk"],
+    isLinked: hash["parentKey"] !== undefined || hash["deid"] !== undefined,
     unknownSince: numberOr(undefined, hash[UNKNOWN_SINCE_FIELD]),
   };
 }

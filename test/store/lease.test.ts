@@ -77,6 +77,19 @@ test("who renews between two rounds keeps the job", async () => {
   expect(idsOf(await claimExpired(queue, round))).toEqual(["a"]);
 });
 
+test("what a script that broke off left in two places only leaves `active`", async () => {
+  const queue = await openQueue();
+  const { client, keys } = queue;
+  await running(queue, ["ended", "given-back", "late"]);
+  await client.zadd(keys.completed, 1, "ended");
+  await client.rpush(keys.wait, "given-back");
+  await client.zadd(keys.delayed, 1, "late");
+  await expire(queue, "ended", "given-back", "late");
+  for (let n = 0; n < 3; n += 1) expect(await claimExpired(queue, round)).toEqual([]);
+  const places = await Promise.all(["ended", "given-back", "late"].map((id) => placesOf(queue, id)));
+  expect(places).toEqual([["completed"], ["wait"], ["delayed"]]);
+});
+
 test("however many ask, there is one round in its time, and one takes no more than it was told to", async () => {
   const queue = await openQueue();
   await running(queue, ["a", "b", "c"]);

@@ -14,7 +14,7 @@ test("reads what our put, pools and BullMQ's workers write of a job", () => {
   });
   expect(job).toEqual({
     id: "id", name: "n", data: '{"a":1}', options: { attempts: 3 }, putAt: 1763800000000, priority: 5, version: 2, timeoutMs: 500, starts: 3, attemptsMade: 2,
-    unknownSince: 1763800000001, stacktrace: ["one", "two"], deferredFailure: "a child has failed", schedulerId: "nightly",
+    unknownSince: 1763800000001, stacktrace: ["one", "two"], deferredFailure: "a child has failed", schedulerId: "nightly", isLinked: false,
   });
 });
 
