@@ -12,6 +12,8 @@ import { Semaphore } from "./semaphore.ts";
 export interface ThreadsOptions {
   /** At most so many at once. @default the cores that this process may use */
   readonly count?: number | undefined;
+  /** Of JavaScript values a thread may hold so many MiB; one that needs more is ended. @default what Node gives it */
+  readonly heapMb?: number | undefined;
   /** A thread without work is closed after this, in milliseconds. @default 10 s */
   readonly idleMs?: number | undefined;
 }
@@ -33,14 +35,16 @@ const IDLE_MS = 10_000;
 export class Threads implements AsyncDisposable {
   readonly count: number;
   readonly #idleMs: number;
+  readonly #heapMb: number | undefined;
   /** Who waits, waits here: piscina never starts a thread for its own queue in place of one that was ended. */
   readonly #free: Semaphore;
   #starting: Promise<Piscina> | undefined;
   #piscina: Piscina | undefined;
   readonly #calls = new Set<AbortController>();
 
-  constructor({ count, idleMs }: ThreadsOptions = {}) {
+  constructor({ count, heapMb, idleMs }: ThreadsOptions = {}) {
     this.count = count ?? availableParallelism();
+    this.#heapMb = heapMb;
     this.#idleMs = idleMs ?? IDLE_MS;
     this.#free = new Semaphore(this.count);
   }
@@ -95,17 +99,22 @@ export class Threads implements AsyncDisposable {
       // Between calls the thread's own loop goes on turning: connections that its modules keep stay alive.
       atomics: "disabled",
       recordTiming: false,
+      ...(this.#heapMb !== undefined && { resourceLimits: { maxOldGenerationSizeMb: this.#heapMb } }),
     });
-    piscina.on("error", (error: Error) => this.#threadFailed(piscina, error));
+    // It ended while it ran no call: it had nothing to do, or it could not even start.
+    let failure: Error | undefined;
+    piscina.on("error", (error: Error) => {
+      failure = error;
+      process.emitWarning(`a thread without work ended by an error: ${error.stack ?? error.message}`, "LostThreadWarning");
+    });
+    // With no thread left and none starting, piscina would let those who wait for one wait for ever.
+    const giveUpWithoutThreads = (): void => {
+      if (piscina.threads.length > 0 || piscina.queueSize === 0) return;
+      for (const call of this.#calls) call.abort(asThreadError(failure ?? new Error("threads end before they can begin")));
+    };
+    piscina.on("workerDestroy", () => queueMicrotask(giveUpWithoutThreads));
     this.#piscina = piscina;
     return piscina;
-  }
-
-  /** A thread ended by an error while it ran no call: it had nothing to do, or it could not even start. */
-  #threadFailed(piscina: Piscina, error: Error): void {
-    process.emitWarning(`a thread without work ended by an error: ${error.stack ?? error.message}`, "LostThreadWarning");
-    // With none left and none starting, piscina would let its calls wait for ever.
-    if (piscina.threads.length === 0) for (const call of this.#calls) call.abort(asThreadError(error));
   }
 }
 

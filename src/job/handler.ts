@@ -37,6 +37,11 @@ export interface HandlerThreads {
   readonly module: string;
   /** At least 1, each of which runs one delivery at a time. @default the cores */
   readonly count?: number;
+  /**
+   * MiB of JavaScript values that one of them may hold, at least 32; buffers do not count. Who needs more is ended, and its
+   * attempt has failed. @default what Node gives a thread
+   */
+  readonly heapMb?: number;
 }
 
 export interface HandlerOptions<T extends JobTypes> {
@@ -94,7 +99,7 @@ export function defineHandler<T extends JobTypes>(job: Job<T>, options: HandlerO
 }
 
 function checkThreads(value: unknown, where: string): HandlerThreads {
-  const { module, count } = checkOptions(where, value, { module: check.string(), count: check.integer({ min: 1 }) });
+  const { module, count, heapMb } = checkOptions(where, value, { module: check.string(), count: check.integer({ min: 1 }), heapMb: check.integer({ min: 32 }) });
   if (module === undefined || !URL.canParse(module)) throw new OptionError(`expected import.meta.url for the module of ${where}, got ${shown(module)}`);
-  return Object.freeze({ module, ...(count !== undefined && { count }) });
+  return Object.freeze({ module, ...(count !== undefined && { count }), ...(heapMb !== undefined && { heapMb }) });
 }

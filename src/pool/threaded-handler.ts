@@ -19,9 +19,9 @@ export class ThreadedHandler implements AsyncDisposable {
   readonly #module: string;
   readonly #threads: Threads;
 
-  constructor({ job, concurrency }: Handler, { module, count }: HandlerThreads) {
+  constructor({ job, concurrency }: Handler, { module, count, heapMb }: HandlerThreads) {
     this.#module = builtAddress(new URL(module));
-    this.#threads = new Threads({ count });
+    this.#threads = new Threads({ count, heapMb });
     this.job = job;
     this.concurrency = Math.min(concurrency ?? Infinity, this.#threads.count);
   }

@@ -47,6 +47,26 @@ test("the task's name goes with the call, and nothing where there is no task", a
   expect((await spawn(() => call("place", []), { name: "thumbnails" })).task).toBe("thumbnails");
 });
 
+test("values of the storages that are named go with each call, and no others", async () => {
+  const { user, request } = offloaded;
+  const inContext = (name: string, id: number, options?: OffloadOptions<Offloaded>) =>
+    user.run(name, () => request.run({ id }, () => offload<Offloaded, "context">(module, "context", [], options)));
+  const both = await Promise.all([inContext("Ada", 1, { context: { user, request } }), inContext("Bob", 2, { context: { user } }), inContext("Cy", 3)]);
+  const none = undefined;
+  expect(both).toEqual([["Ada", { id: 1 }, "Ada", { id: 1 }], ["Bob", none, "Bob", none], [none, none, none, none]]);
+  // In the thread nothing of it is left.
+  expect(await offload<Offloaded, "context">(module, "context", [], { context: { user, request } })).toEqual([none, none, none, none]);
+});
+
+test("a storage that the module does not export, and what is none, are errors", async () => {
+  const { user, request } = offloaded;
+  const wrong = await rejection(offload<{ use: typeof offloaded.use; gone: typeof user }, "use">(module, "use", [], { context: { gone: user } }));
+  expect(wrong).toBeInstanceOf(NotFoundError);
+  expect(wrong).toMatchObject({ message: expect.stringMatching(/no AsyncLocalStorage "gone" in file:.*offloaded\.ts: it exports request, user$/) as unknown });
+  expect(await rejection(request.run({ id: 1 }, () => call("use", [], { context: { user: 1 } } as never)))).toMatchObject({ message: "expected an AsyncLocalStorage for user in context of offload, got 1" });
+  expect(await rejection(user.run((() => 1) as never, () => offload<Offloaded, "context">(module, "context", [], { context: { user } })))).toBeInstanceOf(OptionError);
+});
+
 test("cancelling ends the thread in whatever it does, and the next call gets another one", async () => {
   const giveUp = new AbortController();
   const counter = new Int32Array(new SharedArrayBuffer(4));
@@ -168,6 +188,8 @@ test("a thread that cannot even start is an error, not a call that never ends", 
   const broken = `data:text/javascript,import { isMainThread } from "node:worker_threads"; if (!isMainThread) throw new RangeError("no threads here");`;
   const source = `console.log(await offload(module, "use", []).catch((error) => error.name + " " + error.cause.name));`;
   expect(await program(source, "--no-warnings", "--import", broken)).toBe("ThreadLostError RangeError\n");
+  const leaving = broken.replace(/throw .*;/, "process.exit(0);");
+  expect(await program(source.replace("error.cause.name", "error.message"), "--import", leaving)).toBe("ThreadLostError the thread ended before its work did: threads end before they can begin\n");
 });
 
 test("a call that does not fit the function is a type error", () => {
@@ -178,6 +200,10 @@ test("a call that does not fit the function is a type error", () => {
     void offload<Offloaded, "sizeOf">(module, "sizeOf", []);
     // @ts-expect-error -- no such function
     void offload<Offloaded, "gone">(module, "gone", []);
+    // @ts-expect-error -- a storage of other values than that of the module
+    void offload<Offloaded, "use">(module, "use", [], { context: { user: offloaded.request } });
+    // @ts-expect-error -- the module exports no such storage
+    void offload<Offloaded, "use">(module, "use", [], { context: { use: offloaded.user } });
   };
   expect(calls).toBeTypeOf("function");
 });

@@ -1,4 +1,5 @@
 /** What the tests of threads call. The annotations are TypeScript's, so that a thread has to strip them. */
+import { AsyncLocalStorage } from "node:async_hooks";
 import { threadId } from "node:worker_threads";
 import { DeadLetter, TimeoutError } from "../../src/errors.ts";
 import { currentTask } from "../../src/concurrency/task.ts";
@@ -19,6 +20,16 @@ export class PictureError extends RangeError {
 }
 
 export const constant = 1;
+
+export const user = new AsyncLocalStorage<string>();
+export const request = new AsyncLocalStorage<{ readonly id: number }>();
+
+/** What the context holds, also behind an await. */
+export async function context(): Promise<unknown[]> {
+  const before = [user.getStore(), request.getStore()];
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  return [...before, user.getStore(), request.getStore()];
+}
 
 export function place(): Place {
   return { thread: threadId, task: currentTask()?.name };
@@ -68,6 +79,12 @@ export function left(): number[] {
 
 export function aFunction(): () => number {
   return () => 1;
+}
+
+/** Takes all the memory there is. */
+export function hoard(): never {
+  const held: number[][] = [];
+  for (;;) held.push(Array.from({ length: 10_000 }, () => held.length));
 }
 
 let uses = 0;

@@ -11,7 +11,7 @@ const module = new URL("./offloaded.ts", import.meta.url).href;
 function threadsOf(options: ThreadsOptions): { threads: Threads; call: (name: string, args: readonly unknown[], options?: CallOptions) => Promise<unknown> } {
   const threads = new Threads(options);
   onTestFinished(() => threads[Symbol.asyncDispose]());
-  return { threads, call: (name, args, options) => threads.run(entry, { module, name, args, task: undefined } satisfies OffloadedCall, options) };
+  return { threads, call: (name, args, options) => threads.run(entry, { module, name, args, task: undefined, context: undefined } satisfies OffloadedCall, options) };
 }
 
 test("as many calls at once as there are threads; the others wait for their turn", async () => {
@@ -74,6 +74,14 @@ test("an error in a thread that has no call any more is told of as a warning; th
   expect(await call("failBehind", [])).toBe("well");
   expect(await warned).toMatchObject({ name: "LostThreadWarning", message: expect.stringContaining("after the call had ended") as unknown });
   expect(await call("later", ["alive"])).toBe("alive");
+});
+
+test("a thread that needs more memory than it may have is lost, and nothing else; the next call gets another one", async () => {
+  const { call } = threadsOf({ count: 1, heapMb: 32 });
+  const hoarding = await rejection(call("hoard", []));
+  expect(hoarding).toBeInstanceOf(ThreadLostError);
+  expect(hoarding).toMatchObject({ message: expect.stringContaining("out of memory") as unknown });
+  expect(await call("use", [])).toBe(1);
 });
 
 test("disposing ends the threads in whatever they do; afterwards there may be new ones", async () => {

@@ -71,7 +71,7 @@ test("leaves concurrency to the pool unless told otherwise", () => {
 });
 
 test("keeps where its threads find it, and runs in the caller's thread all the same", async () => {
-  const threads = { module: import.meta.url, count: 2 };
+  const threads = { module: import.meta.url, count: 2, heapMb: 64 };
   const handler = defineHandler(double, { threads, concurrency: 2, handle: async ({ n }) => n });
   expect(handler.threads).toEqual(threads);
   await expect(handler.run({ n: 1 }, task)).resolves.toBe(1);
@@ -92,6 +92,7 @@ test("refuses what is no handler", () => {
   expect(wrong(double, { handle, threads: { count: 2 } })).toThrow("expected import.meta.url for the module");
   expect(wrong(double, { handle, threads: { module: "./double.ts" } })).toThrow("expected import.meta.url for the module");
   expect(wrong(double, { handle, threads: { module: import.meta.url, count: 0 } })).toThrow(OptionError);
+  expect(wrong(double, { handle, threads: { module: import.meta.url, heapMb: 8 } })).toThrow("expected a whole number of at least 32 for heapMb");
   expect(wrong(double, { handle, threads: { module: import.meta.url, counts: 2 } })).toThrow("did you mean count?");
   expect(wrong(double, { handle, concurrency: 3, threads: { module: import.meta.url, count: 2 } })).toThrow("expected a concurrency of at most 2");
   expect(wrong(double, { handle, chunk: { size: 3 } })).toThrow('unknown option "chunk"');
