@@ -7,6 +7,7 @@ import { Client } from "./client.ts";
 import { ServerClock } from "./clock.ts";
 import { asBackendError } from "./errors.ts";
 import { preflight } from "./preflight.ts";
+import { Subscriber } from "./subscriber.ts";
 
 export type { RedisOption };
 
@@ -59,6 +60,8 @@ interface Opened {
  */
 export class Connections implements AsyncDisposable {
   readonly clock = new ServerClock();
+  /** For messages; whoever listens to any has `open()` come first. */
+  readonly subscriber = new Subscriber(() => this.dedicated("millrace:messages", { blockMs: 0 }));
   readonly #named: Address | "embedded";
   readonly #dedicated = new Set<Client>();
   readonly #closing = new AbortController();

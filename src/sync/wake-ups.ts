@@ -1,27 +1,22 @@
 /**
- * Wake-ups from Redis: one connection and one channel a process, whatever it waits for.
+ * Wake-ups from Redis: one channel a process, whatever it waits for.
  *
  * A wake-up only says that it is time to look; one that is lost costs time and nothing else. So whoever waits is woken
  * as well whenever listening begins or begins again, and while nobody can listen it looks at short intervals.
  */
-import type { Redis } from "ioredis";
 import { startTimer } from "../concurrency/timer.ts";
 import type { Logger } from "../log.ts";
 import type { Connections } from "../redis/connection.ts";
 
 /** How often to look while no wake-ups come, in milliseconds. */
 const DEAF_LOOK_MS = 250;
-/** A connection that is silent for five seconds after this is dead. */
-const PING_EVERY_MS = 5000;
 
 export class WakeUps {
   readonly #connections: Connections;
   readonly #channel: string;
   readonly #log: Logger;
   readonly #alarms = new Map<string, Set<Alarm>>();
-  #client: Redis | undefined;
-  #pinging: NodeJS.Timeout | undefined;
-  #listening = false;
+  #stop: (() => void) | undefined;
 
   constructor(connections: Connections, channel: string, log: Logger) {
     this.#connections = connections;
@@ -43,42 +38,24 @@ export class WakeUps {
 
   /** Begins to listen, if nobody has yet; `connections.open()` comes first. Every alarm rings when it has begun. */
   listen(): void {
-    if (this.#client !== undefined) return;
-    const client = this.#connections.dedicated("millrace:wake-ups", { blockMs: 0 });
-    this.#client = client;
-    client.on("message", (_channel: string, topic: string) => {
-      for (const alarm of this.#alarms.get(topic) ?? []) alarm.ring();
+    this.#stop ??= this.#connections.subscriber.listen(this.#channel, {
+      message: (topic) => {
+        for (const alarm of this.#alarms.get(topic) ?? []) alarm.ring();
+      },
+      listening: () => {
+        for (const together of this.#alarms.values()) for (const alarm of together) alarm.ring();
+      },
+      refused: (error) => this.#log.warn({ err: error }, `cannot listen for wake-ups: who waits looks every ${DEAF_LOOK_MS} ms instead`),
     });
-    client.on("ready", () => void this.#subscribe(client));
-    client.on("close", () => {
-      this.#listening = false;
-    });
-    client.connect().catch(() => {});
-    this.#pinging = setInterval(() => {
-      if (this.#listening) client.ping().catch(() => {});
-    }, PING_EVERY_MS).unref();
   }
 
   /** How long a waiter may sleep that would look again in `lookInMs` by itself. */
   sleepMs(lookInMs: number): number {
-    return this.#listening ? lookInMs : Math.min(lookInMs, DEAF_LOOK_MS);
+    return this.#connections.subscriber.hears(this.#channel) ? lookInMs : Math.min(lookInMs, DEAF_LOOK_MS);
   }
 
   close(): void {
-    clearInterval(this.#pinging);
-    this.#client?.disconnect();
-  }
-
-  async #subscribe(client: Redis): Promise<void> {
-    try {
-      await client.subscribe(this.#channel);
-    } catch (error) {
-      // A lost connection is tried again by itself; a refusal (an access rule) is not.
-      if (client.status === "ready") this.#log.warn({ err: error }, `cannot listen for wake-ups: who waits looks every ${DEAF_LOOK_MS} ms instead`);
-      return;
-    }
-    this.#listening = true;
-    for (const together of this.#alarms.values()) for (const alarm of together) alarm.ring();
+    this.#stop?.();
   }
 }
 
