@@ -27,7 +27,8 @@ export const JOB_STATES = Object.freeze(["waiting", "prioritized", "delayed", "w
 
 export type JobState = (typeof JOB_STATES)[number];
 
-const CANCELLED = "cancelled:";
+/** What the reason of a cancelled job begins with. */
+export const CANCELLED = "cancelled:";
 
 /** The reason that is stored with a cancelled job: `cancelled: user asked`. */
 export function cancelledReason(reason: string): string {

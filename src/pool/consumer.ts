@@ -7,9 +7,12 @@
 import { Semaphore, type TaskGroup } from "../concurrency/index.ts";
 import { BackendError } from "../errors.ts";
 import type { JobDefinition } from "../job/definition.ts";
+import { reasonOfCancel } from "../job/state.ts";
 import type { Logger } from "../log.ts";
 import { DeliveredTask } from "../queue/delivered-task.ts";
 import { LeaseKeeper, type Held } from "../queue/lease-keeper.ts";
+import { CancelWatch } from "../queue/cancel-watch.ts";
+import { cancelled } from "../queue/ending.ts";
 import type { OpenQueue } from "../queue/open-queue.ts";
 import { persevere } from "../queue/persevere.ts";
 import { recover } from "../queue/recoverer.ts";
@@ -34,6 +37,7 @@ export class Consumer {
   readonly running = new Set<DeliveredTask>();
   readonly #lane: SettleLane;
   readonly #leases: LeaseKeeper;
+  readonly #cancels: CancelWatch<DeliveredTask>;
   readonly #runnables: ReadonlyMap<string, Runnable>;
   readonly #options: ConsumerOptions;
   readonly #reserver: Reserver;
@@ -52,6 +56,7 @@ export class Consumer {
     this.#lane = new SettleLane(queue.stored, Infinity);
     this.#reserver = new Reserver(queue.stored, this.#lane, { leaseMs, worker });
     this.#leases = new LeaseKeeper(queue.stored, leaseMs, options.log);
+    this.#cancels = new CancelWatch(queue.stored, this.running, (task, reason) => this.#interrupt(task, () => task.cancel(reason)), options.log);
     const wanted = [...runnables.values()].reduce((sum, { handler }) => sum + (handler.concurrency ?? concurrency), 0);
     const together = Math.min(wanted, concurrency);
     this.#queueSlots = new Semaphore(together);
@@ -81,6 +86,11 @@ export class Consumer {
   /** Renews the leases of what runs. */
   keepLeases(signal: AbortSignal): Promise<void> {
     return this.#leases.run(signal);
+  }
+
+  /** Tells what runs that its job is to be cancelled. */
+  watchCancels(signal: AbortSignal): void {
+    this.#cancels.listen(signal);
   }
 
   /** Brings back what dead workers held. */
@@ -130,19 +140,20 @@ export class Consumer {
   }
 
   #start(group: TaskGroup, leased: Leased, quiet: AbortSignal): void {
-    const { log, rules } = this.#options;
+    const { log } = this.#options;
     const task = new DeliveredTask(this.queue.stored, this.#runnables.get(leased.job.name)?.definition, leased, log);
-    const held: Held = {
-      leased,
-      leaseLost: () => {
-        if (!this.running.has(task)) return;
-        task.leaseLost();
-        setTimeout(() => task.abandon(), rules.graceMs).unref();
-      },
-    };
+    const held: Held = { leased, leaseLost: () => this.#interrupt(task, () => task.leaseLost()) };
     this.running.add(task);
+    this.#cancels.begun(task);
     this.#leases.keep(held);
     group.startTask(() => this.#deliver(task, held, quiet), { name: leased.job.name });
+  }
+
+  /** Tells a task to end, and waits for it no longer than the grace. */
+  #interrupt(task: DeliveredTask, tell: () => void): void {
+    if (!this.running.has(task)) return;
+    tell();
+    setTimeout(() => this.running.has(task) && task.abandon(), this.#options.rules.graceMs).unref();
   }
 
   async #deliver(task: DeliveredTask, held: Held, quiet: AbortSignal): Promise<void> {
@@ -164,9 +175,12 @@ export class Consumer {
 
   /** Settles, and says in the log what became of it. Never rejects. */
   async #settle(settlement: Settlement): Promise<void> {
-    const { job } = settlement.leased;
+    const { leased } = settlement;
+    const { job } = leased;
     try {
-      if ((await this.#lane.settle(settlement)) === "done") this.#logEnd(settlement);
+      const settled = await this.#lane.settle(settlement);
+      if (settled === "done") this.#logEnd(settlement);
+      else if (settled !== "lost") await this.#settle(cancelled(leased, this.#runnables.get(job.name)?.definition, settled.cancelReason));
       else this.#options.log.warn({ queue: this.queue.name, job: job.name, id: job.id }, `${settlement.kind} refused: its lease had passed on`);
     } catch (error) {
       this.#options.log.error({ queue: this.queue.name, job: job.name, id: job.id, err: error }, `${settlement.kind} could not be delivered`);
@@ -178,7 +192,8 @@ export class Consumer {
     if (settlement.kind === "ack" || settlement.kind === "release") return;
     const fields = { queue: this.queue.name, job: job.name, id: job.id, attempt: job.attemptsMade + 1, reason: settlement.reason };
     if (settlement.kind === "retry") this.#options.log.info({ ...fields, delayMs: settlement.delayMs }, "attempt failed, to be retried");
-    else this.#options.log.warn(fields, "job failed for good");
+    else if (reasonOfCancel(settlement.reason) === undefined) this.#options.log.warn(fields, "job failed for good");
+    else this.#options.log.info(fields, "job cancelled");
   }
 }
 

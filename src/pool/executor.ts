@@ -48,7 +48,8 @@ async function perform(queue: StoredQueue, task: DeliveredTask, runnable: Runnab
   if (isLost(task)) return undefined;
 
   try {
-    return { leased, kind: "ack", result: await encodeResult(definition, returned), keep: keepOf(leased.job, definition, "completed") };
+    const result = await encodeResult(definition, returned);
+    return { leased, kind: "ack", result, keep: keepOf(leased.job, definition, "completed"), ...(task.interruption !== undefined && { wasAsked: true }) };
   } catch (error) {
     // The work is done: running it again would do it twice, so the operator has to look.
     return forGood(leased, definition, error);

@@ -163,6 +163,7 @@ export class Pool implements AsyncDisposable {
   async #consume(group: TaskGroup): Promise<void> {
     const { signal } = this.#ended;
     for (const consumer of this.#consumers) {
+      consumer.watchCancels(signal);
       group.startTask(() => consumer.keepLeases(signal), { name: `leases of ${consumer.queue.name}` });
       group.startTask(() => consumer.recover(signal), { name: `recoverer of ${consumer.queue.name}` });
     }

@@ -7,7 +7,7 @@ import type { Leased } from "../store/reserve.ts";
 import { planNextRun } from "../store/schedule.ts";
 import type { Settlement } from "../store/settle.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
-import { deadLetter, forGood } from "./ending.ts";
+import { cancelled, deadLetter, forGood } from "./ending.ts";
 
 export interface AdmissionRules {
   /** For how long a job may be given back because nobody knows it, before it becomes a dead letter. */
@@ -28,6 +28,7 @@ export async function admit(queue: StoredQueue, leased: Leased, definition: JobD
   if (job.schedulerId !== undefined && !(await isPlanned(queue, leased, rules))) {
     return { settlement: { leased, kind: "release", delayMs: UNPLANNED_PAUSE_MS } };
   }
+  if (job.cancelReason !== undefined) return { settlement: cancelled(leased, definition, job.cancelReason) };
   // BullMQ's wish: a child has failed, or it stalled too often.
   if (job.deferredFailure !== undefined) return { settlement: deadLetter(leased, definition, job.deferredFailure) };
   if (definition === undefined) {

@@ -1,5 +1,5 @@
 /** What a handler sees of its delivery: who it is, until when it may run, and a signal that tells it to end. */
-import { LeaseLostError } from "../errors.ts";
+import { CancelledError, LeaseLostError } from "../errors.ts";
 import { encodeProgress } from "../job/codec.ts";
 import type { JobDefinition, JobTypes } from "../job/contract.ts";
 import type { JobTask, TaskLog } from "../job/handler.ts";
@@ -84,12 +84,17 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
     this.#controller?.abort(reason);
   }
 
+  cancel(reason: string): void {
+    this.interrupt(new CancelledError(`job ${this.id} is cancelled: ${reason}`));
+  }
+
   leaseLost(): void {
     this.interrupt(new LeaseLostError(`the lease of job ${this.id} is lost: it may run elsewhere`));
   }
 
   /** Nobody waits for the handler any longer. */
   abandon(): void {
+    if (this.#abandoned) return;
     this.#abandoned = true;
     this.#onAbandoned?.();
   }

@@ -16,7 +16,9 @@ import { check, checkOptions } from "../options.ts";
 import { Reserver, type Leased } from "../store/reserve.ts";
 import { SettleLane, type Settlement } from "../store/settle.ts";
 import { admit } from "./admission.ts";
+import { CancelWatch } from "./cancel-watch.ts";
 import { DeliveredTask } from "./delivered-task.ts";
+import { cancelled } from "./ending.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import { OpenDelivery, type Delivery, type DeliveryKeeper } from "./open-delivery.ts";
 import type { OpenQueue } from "./open-queue.ts";
@@ -55,6 +57,7 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
   readonly #queue: OpenQueue;
   readonly #reserver: Reserver;
   readonly #leases: LeaseKeeper;
+  readonly #cancels: CancelWatch<OpenDelivery>;
   readonly #slots: Semaphore;
   readonly #open = new Set<OpenDelivery>();
   /** Nothing more is taken. */
@@ -71,6 +74,7 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
     this.lane = new SettleLane(stored, LEASE_MS);
     this.#reserver = new Reserver(stored, this.lane, { leaseMs: LEASE_MS, worker: `${hostname()}:${process.pid}` });
     this.#leases = new LeaseKeeper(stored, LEASE_MS, this.log);
+    this.#cancels = new CancelWatch(stored, this.#open, (delivery, reason) => delivery.cancel(reason), this.log);
   }
 
   async *deliveries(signal: AbortSignal | undefined): AsyncGenerator<Delivery<T>, void> {
@@ -113,6 +117,7 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
     const { signal } = this.#ended;
     this.#queue.consumers.add(this);
     signal.addEventListener("abort", () => this.#queue.consumers.delete(this), { once: true });
+    this.#cancels.listen(signal);
     void this.#leases.run(signal);
     const definitionOf = (name: string): JobDefinition | undefined => (name === this.definition.name ? this.definition : undefined);
     const settle = (settlement: Settlement): Promise<void> => this.#settle(settlement);
@@ -153,6 +158,7 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
     if ("payload" in admission) {
       delivery.payload = admission.payload as T["payload"];
       this.#open.add(delivery as unknown as OpenDelivery);
+      this.#cancels.begun(delivery as unknown as OpenDelivery);
       return delivery;
     }
     await this.#settle(admission.settlement);
@@ -162,10 +168,12 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
 
   /** For what never was in a caller's hands. */
   async #settle(settlement: Settlement): Promise<void> {
+    const { leased } = settlement;
+    const { name, id } = leased.job;
     try {
-      await this.lane.settle(settlement);
+      const settled = await this.lane.settle(settlement);
+      if (typeof settled === "object") await this.#settle(cancelled(leased, name === this.definition.name ? this.definition : undefined, settled.cancelReason));
     } catch (error) {
-      const { name, id } = settlement.leased.job;
       this.log.error({ queue: this.#queue.name, job: name, id, err: error }, `${settlement.kind} could not be delivered`);
     }
   }

@@ -15,13 +15,14 @@ const STACKS_KEPT = 10;
  * The settlement of a failed attempt: retried while attempts are left, else a dead letter. What the job carries beats
  * the contract; what it lacks the contract fills.
  *
- * Handlers steer by what they throw, recognised by its code, since they may come with another copy of this package.
+ * One of which it was asked ends as cancelled. Handlers steer by what they throw, recognised by its code, since they may come with another copy of this package.
  *
  * @param definition  the job's contract; `undefined` where nobody here knows it
  * @param thrown      whatever the handler threw, an error or not
  */
 export function failure(leased: Leased, definition: JobDefinition | undefined, thrown: unknown): Settlement {
   const { job } = leased;
+  if (job.cancelReason !== undefined) return cancelled(leased, definition, job.cancelReason);
   const fault = faultOf(thrown);
   if (fault.code === "CANCEL_JOB") return forGood(leased, definition, thrown, cancelledReason(fault.reason));
   const isLast = job.attemptsMade + 1 >= attemptsOf(job, definition);
@@ -43,6 +44,13 @@ export function forGood(leased: Leased, definition: JobDefinition | undefined, t
     attempts: attemptsOf(job, definition),
     keep: keepOf(job, definition, "failed"),
   };
+}
+
+/** Ends the job as cancelled: failed for good, by a reason that says so. */
+export function cancelled(leased: Leased, definition: JobDefinition | undefined, reason: string): Settlement {
+  const { job } = leased;
+  const text = cancelledReason(reason);
+  return { leased, kind: "fail", reason: text, stack: job.stacktrace, attempts: attemptsOf(job, definition), keep: keepOf(job, definition, "failed") };
 }
 
 /** Why an operator finds it among the dead letters. */

@@ -5,6 +5,7 @@ import { decodeResult } from "../job/codec.ts";
 import { definitionOf, type Job, type JobTypes } from "../job/contract.ts";
 import { check, checkOptions, type Duration } from "../options.ts";
 import { inspectJobs, type JobReport } from "../store/inspect.ts";
+import { cancelJob } from "./cancel.ts";
 import type { Ending } from "./event-trail.ts";
 import type { OpenQueue } from "./open-queue.ts";
 
@@ -36,6 +37,17 @@ export interface JobHandle<T extends JobTypes = JobTypes> {
   result(options?: Wait): Promise<T["result"]>;
   /** As `result()`, but a value for every way to end. */
   outcome(options?: Wait): Promise<Outcome<T["result"]>>;
+  /**
+   * Cancels the job, whatever it is doing and wherever. One that runs is told by its signal, within a second, and ends as
+   * cancelled unless it completes; any other ends at once.
+   *
+   * A stock BullMQ worker knows nothing of it: what runs there is cancelled when it comes back to us, if it does.
+   *
+   * @param reason  what `result()` throws: 1 to 1000 characters. @default "on request"
+   * @returns `false` when it has ended already, or is not there
+   * @throws OptionError; BackendError
+   */
+  cancel(reason?: string): Promise<boolean>;
   /** Where the job stands now. */
   state(): Promise<JobReport["state"]>;
 }
@@ -56,12 +68,22 @@ export function jobHandle<T extends JobTypes>(queue: OpenQueue, job: Job<T>, id:
       if (ended.state === "cancelled") throw new JobCancelledError(ended.reason, { jobId: id });
       throw new JobRemovedError(id);
     },
+    async cancel(reason) {
+      return await cancelJob(queue, definitionOf(job as Job), id, checkReason(reason, "the reason of cancel"));
+    },
     async state() {
       await queue.ready();
       const [report] = await inspectJobs(queue.stored, [id]);
       return report!.state;
     },
   };
+}
+
+const DEFAULT_REASON = "on request";
+const text = check.string({ max: 1000 });
+
+function checkReason(reason: unknown, where: string): string {
+  return reason === undefined ? DEFAULT_REASON : text(reason, where);
 }
 
 async function toOutcome<R>(job: Job, id: string, ending: Ending): Promise<Outcome<R>> {

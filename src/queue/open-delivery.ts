@@ -8,7 +8,7 @@ import { durationMs, type Duration } from "../options.ts";
 import type { Leased } from "../store/reserve.ts";
 import type { SettleLane, Settlement } from "../store/settle.ts";
 import type { DeliveredTask } from "./delivered-task.ts";
-import { failure, keepOf } from "./ending.ts";
+import { cancelled, failure, keepOf } from "./ending.ts";
 
 /** A job under a lease that is renewed until it ends. Disposed without an end it is released. */
 export interface Delivery<T extends JobTypes = JobTypes> extends AsyncDisposable {
@@ -21,9 +21,9 @@ export interface Delivery<T extends JobTypes = JobTypes> extends AsyncDisposable
    * @throws LeaseLostError; StateError when it has ended
    */
   ack(...result: [T["returns"]] extends [void] ? [] : [T["returns"]]): Promise<void>;
-  /** The attempt has failed: retried by the contract's policy, or a dead letter. @throws BackendError, LeaseLostError, StateError as `ack` */
+  /** The attempt has failed: retried by the contract's policy, or a dead letter; where it was asked for, cancelled. @throws BackendError, LeaseLostError, StateError as `ack` */
   fail(error: Error): Promise<void>;
-  /** Given back, no attempt spent. @throws BackendError, LeaseLostError, StateError as `ack` */
+  /** Given back, no attempt spent; where it was asked for, cancelled. @throws BackendError, LeaseLostError, StateError as `ack` */
   release(delay?: Duration): Promise<void>;
 }
 
@@ -46,6 +46,10 @@ export class OpenDelivery<T extends JobTypes = JobTypes> implements Delivery<T> 
     this.task = task;
   }
 
+  get id(): string {
+    return this.task.id;
+  }
+
   get leased(): Leased {
     return this.task.leased;
   }
@@ -54,10 +58,14 @@ export class OpenDelivery<T extends JobTypes = JobTypes> implements Delivery<T> 
     if (!this.#ended) this.task.leaseLost();
   }
 
+  cancel(reason: string): void {
+    if (!this.#ended) this.task.cancel(reason);
+  }
+
   async ack(...[result]: unknown[]): Promise<void> {
     const { definition } = this.#keeper;
     const json = await encodeResult(definition, result);
-    await this.end({ leased: this.leased, kind: "ack", result: json, keep: keepOf(this.leased.job, definition, "completed") });
+    await this.end({ leased: this.leased, kind: "ack", result: json, keep: keepOf(this.leased.job, definition, "completed"), ...(this.task.interruption !== undefined && { wasAsked: true }) });
   }
 
   async fail(error: Error): Promise<void> {
@@ -81,8 +89,10 @@ export class OpenDelivery<T extends JobTypes = JobTypes> implements Delivery<T> 
   async end(settlement: Settlement): Promise<void> {
     if (this.#ended) throw new StateError(`expected the delivery of job ${this.task.id} to be open: it has ended already`);
     this.#ended = true;
+    const { lane, definition } = this.#keeper;
     try {
-      const settled = await this.#keeper.lane.settle(settlement);
+      let settled = await lane.settle(settlement);
+      if (typeof settled === "object") settled = await lane.settle(cancelled(this.leased, definition, settled.cancelReason));
       if (settled === "lost") throw new LeaseLostError(`the lease of job ${this.task.id} was lost before it was settled`);
     } catch (error) {
       if (error instanceof BackendError) this.#ended = false;

@@ -85,6 +85,11 @@ export class Queue<T extends JobTypes = JobTypes> {
     return jobHandle(this.#open, this.#job, id, false);
   }
 
+  /** As `job(id).cancel(reason)`. @throws OptionError; BackendError */
+  async cancel(id: string, reason?: string): Promise<boolean> {
+    return this.job(id).cancel(reason);
+  }
+
   /** Jobs by state, and `unfinished`: what `join` waits for. */
   async counts(): Promise<Counts> {
     await this.#open.ready();

@@ -1,10 +1,9 @@
 /** Leases after they were granted: renewed while the work goes on, and claimed anew when their holder is gone. */
 import { Packr } from "msgpackr";
-import { BackendError } from "../errors.ts";
 import { runPacked, runScript, type Script } from "../redis/script.ts";
 import { NOW, TRIM_EVENTS } from "./lua.ts";
 import type { Leased } from "./reserve-script.ts";
-import { planNextRun } from "./schedule.ts";
+import { planNextRunIfAny } from "./schedule.ts";
 import { readStoredJob } from "./stored-job.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
@@ -82,13 +81,8 @@ export async function claimExpired(
   )) as [number, [string, string[]][]];
   const [lastFence, rows] = reply;
   const claimed = rows.map(([id, flat], i) => ({ job: readStoredJob(id, flat), token: request.token, fence: lastFence - rows.length + 1 + i }));
-  await Promise.all(claimed.map(({ job }) => planNextRun(queue, job).catch(unlessUnplannable)));
+  await Promise.all(claimed.map(({ job }) => planNextRunIfAny(queue, job)));
   return claimed;
-}
-
-/** A schedule whose rule is none has no next run, which is no reason to leave its job where it is. */
-function unlessUnplannable(error: unknown): void {
-  if (error instanceof BackendError) throw error;
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Keeps BullMQ's job schedulers ticking: whoever starts one run of a schedule plans the next, or the schedule dies. */
 import type { JobScheduler } from "bullmq";
+import { BackendError } from "../errors.ts";
 import { asBackendError } from "../redis/errors.ts";
 import type { StoredJob } from "./stored-job.ts";
 import type { StoredQueue } from "./stored-queue.ts";
@@ -17,6 +18,15 @@ export async function planNextRun(queue: StoredQueue, job: StoredJob): Promise<v
     await scheduler.upsertJobScheduler(job.schedulerId, job.options.repeat, job.name, {}, job.options, { override: false, producerId: job.id });
   } catch (error) {
     throw asBackendError(error);
+  }
+}
+
+/** As `planNextRun`, for a job that is to end whatever becomes of its schedule: one whose rule is none has no next run. @throws BackendError */
+export async function planNextRunIfAny(queue: StoredQueue, job: StoredJob): Promise<void> {
+  try {
+    await planNextRun(queue, job);
+  } catch (error) {
+    if (error instanceof BackendError) throw error;
   }
 }
 

@@ -6,11 +6,15 @@ import type { RedisQueueBackend } from "bullmq";
 import { BackendError } from "../errors.ts";
 import { asBackendError } from "../redis/errors.ts";
 import { inspectJobs } from "./inspect.ts";
-import { SETTLE_CODES, type Retention, type Settlement } from "./settle-script.ts";
+import { SETTLE_CODES, type Retention, type SettleCode, type Settlement } from "./settle-script.ts";
+import { CANCEL_FIELD } from "./stored-job.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
-/** `lost`: the lease had passed on or run out, or the job cannot end so, and it is not in the state that was asked for. */
-export type Settled = "done" | "lost";
+/**
+ * `lost`: the lease had passed on or run out, or the job cannot end so, and it is not in the state that was asked for. The
+ * reason of a cancel: nothing was done, since the job may now only complete or end as cancelled.
+ */
+export type Settled = "done" | "lost" | { readonly cancelReason: string };
 
 /** `unanswered`: it may be settled or not, and may be sent again. */
 export type Answer = Settled | "unanswered";
@@ -21,12 +25,14 @@ export type Answer = Settled | "unanswered";
  * @param codes    what our script said of each
  * @param hasRun   whether an earlier sending of them may have been applied
  */
-export function readSettled(queue: StoredQueue, settlements: readonly Settlement[], codes: readonly number[], hasRun: boolean): Promise<Answer[]> {
+export function readSettled(queue: StoredQueue, settlements: readonly Settlement[], codes: readonly SettleCode[], hasRun: boolean): Promise<Answer[]> {
   return Promise.all(
     // oxlint-disable-next-line typescript/await-thenable -- most are answers already, and a promise a job costs
     settlements.map((settlement, i): Answer | Promise<Answer> => {
-      if (codes[i] === SETTLE_CODES.done) return "done";
-      if (codes[i] === SETTLE_CODES.leftToStock) return settleByStock(queue, settlement);
+      const code = codes[i];
+      if (code === SETTLE_CODES.done) return "done";
+      if (typeof code === "string") return { cancelReason: code };
+      if (code === SETTLE_CODES.leftToStock) return settleByStock(queue, settlement);
       return hasRun ? judge(queue, settlement) : "lost";
     }),
   );
@@ -48,7 +54,7 @@ async function settleByStock(queue: StoredQueue, settlement: Settlement): Promis
       return backend.moveToFinished(job.id, args);
     };
     const fail = (reason: string, stack: readonly string[], keep: StockRetention): Promise<unknown> =>
-      finish(backend.moveToFailedArgs(stockJob, reason, keep, token, false, { failedReason: reason, stacktrace: JSON.stringify(stack) }));
+      finish(backend.moveToFailedArgs(stockJob, reason, keep, token, false, { failedReason: reason, stacktrace: JSON.stringify(stack), [CANCEL_FIELD]: "" }));
     if (settlement.kind === "fail") await fail(settlement.reason, settlement.stack, stockRetention(settlement.keep));
     if (settlement.kind === "ack") {
       const completing = finish(backend.moveToCompletedArgs(stockJob, settlement.result, stockRetention(settlement.keep), token, false));

@@ -2,11 +2,13 @@
  * The part of the turn script that settles deliveries: acknowledges, fails or gives back what this process holds.
  *
  * The script reads every lease before it writes anything, and places each job anew before it writes about it. What
- * belongs to a flow or to a deduplication id is left to BullMQ's own script (`settle-by-stock.ts`).
+ * belongs to a flow or to a deduplication id is left to BullMQ's own script (`settle-by-stock.ts`). A job that is to be
+ * cancelled ends completed or cancelled: anything else is answered with the reason, and whoever settles ends it so.
  */
 import { Packr } from "msgpackr";
+import { CANCELLED } from "../job/state.ts";
 import type { Leased } from "./reserve-script.ts";
-import { UNKNOWN_SINCE_FIELD, type StoredJob } from "./stored-job.ts";
+import { CANCEL_FIELD, UNKNOWN_SINCE_FIELD, type StoredJob } from "./stored-job.ts";
 
 /** How many finished jobs stay, and for how long; `undefined` is no bound of that kind. `count: 0` keeps none. */
 export interface Retention {
@@ -16,7 +18,8 @@ export interface Retention {
 
 /** What is to become of a delivery. */
 export type Settlement = { readonly leased: Leased } & (
-  | { readonly kind: "ack"; readonly result: string; readonly keep: Retention }
+  /** `wasAsked`: maybe to be cancelled; then the request goes with it. */
+  | { readonly kind: "ack"; readonly result: string; readonly keep: Retention; readonly wasAsked?: boolean }
   /** For good: the job becomes a dead letter. */
   | { readonly kind: "fail"; readonly reason: string; readonly stack: readonly string[]; readonly attempts: number; readonly keep: Retention }
   | { readonly kind: "retry"; readonly reason: string; readonly stack: readonly string[]; readonly delayMs: number }
@@ -26,6 +29,8 @@ export type Settlement = { readonly leased: Leased } & (
 
 /** What the script says of a settlement. */
 export const SETTLE_CODES = Object.freeze({ done: 0, leftToStock: 1, refused: 2 });
+
+export type SettleCode = number | string;
 
 /** What the script takes of the settlements. */
 export function packSettlements(settlements: readonly Settlement[]): Buffer {
@@ -40,7 +45,7 @@ function packSettlement(settlement: Settlement): unknown[] {
   const head = [job.id, token, job.starts, KINDS[settlement.kind]];
   switch (settlement.kind) {
     case "ack":
-      return [...head, settlement.result, bound(settlement.keep.count), bound(settlement.keep.ageMs), standsAlone(job) ? job.attemptsMade + 1 : 0];
+      return [...head, settlement.result, bound(settlement.keep.count), bound(settlement.keep.ageMs), standsAlone(job) && settlement.wasAsked !== true ? job.attemptsMade + 1 : 0];
     case "fail":
       return [...head, settlement.reason, bound(settlement.keep.count), bound(settlement.keep.ageMs), JSON.stringify(settlement.stack), settlement.attempts];
     case "retry":
@@ -69,7 +74,7 @@ function bound(value: unknown): number {
  *       {id, token, starts, 2, reason, keep count, keep age, stacktrace, attempts}
  *       {id, token, starts, 3, reason, delayMs, lifo, stacktrace}
  *       {id, token, starts, 4, unknown, delayMs}
- * code  0 done, 1 left to the stock script, 2 refused: the lease has passed on
+ * code  0 done, 1 left to the stock script, 2 refused: the lease has passed on; a text: to be cancelled, for this reason
  *
  * A lease that ran out while nobody took the job, so that it has not been started again, is still ours.
  */
@@ -147,10 +152,13 @@ local function settle(rows)
     local id, token, starts, kind = row[1], row[2], row[3], row[4]
     local key = base .. id
     local known = {}
-    if kind ~= 1 or row[8] == 0 or not leases[i] then known = redis.call('HMGET', key, 'parentKey', 'deid', 'atm', 'priority', 'ats') end
+    if kind ~= 1 or row[8] == 0 or not leases[i] then known = redis.call('HMGET', key, 'parentKey', 'deid', 'atm', 'priority', 'ats', '${CANCEL_FIELD}') end
+    local reason = known[6] ~= '' and known[6]
     local expired = not leases[i] and tonumber(known[5]) == starts and redis.call('LPOS', active, id)
     if leases[i] ~= token and not expired then
       codes[i] = 2
+    elseif reason and kind > 1 and not (kind == 2 and string.sub(row[5], 1, ${CANCELLED.length}) == '${CANCELLED}') then
+      codes[i] = reason
     elseif kind <= 2 and ((known[1] and known[1] ~= '') or known[2] or (kind == 1 and anyFamily and redis.call('EXISTS', key .. ':dependencies', key .. ':unsuccessful') > 0)) then
       codes[i] = 1
       if expired then retaken[#retaken + 1] = row end
@@ -190,7 +198,9 @@ local function settle(rows)
       redis.call('HSET', key, field, row[5], 'finishedOn', now, 'atm', made)
       if failing then
         redis.call('HSET', key, 'stacktrace', row[8])
-        redis.call('HDEL', key, 'defa')
+        redis.call('HDEL', key, 'defa', '${CANCEL_FIELD}')
+      elseif known[6] then
+        redis.call('HDEL', key, '${CANCEL_FIELD}')
       end
       table.insert(scored[target], now)
       table.insert(scored[target], row[1])

@@ -29,12 +29,16 @@ export interface StoredJob {
   readonly isLinked: boolean;
   /** When a pool first gave it back because nobody there knew its name or version. */
   readonly unknownSince: number | undefined;
+  /** Somebody asked that it be cancelled, and why. */
+  readonly cancelReason: string | undefined;
 }
 
 /** Our own fields of a job's hash, beside BullMQ's. */
 export const VERSION_FIELD = "mv";
 export const TIMEOUT_FIELD = "mt";
 export const UNKNOWN_SINCE_FIELD = "mu";
+/** Empty where BullMQ's script ended the job. */
+export const CANCEL_FIELD = "mc";
 
 /** Reads the flat reply of `HGETALL`. */
 export function readStoredJob(id: string, flat: readonly string[]): StoredJob {
@@ -56,6 +60,7 @@ export function readStoredJob(id: string, flat: readonly string[]): StoredJob {
     schedulerId: hash["rjk"],
     isLinked: hash["parentKey"] !== undefined || hash["deid"] !== undefined,
     unknownSince: numberOr(undefined, hash[UNKNOWN_SINCE_FIELD]),
+    cancelReason: hash[CANCEL_FIELD] || undefined,
   };
 }
 

@@ -3,7 +3,7 @@ import { runPacked, type Script } from "../redis/script.ts";
 import { DELAY_JOB, NOW, PRIORITIZE_JOB, PROMOTE_DUE, TRIM_EVENTS } from "./lua.ts";
 import { readReserved, RESERVE, type Reserved, type ReserveReply, type ReserveRequest } from "./reserve-script.ts";
 import { readSettled, type Answer } from "./settle-by-stock.ts";
-import { packSettlements, SETTLE, type Settlement } from "./settle-script.ts";
+import { packSettlements, SETTLE, type SettleCode, type Settlement } from "./settle-script.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
 export interface Turn {
@@ -32,7 +32,7 @@ export async function takeTurn(queue: StoredQueue, settlements: readonly Settlem
       keys.base, settlements.length === 0 ? "" : packSettlements(settlements),
       request?.most ?? 0, request?.token ?? "", request?.leaseMs ?? 0, request?.worker ?? "", ...(request?.unanswered ?? []),
     ],
-  )) as [number, number[], ...ReserveReply];
+  )) as [number, SettleCode[], ...ReserveReply];
   return {
     settled: readSettled(queue, settlements, codes, hasRun),
     reserved: request === undefined ? undefined : readReserved(now, reply, request),

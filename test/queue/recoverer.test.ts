@@ -1,31 +1,10 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { defineHandler, defineJob, typed } from "../../src/index.ts";
 import { recordedLog, testApp, until } from "../support/app.ts";
-import { freshPrefix, redisClient, redisUrl } from "../support/redis.ts";
+import { freshPrefix, redisClient } from "../support/redis.ts";
+import { doomedWorker } from "./doomed.ts";
 
 const job = defineJob("work", { payload: typed<{ n: number }>(), backoff: { type: "fixed", base: 0 } });
-
-/** A worker process of its own; `runs` fills as it starts to run. */
-function doomedWorker(prefix: string, env: Readonly<Record<string, string>> = {}) {
-  const child = spawn(process.execPath, ["-C", "millrace-source", fileURLToPath(new URL("doomed-worker.ts", import.meta.url))], {
-    env: { ...process.env, REDIS_URL: redisUrl(), PREFIX: prefix, ...env },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const runs: { readonly id: string; readonly attempt: number }[] = [];
-  createInterface(child.stdout).on("line", (line) => runs.push(JSON.parse(line) as { id: string; attempt: number }));
-  const kill = async (): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const ended = once(child, "exit");
-    child.kill("SIGKILL");
-    await ended;
-  };
-  onTestFinished(kill);
-  return { runs, kill };
-}
 
 test("a job of a process that died by kill -9 runs again within 15 s, and has spent one attempt", async () => {
   const prefix = freshPrefix();

@@ -5,7 +5,7 @@ import { BackendError } from "../../src/errors.ts";
 import { extendLeases } from "../../src/store/lease.ts";
 import type { NewJob } from "../../src/store/put.ts";
 import type { Leased } from "../../src/store/reserve.ts";
-import type { Retention, Settlement } from "../../src/store/settle.ts";
+import type { Retention, Settled, Settlement } from "../../src/store/settle.ts";
 import type { StoredQueue } from "../../src/store/stored-queue.ts";
 import { failure } from "../support/outcome.ts";
 import { redisClient, redisUrl, startRedis } from "../support/redis.ts";
@@ -22,7 +22,7 @@ async function leased(queue: StoredQueue, jobs: readonly (string | NewJob)[]): P
   return consumerOf(queue).reserver.take(jobs.length);
 }
 
-async function settle(queue: StoredQueue, ...settlements: Settlement[]): Promise<string[]> {
+async function settle(queue: StoredQueue, ...settlements: Settlement[]): Promise<Settled[]> {
   const { lane } = consumerOf(queue);
   return Promise.all(settlements.map((each) => lane.settle(each)));
 }
