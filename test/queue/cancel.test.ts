@@ -4,7 +4,7 @@ import { JobCancelledError } from "../../src/errors.ts";
 import { CancelledError, defineHandler, defineJob, defineQueue, OptionError, typed, type JobTask } from "../../src/index.ts";
 import { recordedLog, testApp, until } from "../support/app.ts";
 import { failure } from "../support/outcome.ts";
-import { freshPrefix, redisClient, startRedis } from "../support/redis.ts";
+import { freshPrefix, redisClient } from "../support/redis.ts";
 import { placesOf, openQueue } from "../store/opened-queue.ts";
 import { doomedWorker } from "./doomed.ts";
 
@@ -182,20 +182,6 @@ test("a job is kept as its contract keeps failed ones, and not at all where that
   expect(await put.cancel("gone")).toBe(true);
   expect(await put.outcome({ timeout: "10s" })).toEqual({ state: "cancelled", reason: "gone" });
   expect(await put.state()).toBe("removed");
-});
-
-test("whoever did not listen when it was asked looks when it listens again", async () => {
-  const server = await startRedis();
-  const app = testApp({ redis: server.url });
-  const { handler, started } = obedient();
-  app.pool([handler]);
-  const put = await app.put(job, 1);
-  await until(() => started.length === 1);
-  const redis = redisClient(server.url);
-  const base = (await redis.keys(`*:${put.id}`))[0]!;
-  await redis.hset(base, "mc", "unheard");
-  await redis.call("CLIENT", "KILL", "TYPE", "pubsub");
-  expect(await put.outcome({ timeout: "10s" })).toEqual({ state: "cancelled", reason: "unheard" });
 });
 
 test("a job whose worker died before it heard is not run again", async () => {
