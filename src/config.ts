@@ -5,11 +5,12 @@
  * address of Redis prints `maskSecrets` of it.
  */
 import { existsSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { OptionError } from "./errors.ts";
 import { check, checkOptions, shown } from "./options.ts";
-import type { Check, Duration } from "./options.ts";
+import type { Check, Duration, Size } from "./options.ts";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -28,6 +29,12 @@ export interface ConfigFile {
   readonly drain?: Duration;
   /** How long, after the drain, cancelled tasks have to end. @default "5s" */
   readonly grace?: Duration;
+  /** Worker processes under one supervisor, at least 1; `"auto"` is one a core. @default one, without a supervisor */
+  readonly processes?: number | "auto";
+  /** Memory that one of them may hold before another takes its place, at least 64 MiB. @default no limit */
+  readonly maxRss?: Size;
+  /** Jobs that one of them runs before another takes its place, at least 1. @default no limit */
+  readonly maxJobs?: number;
   /** Files and folders that `worker start` loads. @default ["workers"] */
   readonly workers?: readonly string[];
 }
@@ -41,6 +48,9 @@ export interface Config {
   readonly name: string | undefined;
   readonly drainMs: number;
   readonly graceMs: number;
+  readonly processes: number | undefined;
+  readonly maxRssBytes: number | undefined;
+  readonly maxJobs: number | undefined;
   readonly workers: readonly string[];
   /** Where each value comes from: `"--redis"`, `"REDIS_URL"`, `"millrace.config.ts"` or `"default"`. */
   readonly origins: Readonly<Record<Setting, string>>;
@@ -48,7 +58,7 @@ export interface Config {
   readonly warnings: readonly string[];
 }
 
-export type Setting = "redis" | "prefix" | "logLevel" | "concurrency" | "name" | "drain" | "grace" | "workers";
+export type Setting = "redis" | "prefix" | "logLevel" | "concurrency" | "name" | "drain" | "grace" | "processes" | "maxRss" | "maxJobs" | "workers";
 
 /** The settings that flags carry, as text; the command line names them `--redis`, `--log-level` and so on. */
 export type Flags = { readonly [K in Exclude<Setting, "workers">]?: string | undefined } & { readonly workers?: readonly string[] | undefined };
@@ -59,7 +69,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 interface Source {
   readonly flag?: string;
   readonly variable?: string;
-  /** Digits alone are a number there: of slots, or of milliseconds. */
+  /** Digits alone are a number there: of slots, of milliseconds, of bytes. */
   readonly numeric?: true;
   readonly check: Check<unknown>;
 }
@@ -72,13 +82,16 @@ const SETTINGS: Readonly<Record<Setting, Source>> = {
   name: { flag: "--name", variable: "MILLRACE_NAME", check: check.string({ max: 200 }) },
   drain: { flag: "--drain", variable: "MILLRACE_DRAIN", numeric: true, check: check.duration() },
   grace: { flag: "--grace", variable: "MILLRACE_GRACE", numeric: true, check: check.duration() },
+  processes: { flag: "--processes", variable: "MILLRACE_PROCESSES", numeric: true, check: processCount },
+  maxRss: { flag: "--max-rss", variable: "MILLRACE_MAX_RSS", numeric: true, check: check.size({ min: 64 * 1024 ** 2 }) },
+  maxJobs: { flag: "--max-jobs", variable: "MILLRACE_MAX_JOBS", numeric: true, check: check.integer({ min: 1 }) },
   workers: { check: listOfPaths },
 };
 
-const DEFAULTS = Object.freeze({ redis: undefined, prefix: "bull", logLevel: "info", concurrency: undefined, name: undefined, drain: 25_000, grace: 5000, workers: ["workers"] });
+const DEFAULTS: Readonly<Partial<Record<Setting, unknown>>> = Object.freeze({ prefix: "bull", logLevel: "info", drain: 25_000, grace: 5000, workers: ["workers"] });
 
 /** A worker's name belongs to one process, so a file that all share cannot give it. */
-const IN_FILE = ["redis", "prefix", "logLevel", "concurrency", "drain", "grace", "workers"] as const;
+const IN_FILE = ["redis", "prefix", "logLevel", "concurrency", "drain", "grace", "processes", "maxRss", "maxJobs", "workers"] as const;
 
 const FILES = ["millrace.config.ts", "millrace.config.js", "millrace.config.mjs"];
 
@@ -117,6 +130,9 @@ export async function loadConfig(options: {
     name: valueOf("name") as string | undefined,
     drainMs: valueOf("drain") as number,
     graceMs: valueOf("grace") as number,
+    processes: valueOf("processes") as number | undefined,
+    maxRssBytes: valueOf("maxRss") as number | undefined,
+    maxJobs: valueOf("maxJobs") as number | undefined,
     workers: Object.freeze(valueOf("workers") as readonly string[]),
     origins: Object.freeze(origins) as Config["origins"],
     warnings: Object.freeze(warningsOn(given.redis)),
@@ -197,6 +213,12 @@ function redisAddress(value: unknown, where: string): string | object {
   // What is no address may still hold a password, and there is no telling where.
   const got = shown(typeof value === "string" ? value.replace(/:.+$/s, ":…") : value);
   throw new OptionError(`expected redis://…, rediss://…, unix:… or "embedded" for ${where}, got ${got}`);
+}
+
+function processCount(value: unknown, where: string): number {
+  if (value === "auto") return availableParallelism();
+  if (Number.isSafeInteger(value) && (value as number) >= 1) return value as number;
+  throw new OptionError(`expected a whole number of at least 1, or "auto", for ${where}, got ${shown(value)}`);
 }
 
 function listOfPaths(value: unknown, where: string): readonly string[] {

@@ -47,6 +47,12 @@ function msOfText(text: string): number {
   return match === null ? Number.NaN : Number(match[1]) * MS_PER_UNIT[match[2] as keyof typeof MS_PER_UNIT];
 }
 
+/** Bytes, or a number with its unit, each 1024 of the one before: `500_000_000`, `"512mb"`, `"1.5gb"`. */
+export type Size = number | `${number}${"kb" | "mb" | "gb"}`;
+
+const BYTES_PER_UNIT = { kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 } as const;
+const SIZE = /^(\d+(?:\.\d+)?)(kb|mb|gb)$/;
+
 /** Takes what the caller gave for one option; gives what the program uses, or throws OptionError. */
 export type Check<T> = (value: unknown, where: string) => T;
 
@@ -128,6 +134,16 @@ export const check = {
     (range: DurationRange = {}): Check<number> =>
     (value, where) =>
       durationMs(value, where, range),
+
+  /** A size; gives whole bytes. */
+  size:
+    ({ min = 0 }: { readonly min?: number } = {}): Check<number> =>
+    (value, where) => {
+      const match = typeof value === "string" ? SIZE.exec(value.toLowerCase()) : null;
+      const bytes = match === null ? value : Math.round(Number(match[1]) * BYTES_PER_UNIT[match[2] as keyof typeof BYTES_PER_UNIT]);
+      if (Number.isSafeInteger(bytes) && (bytes as number) >= min) return bytes as number;
+      throw new OptionError(`expected a size such as 500000000 or "512mb"${min === 0 ? "" : spaced(between(min, Infinity, " bytes"))} for ${where}, got ${shown(value)}`);
+    },
 
   /** A valid Date. */
   date: (): Check<Date> => (value, where) => {

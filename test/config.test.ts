@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { loadConfig, maskSecrets, redisFromEnvironment } from "../src/config.ts";
@@ -24,6 +24,15 @@ test("takes flags over the environment, the environment over the file, the file 
   const config = await load({ environment: { MILLRACE_PREFIX: "environment", MILLRACE_CONCURRENCY: "4" }, flags: { prefix: "flag" } });
   expect(config).toMatchObject({ prefix: "flag", concurrency: 4, drainMs: 10_000, graceMs: 100 });
   expect(config.origins).toMatchObject({ prefix: "--prefix", concurrency: "MILLRACE_CONCURRENCY", drain: "millrace.config.mjs", logLevel: "default" });
+});
+
+test("takes processes as a number, or as one a core, and their limits as sizes and numbers", async () => {
+  const environment = { MILLRACE_PROCESSES: "auto", MILLRACE_MAX_RSS: "512mb", MILLRACE_MAX_JOBS: "1000" };
+  expect(await load({ environment })).toMatchObject({ processes: availableParallelism(), maxRssBytes: 512 * 2 ** 20, maxJobs: 1000 });
+  expect(await load({ environment, flags: { processes: "3", maxRss: "500000000" } })).toMatchObject({ processes: 3, maxRssBytes: 500_000_000 });
+  expect(await load()).toMatchObject({ processes: undefined, maxRssBytes: undefined, maxJobs: undefined });
+  for (const processes of ["0", "1.5", "-1", "all"]) await expect(load({ flags: { processes } })).rejects.toThrow('expected a whole number of at least 1, or "auto", for --processes');
+  await expect(load({ flags: { maxRss: "1mb" } })).rejects.toThrow("of at least 67108864 bytes for --max-rss");
 });
 
 test("is frozen", async () => {

@@ -64,6 +64,24 @@ test("a duration of whole units is exact in every unit", () => {
   );
 });
 
+test.each([
+  [0, 0],
+  [500_000_000, 500_000_000],
+  ["64kb", 65_536],
+  ["512mb", 536_870_912],
+  ["1.5GB", 1_610_612_736],
+])("takes %j as a size of %i bytes", (value, bytes) => {
+  expect(check.size()(value, "maxRss")).toBe(bytes);
+});
+
+test.each([-1, 1.5, Number.NaN, Infinity, "512", "512 mb", "512m", "512Mi", "-1mb", "9999999999gb", "", null, undefined, true, {}, 5n])("refuses %o as a size", (value) => {
+  expect(() => check.size()(value, "maxRss")).toThrow(/^expected a size such as 500000000 or "512mb" for maxRss, got /);
+});
+
+test("holds a size to its least", () => {
+  expect(() => check.size({ min: 1024 })("0.5kb", "maxRss")).toThrow('expected a size such as 500000000 or "512mb" of at least 1024 bytes for maxRss, got "0.5kb"');
+});
+
 const known = {
   id: check.string(),
   delay: check.duration(),

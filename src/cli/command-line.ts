@@ -23,6 +23,9 @@ export interface WorkerFlags {
   readonly name?: string;
   readonly drain?: string;
   readonly grace?: string;
+  readonly processes?: string;
+  readonly maxRss?: string;
+  readonly maxJobs?: string;
 }
 
 /** Runs a command in its context. The body gives the exit code; none is 0. */
@@ -34,7 +37,8 @@ export type Run = (
 const EPILOGUE = `
 Settings: flags go over the environment, that over millrace.config.ts.
   REDIS_URL (or REDIS_URL_FILE), MILLRACE_PREFIX, MILLRACE_LOG_LEVEL,
-  MILLRACE_CONCURRENCY, MILLRACE_NAME, MILLRACE_DRAIN, MILLRACE_GRACE;
+  MILLRACE_CONCURRENCY, MILLRACE_NAME, MILLRACE_DRAIN, MILLRACE_GRACE,
+  MILLRACE_PROCESSES, MILLRACE_MAX_RSS, MILLRACE_MAX_JOBS;
   MILLRACE_DEBUG=1 tells what blocks the event loop, and where tasks wait
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 timed out, 4 a named thing does not
@@ -77,10 +81,13 @@ export function commandLine(program: Command, version: string, run: Run): Comman
     .option("--name <text>", "this process's name (default: host and pid)")
     .option("--drain <time>", "on SIGTERM, let tasks run on so long (default: 25s)")
     .option("--grace <time>", "then cancel them, and wait so long (default: 5s)")
-    .addHelpText("after", examples("millrace worker start", "millrace worker start workers/digest.ts --concurrency 100", "millrace worker start --drain 2m --grace 10s"))
+    .option("--processes <n>", "so many processes under a supervisor, or auto:\none a core (default: one, without a supervisor)")
+    .option("--max-rss <size>", "replace a process that holds more, such as 512mb")
+    .option("--max-jobs <n>", "replace a process that has run so many jobs")
+    .addHelpText("after", examples("millrace worker start", "millrace worker start workers/digest.ts --concurrency 100", "millrace worker start --drain 2m --grace 10s", "millrace worker start --processes auto --max-rss 512mb"))
     .action((paths: string[], flags: GlobalFlags & WorkerFlags, command: Command) => {
       const settings = paths.length === 0 ? {} : { paths };
-      return run({ ...merged(command), worker: flags, ...settings }, async (context) => (await import("./worker.ts")).startWorker(context));
+      return run({ ...merged(command), worker: flags, ...settings }, async (context) => (await import("./start-worker.ts")).startWorker(context));
     });
 
   leaf(program, "produce", "run the program producers/<name>")

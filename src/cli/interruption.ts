@@ -17,6 +17,7 @@ export class Interruption implements Disposable {
   readonly #controller = new AbortController();
   readonly #ctrlC = new CtrlC();
   #cause: Cause | undefined;
+  #isOrdered = false;
 
   constructor() {
     process.on("SIGINT", this.#listener).on("SIGTERM", this.#listener);
@@ -41,6 +42,24 @@ export class Interruption implements Disposable {
     if (this.#cause === undefined) this.#abort("SIGPIPE");
   }
 
+  /**
+   * From now on a supervisor says when to end, and when at once. A Ctrl-C, or a signal to all processes of a service,
+   * reaches it and us, in any order: what comes to us by itself counts as the first call, however often.
+   */
+  takeOrders(): { stop(cause: Cause): void; hurry(cause: Cause): void } {
+    this.#isOrdered = true;
+    const stop = (cause: Cause): void => {
+      if (this.#cause === undefined) this.#abort(cause);
+    };
+    return {
+      stop,
+      hurry: (cause) => {
+        stop(cause);
+        this.onAgain(cause);
+      },
+    };
+  }
+
   [Symbol.dispose](): void {
     process.off("SIGINT", this.#listener).off("SIGTERM", this.#listener);
   }
@@ -48,7 +67,7 @@ export class Interruption implements Disposable {
   readonly #listener = (cause: "SIGINT" | "SIGTERM"): void => {
     const isEcho = this.#ctrlC.isEcho(cause);
     if (this.#cause === undefined) this.#abort(cause);
-    else if (!isEcho) this.onAgain(cause);
+    else if (!isEcho && !this.#isOrdered) this.onAgain(cause);
   };
 
   #abort(cause: Cause): void {

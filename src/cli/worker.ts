@@ -1,42 +1,39 @@
 /**
- * `worker start`: a process that runs a pool of handlers until it is told to end.
+ * A process that runs a pool of handlers until it is told to end: by signals, or by its supervisor.
  *
  * The first SIGTERM or Ctrl-C stops the pool: no new jobs, what runs may finish, then it is cancelled and given back.
  * The second gives it back at once. Either way the process ends, whatever its handlers do.
  */
 import { once } from "node:events";
-import { sleep } from "../concurrency/sleep.ts";
-import { PreflightError } from "../errors.ts";
-import type { App } from "../app.ts";
 import type { Pool } from "../pool/pool.ts";
+import type { Supervised } from "../pool/supervised.ts";
 import { openApp, type Context } from "./context.ts";
 import { EXIT } from "./exit-code.ts";
 import { findHandlers } from "./find-handlers.ts";
-
-/** What closing the connections may take beyond drain and grace. */
-const CLOSE_MS = 2000;
-const CONNECT_PAUSE_MS = 1000;
+import { CLOSE_MS } from "./stop-time.ts";
 
 /**
  * @returns 0 when it was told to end and did; 1 when an error nobody caught ended it, or it did not end in its time
  * @throws NotFoundError, OptionError before anything starts; what ended the pool
  */
-export async function startWorker(context: Context): Promise<number> {
+export async function work(context: Context, supervised: Supervised | undefined): Promise<number> {
   const { config, log, output, interruption } = context;
   const { signal } = interruption;
+  if (supervised !== undefined) obey(supervised, context);
   const { handlers, passedOver } = await findHandlers(config.workers);
   for (const module of passedOver) log.warn({ module }, "no handler as default export: passed over");
   const app = await openApp(context);
-  const { concurrency, name } = config;
+  const { concurrency } = config;
+  const name = supervised === undefined || config.name === undefined ? config.name : `${config.name}.${supervised.place}`;
   const pool = app.pool(handlers, { ...(concurrency !== undefined && { concurrency }), ...(name !== undefined && { name }) });
+  supervised?.keepTelling(() => ({ state: pool.state, running: pool.running, ended: pool.ended, rssBytes: process.memoryUsage.rss() }));
   const facts = { jobs: handlers.map(({ job }) => job.name), queues: [...new Set(handlers.map(({ job }) => job.queue))] };
   log.info(facts, "worker starts");
-  const ready = async (): Promise<void> => {
-    await connected(app, signal);
+  void pool.ready.then(() => {
+    supervised?.tell();
     log.info({ redis: app.address }, "worker is ready");
-    await output.result(undefined, { event: "ready", pid: process.pid, ...facts });
-  };
-  ready().catch(() => undefined); // the pool says what is wrong
+    return output.result(undefined, { event: "ready", pid: process.pid, ...facts });
+  });
 
   let crash: { readonly error: unknown } | undefined;
   const crashed = new Promise<void>((resolve) => {
@@ -46,6 +43,8 @@ export async function startWorker(context: Context): Promise<number> {
     });
   });
   await Promise.race([pool.done, crashed, signal.aborted ? undefined : once(signal, "abort")]);
+  pool.quiet();
+  supervised?.tell();
   if (crash === undefined) await end(context, pool);
   else {
     log.error({ err: crash.error }, "an error that nobody caught: gives back what runs, and ends");
@@ -56,6 +55,17 @@ export async function startWorker(context: Context): Promise<number> {
   log.info("worker has ended");
   await output.result(undefined, { event: "ended", pid: process.pid });
   return crash === undefined ? EXIT.done : EXIT.failed;
+}
+
+function obey(supervised: Supervised, { interruption, log }: Context): void {
+  const orders = interruption.takeOrders();
+  supervised.obey({
+    onOrder: ({ order, by }) => orders[order](by),
+    onOrphaned: () => {
+      log.warn("the supervisor is gone: this process ends as well");
+      orders.stop("SIGTERM");
+    },
+  });
 }
 
 /** Stops the pool in the time that was given, or less. */
@@ -84,16 +94,4 @@ function leaveAfter(ms: number, { log }: Context): void {
     log.error("worker did not end in its time: leaves");
     process.exit(EXIT.failed);
   }, ms).unref();
-}
-
-/** Resolves once Redis answers; rejects when it never will, or the worker is to end. */
-async function connected(app: App, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    try {
-      return await app.ready();
-    } catch (error) {
-      if (error instanceof PreflightError) throw error;
-      await sleep(CONNECT_PAUSE_MS, { signal });
-    }
-  }
 }

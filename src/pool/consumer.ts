@@ -35,6 +35,8 @@ const LARGEST_BATCH = 100;
 export class Consumer {
   readonly queue: OpenQueue;
   readonly running = new Set<DeliveredTask>();
+  /** Deliveries that came to an end here. */
+  ended = 0;
   readonly #lane: SettleLane;
   readonly #leases: LeaseKeeper;
   readonly #cancels: CancelWatch<DeliveredTask>;
@@ -165,6 +167,7 @@ export class Consumer {
       ? await execute(this.queue.stored, task, this.#runnables.get(name), this.#options.rules)
       : { leased, kind: "release", delayMs: 0 };
     this.running.delete(task);
+    this.ended += 1;
     const settling = settlement === undefined ? undefined : this.#settle(settlement);
     // What is reserved for this slot goes out behind the settlement, or with it.
     if (hasTurn) turns?.release();

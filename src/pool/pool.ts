@@ -15,6 +15,7 @@ import type { OpenQueue, OpenQueues } from "../queue/open-queue.ts";
 import { persevere } from "../queue/persevere.ts";
 import { Consumer } from "./consumer.ts";
 import type { Runnable } from "./executor.ts";
+import type { WorkerState } from "./supervision.ts";
 import { ThreadedHandler } from "./threaded-handler.ts";
 
 export interface PoolOptions {
@@ -61,6 +62,8 @@ export class Pool implements AsyncDisposable {
   readonly #late = Promise.withResolvers<void>();
   #callOffs: (() => void)[] = [];
   #interruptAt = Infinity;
+  readonly #consuming = Promise.withResolvers<void>();
+  #isConsuming = false;
 
   /** Starts at once; connects when it can. @throws OptionError */
   constructor(queues: OpenQueues, handlers: readonly Handler[], options: PoolOptions | undefined, log: Logger) {
@@ -84,9 +87,26 @@ export class Pool implements AsyncDisposable {
     this.done.catch((error: unknown) => log.error({ err: error }, "the pool has ended by an error"));
   }
 
+  /** Resolves when it begins to take jobs, if it ever does. */
+  get ready(): Promise<void> {
+    return this.#consuming.promise;
+  }
+
   /** How many tasks run now. */
   get running(): number {
     return this.#consumers.reduce((sum, consumer) => sum + consumer.running.size, 0);
+  }
+
+  /** How many deliveries it has brought to an end, whatever end that was. */
+  get ended(): number {
+    return this.#consumers.reduce((sum, consumer) => sum + consumer.ended, 0);
+  }
+
+  get state(): WorkerState {
+    if (this.#ended.signal.aborted) return "stopped";
+    if (this.#interruptAt < Infinity) return "draining";
+    if (this.#quiet.signal.aborted) return "quiet";
+    return this.#isConsuming ? "ready" : "starting";
   }
 
   /** Stops fetching; what runs goes on. */
@@ -161,6 +181,8 @@ export class Pool implements AsyncDisposable {
   }
 
   async #consume(group: TaskGroup): Promise<void> {
+    this.#isConsuming = true;
+    this.#consuming.resolve();
     const { signal } = this.#ended;
     for (const consumer of this.#consumers) {
       consumer.watchCancels(signal);

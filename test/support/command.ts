@@ -31,6 +31,8 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** All of standard input; it stays open where there is none. */
   readonly input?: string;
+  /** In a process group of its own, as a shell starts it: `process.kill(-pid)` then reaches all of it. */
+  readonly ownGroup?: true;
   /** Flags of Node itself. */
   readonly node?: readonly string[];
 }
@@ -53,7 +55,7 @@ export function project(files: Readonly<Record<string, string>>): string {
 export function start(args: readonly string[], options: CommandOptions = {}): Running {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|REDIS_|MILLRACE_|VITEST|NODE_)/.test(name)));
   const main = join(ROOT, "src/cli/main.ts");
-  const child = spawn(process.execPath, [...(options.node ?? []), "-C", "millrace-source", main, ...args], { cwd: options.cwd, env: { ...env, ...options.env } });
+  const child = spawn(process.execPath, [...(options.node ?? []), "-C", "millrace-source", main, ...args], { cwd: options.cwd, env: { ...env, ...options.env }, detached: options.ownGroup ?? false });
   let stdout = "";
   let stderr = "";
   let heard: (() => void)[] = [];

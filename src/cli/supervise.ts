@@ -1,0 +1,49 @@
+/**
+ * `worker start --processes N`: a supervisor of N processes, each of which is this command again.
+ *
+ * They end with it, however it ends: told to, gracefully; killed, since they notice that their channel to it is gone.
+ */
+import { fork } from "node:child_process";
+import { PLACE_VARIABLE } from "../pool/supervision.ts";
+import { Supervisor } from "../pool/supervisor.ts";
+import type { Context } from "./context.ts";
+import type { Cause } from "./interruption.ts";
+import { CLOSE_MS } from "./stop-time.ts";
+
+/** What a process may take to leave beyond what it gives itself. */
+const LEAVE_MS = 1000;
+
+/** @returns 0 when it was told to end, and all processes did in their time; else 1; that of the first process when none could start */
+export async function supervise(context: Context, processes: number): Promise<number> {
+  const { config, log, output, interruption } = context;
+  const { drainMs, graceMs, maxRssBytes, maxJobs } = config;
+  log.info({ processes, maxRssBytes, maxJobs }, "supervisor starts");
+  await output.result(undefined, { event: "supervising", pid: process.pid, processes });
+  const supervisor = new Supervisor({
+    processes,
+    fork: (place) =>
+      fork(process.argv[1]!, process.argv.slice(2), {
+        env: { ...process.env, [PLACE_VARIABLE]: String(place) },
+        // Two processes cannot listen where a debugger is to come in.
+        execArgv: process.execArgv.filter((flag) => !flag.startsWith("--inspect")),
+        stdio: ["ignore", "inherit", "inherit", "ipc"],
+      }),
+    limits: { maxRssBytes, maxJobs },
+    withinMs: { stop: drainMs + graceMs + CLOSE_MS + LEAVE_MS, hurry: CLOSE_MS + LEAVE_MS },
+    log,
+    onEvent: (event) => void output.result(undefined, event),
+  });
+  const order = (order: "stop" | "hurry", cause: Cause): void => {
+    const by = cause === "SIGPIPE" ? "SIGTERM" : cause;
+    log.info({ by: cause, processes: supervisor.alive.length }, order === "stop" ? "supervisor stops" : "supervisor has all given back at once");
+    supervisor.order({ order, by });
+  };
+  interruption.onAgain = (cause) => order("hurry", cause);
+  const stop = (): void => order("stop", interruption.cause ?? "SIGTERM");
+  if (interruption.signal.aborted) stop();
+  else interruption.signal.addEventListener("abort", stop, { once: true });
+  const code = await supervisor.done;
+  log.info("supervisor has ended");
+  await output.result(undefined, { event: "ended", pid: process.pid });
+  return code;
+}

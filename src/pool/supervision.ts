@@ -1,0 +1,28 @@
+/** What a supervisor and its worker processes tell each other, over the channel that Node opens between parent and child. */
+
+/** Of a worker: not connected yet; takes jobs; takes no more; is about to end; has ended. */
+export type WorkerState = "starting" | "ready" | "quiet" | "draining" | "stopped";
+
+/** What a worker process tells of itself, every second and when its state changes. */
+export interface WorkerReport {
+  readonly state: WorkerState;
+  /** Tasks that run now. */
+  readonly running: number;
+  /** Jobs that it ran to an end, whatever end that was. */
+  readonly ended: number;
+  /** Memory that it holds. */
+  readonly rssBytes: number;
+}
+
+/** What a worker process is told: to stop, or to give back at once. `by` is the signal that the supervisor got. */
+export interface Order {
+  readonly order: "stop" | "hurry";
+  readonly by: "SIGINT" | "SIGTERM";
+}
+
+/** Under a name of our own, since the user's modules may use the channel too. */
+export type ToSupervisor = { readonly millrace?: WorkerReport };
+export type ToWorker = { readonly millrace?: Order };
+
+/** Tells a process that it is one of a supervisor, and which: its place, from 1. */
+export const PLACE_VARIABLE = "MILLRACE_PLACE";

@@ -1,0 +1,94 @@
+/** The supervisor's side of one worker process: what it told last, how it is ended, and how it ended. */
+import type { ChildProcess } from "node:child_process";
+import type { Order, ToSupervisor, ToWorker, WorkerReport } from "./supervision.ts";
+
+export interface Exit {
+  /** `null` when a signal ended it, or it could not be started. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export class WorkerProcess {
+  readonly place: number;
+  readonly pid: number | undefined;
+  readonly ended: Promise<Exit>;
+  /** It has taken jobs. */
+  wasReady = false;
+  /** It did not end in its time. */
+  killed = false;
+  report: WorkerReport | undefined;
+  /** When it told of itself last, by `performance.now()`. */
+  heardAt: number | undefined;
+  readonly #child: ChildProcess;
+  readonly #startedAt = performance.now();
+  #endedAt: number | undefined;
+  readonly #over = new AbortController();
+  readonly #listeners = new Set<() => void>();
+  #killer: NodeJS.Timeout | undefined;
+
+  constructor(child: ChildProcess, place: number) {
+    this.#child = child;
+    this.place = place;
+    this.pid = child.pid;
+    child.on("message", (message: ToSupervisor | null) => this.#hear(message?.millrace));
+    this.ended = new Promise((resolve) => {
+      const end = (exit: Exit): void => {
+        clearTimeout(this.#killer);
+        this.#endedAt = performance.now();
+        this.#over.abort();
+        resolve(exit);
+        for (const listener of this.#listeners) listener();
+      };
+      child.once("exit", (code, signal) => end({ code, signal }));
+      child.on("error", () => {
+        if (child.pid === undefined) end({ code: null, signal: null });
+      });
+    });
+  }
+
+  /** Fires when it has ended. */
+  get over(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  get livedMs(): number {
+    return (this.#endedAt ?? performance.now()) - this.#startedAt;
+  }
+
+  /** The first that `find` finds in what it tells, the last report included; `undefined` when it ends before. */
+  firstOf<T>(find: (report: WorkerReport) => T | undefined): Promise<T | undefined> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        const found = this.over.aborted || this.report === undefined ? undefined : find(this.report);
+        if (found === undefined && !this.over.aborted) return;
+        this.#listeners.delete(look);
+        resolve(found);
+      };
+      this.#listeners.add(look);
+      look();
+    });
+  }
+
+  /** @param withinMs  how long it may take, before it is killed */
+  order(order: Order, withinMs: number): void {
+    if (this.over.aborted) return;
+    const message: ToWorker = { millrace: order };
+    // A module of the user's may have closed the channel: then the signal has to do.
+    this.#child.send(message, (error) => {
+      if (error !== null) this.#child.kill(order.by);
+    });
+    clearTimeout(this.#killer);
+    this.#killer = setTimeout(() => {
+      this.killed = true;
+      this.#child.kill("SIGKILL");
+    }, withinMs);
+  }
+
+  #hear(report: WorkerReport | undefined): void {
+    if (report === undefined) return;
+    this.report = report;
+    this.wasReady ||= report.state === "ready";
+    this.heardAt = performance.now();
+    for (const listener of this.#listeners) listener();
+  }
+}
