@@ -84,7 +84,7 @@ test("a job goes through a queue, from put to its result", async () => {
   expect(await run("node", ["program.mjs"])).toBe("[2,4,6]");
 });
 
-test("the command runs the project's own handlers and producers, in TypeScript", async () => {
+test("the command runs the project's own handlers, in threads too, and producers, in TypeScript", async () => {
   const settings = { REDIS_URL: redisUrl(), MILLRACE_PREFIX: freshPrefix() };
   await write("producers/jobs/double.mts", contract);
   await write("producers/numbers.mts", `
@@ -97,7 +97,7 @@ test("the command runs the project's own handlers and producers, in TypeScript",
   await write("workers/double.mts", `
     import { defineHandler } from "millrace";
     import { double } from "../producers/jobs/double.mts";
-    export default defineHandler(double, { handle: async (value: number) => value * 2 });`);
+    export default defineHandler(double, { threads: { module: import.meta.url, count: 1 }, handle: async (value: number) => value * 2 });`);
   const worker = spawn("millrace", ["worker", "start"], { cwd: project, env: environment(settings), stdio: "ignore" });
   try {
     expect(await run("millrace", ["job", "put", "double", "21", "--wait", "--timeout", "20s"], settings)).toContain("42");

@@ -69,9 +69,11 @@ export class Threads implements AsyncDisposable {
     if (signal?.aborted === true) throw signal.reason;
     signal?.addEventListener("abort", giveUp, { once: true });
     this.#calls.add(call);
-    let outcome: ThreadOutcome;
+    let outcome: ThreadOutcome | null;
     try {
-      outcome = (await piscina.run(message, { filename: entry, signal: call.signal, transferList: [...transfer] })) as ThreadOutcome;
+      outcome = (await piscina.run(message, { filename: entry, signal: call.signal, transferList: [...transfer] })) as ThreadOutcome | null;
+      // What ended the thread was thrown, but nothing that piscina takes for an error: null, say.
+      if (outcome === null) throw new Error("it threw what is no error");
     } catch (error) {
       if (call.signal.aborted) throw call.signal.reason;
       throw asThreadError(error);
@@ -102,10 +104,10 @@ export class Threads implements AsyncDisposable {
       ...(this.#heapMb !== undefined && { resourceLimits: { maxOldGenerationSizeMb: this.#heapMb } }),
     });
     // It ended while it ran no call: it had nothing to do, or it could not even start.
-    let failure: Error | undefined;
-    piscina.on("error", (error: Error) => {
+    let failure: unknown;
+    piscina.on("error", (error: unknown) => {
       failure = error;
-      process.emitWarning(`a thread without work ended by an error: ${error.stack ?? error.message}`, "LostThreadWarning");
+      process.emitWarning(`a thread without work ended by an error: ${(error instanceof Error && error.stack) || String(error)}`, "LostThreadWarning");
     });
     // With no thread left and none starting, piscina would let those who wait for one wait for ever.
     const giveUpWithoutThreads = (): void => {
@@ -119,7 +121,7 @@ export class Threads implements AsyncDisposable {
 }
 
 function asThreadError(error: unknown): Error {
-  const { name, message, stack } = error as Error;
+  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
   // What could not be copied back comes as the error that ended the thread: only its stack still tells its name.
   if (name === "DataCloneError" || stack?.startsWith("DataCloneError:") === true) {
     return new OptionError(`expected what goes to a thread and comes back to be data that can be copied: ${message}`, { cause: error });

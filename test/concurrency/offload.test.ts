@@ -130,11 +130,12 @@ test("a buffer goes over without being copied where it is listed", async () => {
 });
 
 test("a thread that ended by itself is an error, and the next call gets another one", async () => {
-  const [left, uncaught] = await Promise.all([rejection(call("leave", [3])), rejection(call("failLater", []))]);
+  const [left, uncaught] = await Promise.all([rejection(call("leave", [3])), rejection(call("failLater", ["an error"]))]);
   expect(left).toBeInstanceOf(ThreadLostError);
   expect(left).toMatchObject({ message: expect.stringContaining("code: 3") as unknown });
   expect(uncaught).toBeInstanceOf(ThreadLostError);
   expect(uncaught).toMatchObject({ message: expect.stringContaining("nobody caught this") as unknown, cause: { message: "nobody caught this" } });
+  expect(await rejection(call("failLater", ["null"]))).toMatchObject({ code: "THREAD_LOST", message: expect.stringContaining("it threw what is no error") as unknown });
   expect(await call("later", ["alive"])).toBe("alive");
 });
 

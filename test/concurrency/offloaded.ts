@@ -117,16 +117,16 @@ export function leave(code: number): never {
   process.exit(code);
 }
 
-export function failLater(): Promise<never> {
+export function failLater(how: "an error" | "null"): Promise<never> {
   setTimeout(() => {
-    throw new PictureError("nobody caught this", 2);
+    throw how === "null" ? null : new PictureError("nobody caught this", 2);
   });
   return new Promise(() => setTimeout(() => undefined, 60_000));
 }
 
-export function failBehind(): string {
+export function failBehind(how: "an error" | "undefined"): string {
   setTimeout(() => {
-    throw new Error("after the call had ended");
+    throw how === "undefined" ? undefined : new Error("after the call had ended");
   }, 100);
   return "well";
 }

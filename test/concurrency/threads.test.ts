@@ -68,11 +68,14 @@ test("starts no thread before the first call, and closes one that has had no wor
   expect(await call("use", [])).toBe(1);
 });
 
-test("an error in a thread that has no call any more is told of as a warning; the next call gets another one", async () => {
+test.each([
+  ["an error", "after the call had ended"],
+  ["undefined", "undefined"],
+])("%s thrown in a thread that has no call any more is told of as a warning; the next call gets another one", async (how, told) => {
   const { call } = threadsOf({ count: 2 });
   const warned = new Promise<Error>((resolve) => process.once("warning", resolve));
-  expect(await call("failBehind", [])).toBe("well");
-  expect(await warned).toMatchObject({ name: "LostThreadWarning", message: expect.stringContaining("after the call had ended") as unknown });
+  expect(await call("failBehind", [how])).toBe("well");
+  expect(await warned).toMatchObject({ name: "LostThreadWarning", message: expect.stringContaining(told) as unknown });
   expect(await call("later", ["alive"])).toBe("alive");
 });
 

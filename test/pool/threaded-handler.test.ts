@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { threadId } from "node:worker_threads";
 import { expect, test } from "vitest";
+import { z } from "zod";
 import { defineHandler, defineJob, type Handler, type Pool } from "../../src/index.ts";
 import { recordedLog, testApp, until } from "../support/app.ts";
 import { freshPrefix, redisClient } from "../support/redis.ts";
@@ -155,11 +156,36 @@ test("a stopping pool does not wait longer than its grace for a handler that com
   expect(await handle.state()).toBe("waiting");
 });
 
-test("a thread that ends by itself fails the attempt, and the pool goes on", async () => {
+test("a stopping pool lets a thread finish within its drain", async () => {
   const all = setup();
-  const [lost, next] = [await all.put({ does: "exit" }), await all.put({ does: "tell" })];
+  const handle = await all.put({ does: "together", ms: 500 });
   void all.pool;
-  expect(await lost.outcome({ timeout: "20s" })).toMatchObject({ state: "failed", error: { message: expect.stringContaining("the thread ended before its work did") as string } });
+  await all.says("begins");
+  await all.pool.stop({ drain: "20s" });
+  expect(await handle.outcome({ timeout: "20s" })).toMatchObject({ state: "completed" });
+});
+
+test("a computation longer than the lease keeps it, since the pool's own loop is free to renew it", async () => {
+  const all = setup();
+  const handle = await all.put({ does: "together", ms: 3500 });
+  all.app.pool([threaded as unknown as Handler], { lease: "2s" });
+  expect(await handle.outcome({ timeout: "20s" })).toMatchObject({ state: "completed" });
+  expect(all.log.lines.filter(({ message }) => message === "begins")).toHaveLength(1);
+});
+
+/** With one thread, so that the next job needs the slot of the one that is lost. */
+const alone = { ...threaded, concurrency: 1, threads: { ...threaded.threads, count: 1, heapMb: 64 } } as unknown as Handler;
+
+test.each([
+  ["exits", "exit", "worker exited with code: 3"],
+  ["needs more memory than it may have", "hoard", "out of memory"],
+  ["meets an error that nobody catches", "throw later", "nobody caught this"],
+] as const)("a thread that %s fails the attempt, and its slot is free again", async (_, does, reason) => {
+  const all = setup({ handler: alone });
+  const [lost, next] = [await all.put({ does }, { attempts: 2 }), await all.put({ does: "tell" })];
+  void all.pool;
+  const message = expect.stringMatching(new RegExp(`the thread ended before its work did: .*${reason}`)) as string;
+  expect(await lost.outcome({ timeout: "20s" })).toMatchObject({ state: "failed", error: { attempts: 2, message } });
   expect(await next.outcome({ timeout: "20s" })).toMatchObject({ state: "completed" });
 });
 
@@ -168,10 +194,25 @@ test("a result that cannot leave its thread is a dead letter at once: the work i
   expect(outcome).toMatchObject({ state: "failed", error: { attempts: 1, message: expect.stringContaining("the result cannot leave its thread") as string } });
 });
 
-test("a module that exports another handler is told by name", async () => {
-  const other = defineJob("other", { attempts: 1 });
+test("a payload that cannot go to a thread is an error that says so", async () => {
+  const job = defineJob("threaded", { payload: z.object({ n: z.number() }).transform(() => () => 1), attempts: 1 });
   const app = testApp();
-  app.pool([defineHandler(other, { threads: { module: new URL("./threaded.ts", import.meta.url).href }, handle: async () => undefined }) as unknown as Handler]);
+  app.pool([{ ...threaded, job } as unknown as Handler]);
+  const outcome = await (await app.put(job, { n: 1 })).outcome({ timeout: "20s" });
+  expect(outcome).toMatchObject({ state: "failed", error: { message: expect.stringContaining("to be data that can be copied: () => 1") as string } });
+});
+
+test.each([
+  ["exports another handler", new URL("./threaded.ts", import.meta.url).href, /expected file:.*threaded\.ts to export as default the handler of job "other"/],
+  ["exports none", "data:text/javascript,export const one = 1", /to export as default the handler of job "other"/],
+  ["is not there", new URL("./nowhere.ts", import.meta.url).href, /Cannot find module .*nowhere\.ts/],
+  ["does not parse", "data:text/javascript,export default {", /Unexpected end of input/],
+  ["throws", "data:text/javascript,throw new RangeError('no key to be had')", /no key to be had/],
+  ["exits", "data:text/javascript,process.exit(4)", /worker exited with code: 4/],
+])("a module that %s fails the attempt and says so", async (_, module, message) => {
+  const other = defineJob("other", { attempts: 2, backoff: { type: "fixed", base: 0 } });
+  const app = testApp();
+  app.pool([defineHandler(other, { threads: { module, count: 1 }, handle: async () => undefined }) as unknown as Handler]);
   const outcome = await (await app.put(other)).outcome({ timeout: "20s" });
-  expect(outcome).toMatchObject({ state: "failed", error: { message: expect.stringMatching(/expected file:.*threaded\.ts to export as default the handler of job "other"/) as string } });
+  expect(outcome).toMatchObject({ state: "failed", error: { attempts: 2, message: expect.stringMatching(message) as string } });
 });

@@ -6,7 +6,7 @@ import { defineJob, typed } from "../../src/job/index.ts";
 import { defineHandler } from "../../src/job/handler.ts";
 
 export interface Order {
-  readonly does: "tell" | "spin" | "look" | "listen" | "fail" | "retry" | "give up" | "exit" | "function" | "log" | "progress" | "wrong progress" | "together";
+  readonly does: "tell" | "spin" | "look" | "listen" | "fail" | "retry" | "give up" | "exit" | "function" | "log" | "progress" | "wrong progress" | "together" | "hoard" | "throw later";
   readonly ms?: number;
 }
 
@@ -41,6 +41,13 @@ export default defineHandler(threadedJob, {
         throw new DeadLetter("for good");
       case "exit":
         return process.exit(3);
+      case "hoard":
+        for (const held = []; ; held.push(Array.from({ length: 10_000 }, () => held.length)));
+      case "throw later":
+        setTimeout(() => {
+          throw new RangeError("nobody caught this");
+        });
+        return new Promise(() => setInterval(() => undefined, 1000));
       case "function":
         return () => 1;
       case "log":
