@@ -24,7 +24,7 @@ test("a put without an acknowledgement may have been stored or not", () => {
 
 test.each<[string, readonly Entry[], readonly StoredJob[], RegExp]>([
   ["an acknowledged job that is gone", [put(1), acknowledged(1)], [], /^1: acknowledged as j1, and lost$/],
-  ["an acknowledgement of another id than is stored", [put(1), acknowledged(1, "other")], [stored(1, ["wait"])], /acknowledged as other, stored as j1/],
+  ["an acknowledgement of another id than is stored", [put(1), acknowledged(1, "other")], [stored(1, ["wait"])], /acknowledged as other, and lost/],
   ["a put that became two jobs", [put(1)], [stored(1, ["wait"]), stored(1, ["wait"], undefined, "twin")], /put once, and 2 jobs: j1, twin/],
   ["a job in no state", [put(1)], [stored(1, [])], /in no state/],
   ["a job in two states", [put(1)], [stored(1, ["active", "delayed"])], /in active and delayed/],

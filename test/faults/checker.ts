@@ -9,17 +9,17 @@ import type { StoredJob } from "./stored-jobs.ts";
  */
 export function contradictions(entries: readonly Entry[], stored: readonly StoredJob[]): string[] {
   const found: string[] = [];
+  const ids = new Set(stored.map(({ id }) => id));
   const byWork = new Map<number, StoredJob[]>();
   for (const job of stored) byWork.set(job.n, [...(byWork.get(job.n) ?? []), job]);
   const runs = new Map<number, Entry[]>();
   for (const entry of entries) {
     if (entry.did === "started" || entry.did === "ended") runs.set(entry.n, [...(runs.get(entry.n) ?? []), entry]);
     if (entry.did !== "acknowledged") continue;
-    const jobs = byWork.get(entry.n) ?? [];
-    if (jobs.length === 0) found.push(`${entry.n}: acknowledged as ${entry.id ?? "a job"}, and lost`);
-    else if (entry.id !== undefined && jobs.every(({ id }) => id !== entry.id)) found.push(`${entry.n}: acknowledged as ${entry.id}, stored as ${jobs[0]!.id}`);
+    const isStored = entry.id === undefined ? byWork.has(entry.n) : ids.has(entry.id);
+    if (!isStored) found.push(`${entry.n}: acknowledged${entry.id === undefined ? "" : ` as ${entry.id}`}, and lost`);
   }
-  for (const [n, jobs] of byWork) if (jobs.length > 1) found.push(`${n}: put once, and ${jobs.length} jobs: ${jobs.map(({ id }) => id).join(", ")}`);
+  for (const [n, jobs] of byWork) if (jobs.length > 1 && !Number.isNaN(n)) found.push(`${n}: put once, and ${jobs.length} jobs: ${jobs.map(({ id }) => id).join(", ")}`);
   for (const { id, n, states, result } of stored) {
     if (states.length !== 1) found.push(`${n} (${id}): in ${states.length === 0 ? "no state" : states.join(" and ")}`);
     if (!states.includes("completed")) continue;

@@ -12,12 +12,13 @@ import type { Phase, Scenario } from "./scenario.ts";
 import { playPhase } from "./stage.ts";
 import { subjects, type Subject } from "./subject.ts";
 
-const usage = `npm run test:faults -- [ROW...] [--phases N] [--seed S] [--subject millrace|bullmq] [--report DIR]
+const usage = `npm run test:faults -- [ROW...] [--phases N] [--seed S] [--subject millrace|bullmq] [--report DIR] [--keep]
 
   ROW            ${rows.map(({ row }) => row).join(", ")}; without, all of them
   --phases N     random moments that each row is played at, at least 1 (5)
   --seed S       repeats those of an earlier run; phase i is phase 1 of the seed S + i - 1
   --subject      who is put to the test (millrace); bullmq: its own Queue and Worker, as its documentation sets them up
+  --keep         leaves the ledgers of broken phases, and what their processes wrote, and says where
   --report DIR   writes faults-SUBJECT.md and faults-SUBJECT.json there
 
 Ends with 0 when every row holds, 5 when one does not, 2 when it does not understand.`;
@@ -53,14 +54,14 @@ async function test(subject: Subject): Promise<void> {
 }
 
 /** The phases of a row, several at a time where it allows that. */
-async function play(scenario: Scenario, subject: Subject, serverPath: string): Promise<readonly Phase[]> {
+async function play(scenario: Scenario, subject: Subject, serverProgram: string): Promise<readonly Phase[]> {
   const count = Math.min(phases, scenario.mostPhases ?? phases);
   const done: Phase[] = [];
   let next = 0;
   const lane = async (): Promise<void> => {
     while (next < count) {
       const at = next++;
-      done[at] = await playPhase(scenario, subject, seed + at, serverPath);
+      done[at] = await playPhase(scenario, { subject, seed: seed + at, serverProgram, keep: values.keep });
     }
   };
   await Promise.all(Array.from({ length: scenario.together ?? 1 }, lane));
@@ -85,6 +86,7 @@ function readArguments() {
         seed: { type: "string" },
         subject: { type: "string", default: "millrace" },
         report: { type: "string" },
+        keep: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
     });

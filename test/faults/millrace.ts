@@ -19,9 +19,9 @@ const handler = fileURLToPath(new URL("millrace-worker.ts", import.meta.url));
 
 export const millrace: Subject = {
   name: "millrace",
-  workerArguments: ({ concurrency, drainMs }) => ({
-    argv: ["-C", "millrace-source", command, "worker", "start", handler, "--json", "--concurrency", String(concurrency)],
-    env: drainMs === undefined ? {} : { MILLRACE_DRAIN: String(drainMs) },
+  workerArguments: ({ concurrency, drainMs, graceMs }) => ({
+    argv: [command, "worker", "start", handler, "--json", "--concurrency", String(concurrency)],
+    env: { ...(drainMs !== undefined && { MILLRACE_DRAIN: String(drainMs) }), ...(graceMs !== undefined && { MILLRACE_GRACE: String(graceMs) }) },
   }),
   async open(redisUrl) {
     const app = connect({ redis: redisUrl });

@@ -67,6 +67,6 @@ async function load(work: Work, lanes: number, pauseMs: number): Promise<void> {
 }
 
 function recordRefusal(n: number, error: unknown): void {
-  const { jobMayExist } = error as { readonly jobMayExist?: boolean };
+  const { mayHaveRun, jobMayExist = mayHaveRun } = error as { readonly jobMayExist?: boolean; readonly mayHaveRun?: boolean };
   ledger.record({ did: "refused", n, code: codeOf(error), ...(jobMayExist !== undefined && { jobMayExist }) });
 }

@@ -7,10 +7,11 @@ import { fileURLToPath } from "node:url";
 import { JournalReader, monotonicMs } from "../support/journal.ts";
 import { openRedis, type OwnRedis } from "../support/own-redis.ts";
 import { generator } from "../support/random.ts";
+import { startProxy, type Proxy } from "../support/tcp-proxy.ts";
 import { Actor, Producer } from "./actor.ts";
 import { contradictions } from "./checker.ts";
 import type { Entry } from "./ledger.ts";
-import type { Phase, Scenario } from "./scenario.ts";
+import { holds, type Phase, type Scenario } from "./scenario.ts";
 import { readStoredJobs, type StoredJob } from "./stored-jobs.ts";
 import type { Subject, WorkerOptions } from "./subject.ts";
 import type { Work } from "./work.ts";
@@ -19,31 +20,48 @@ import type { Work } from "./work.ts";
 export const LONGEST_WAIT_MS = 100_000;
 const LOOK_MS = 10;
 
+export interface PhaseOptions {
+  readonly subject: Subject;
+  readonly seed: number;
+  /** The path of a `redis-server`. */
+  readonly serverProgram: string;
+  /** Leaves the ledger and what the processes wrote where it is, if the phase is broken. */
+  readonly keep?: boolean;
+}
+
 /** Plays one phase. Never throws: what goes wrong is a contradiction. */
-export async function playPhase(scenario: Scenario, subject: Subject, seed: number, serverProgram: string): Promise<Phase> {
-  const stage = new Stage(subject, seed, serverProgram);
+export async function playPhase(scenario: Scenario, options: PhaseOptions): Promise<Phase> {
+  const { seed, keep = false } = options;
+  const stage = new Stage(options);
+  const phase = await played(scenario, stage, seed);
+  const isKept = keep && !holds(scenario, phase);
+  await stage.end(isKept);
+  return isKept ? { ...phase, contradictions: [...phase.contradictions, `kept in ${stage.folder}`] } : phase;
+}
+
+async function played(scenario: Scenario, stage: Stage, seed: number): Promise<Phase> {
   try {
     const figures = await scenario.play(stage);
     return { seed, figures, contradictions: contradictions(stage.entries(), await stage.stored()) };
   } catch (error) {
     return { seed, figures: {}, contradictions: [`could not be played: ${(error as Error).stack ?? String(error)}`] };
-  } finally {
-    await stage[Symbol.asyncDispose]();
   }
 }
 
-export class Stage implements AsyncDisposable {
+export class Stage {
   readonly subject: Subject;
   /** From 0 to below 1. */
   readonly random: () => number;
   readonly #serverProgram: string;
-  readonly #folder = mkdtempSync(join(tmpdir(), "millrace-faults-"));
-  readonly #ledger = new JournalReader<Entry>(join(this.#folder, "ledger"));
+  /** Of the ledger, and of what the processes write. */
+  readonly folder = mkdtempSync(join(tmpdir(), "millrace-faults-"));
+  readonly #ledger = new JournalReader<Entry>(join(this.folder, "ledger"));
   readonly #servers: OwnRedis[] = [];
+  readonly #proxies: Proxy[] = [];
   readonly #actors: Actor[] = [];
   #works = 0;
 
-  constructor(subject: Subject, seed: number, serverProgram: string) {
+  constructor({ subject, seed, serverProgram }: PhaseOptions) {
     this.subject = subject;
     this.random = generator(seed);
     this.#serverProgram = serverProgram;
@@ -60,16 +78,30 @@ export class Stage implements AsyncDisposable {
     return redis;
   }
 
+  /** Stands before the server; it breaks connections. */
+  async proxy(redis: OwnRedis): Promise<Proxy & { readonly url: string }> {
+    const proxy = await startProxy(redis.port);
+    this.#proxies.push(proxy);
+    return { ...proxy, url: `redis://127.0.0.1:${proxy.port}` };
+  }
+
   /** A worker process that is ready. */
-  async worker(redisUrl: string, options: WorkerOptions = { concurrency: 10 }): Promise<Actor> {
+  worker(redisUrl: string, options?: WorkerOptions): Promise<Actor> {
+    return this.#ready(this.unreadyWorker(redisUrl, options));
+  }
+
+  /** A worker process that may not find what it needs. */
+  unreadyWorker(redisUrl: string, options: WorkerOptions = { concurrency: 10 }): Actor {
     const { argv, env } = this.subject.workerArguments(options);
-    return this.#ready((logPath) => new Actor(argv, { ...this.#environment(redisUrl), ...env }, logPath));
+    const offMs = options.clockOffMs ?? 0;
+    const preload = offMs === 0 ? [] : ["--import", fileURLToPath(new URL("wrong-clock.ts", import.meta.url))];
+    return this.#take(new Actor([...preload, ...argv], { ...this.#environment(redisUrl), ...env, FAULTS_CLOCK_OFF: String(offMs) }, this.#logPath()));
   }
 
   /** A producer process that is ready. */
   async producer(redisUrl: string): Promise<Producer> {
     const program = fileURLToPath(new URL("producer.ts", import.meta.url));
-    return this.#ready((logPath) => new Producer([program, this.subject.name], this.#environment(redisUrl), logPath));
+    return this.#ready(this.#take(new Producer([program, this.subject.name], this.#environment(redisUrl), this.#logPath())));
   }
 
   /** So many works, each of a number of its own. */
@@ -86,10 +118,22 @@ export class Stage implements AsyncDisposable {
     return this.entries().filter((entry) => entry.did === did);
   }
 
-  /** What the first server holds. */
+  /** Works that were acknowledged, before that moment, and that no run has ended yet. */
+  unfinished(before = Infinity): readonly number[] {
+    const ended = new Set(this.did("ended").map(({ n }) => n));
+    return this.did("acknowledged").filter(({ n, at }) => at <= before && !ended.has(n)).map(({ n }) => n);
+  }
+
+  /** The first entry of its kind after that moment, if one comes. */
+  async next(did: Entry["did"], after: number): Promise<Entry | undefined> {
+    let found: Entry | undefined;
+    await this.comesTrue(() => (found = this.did(did).find(({ at }) => at > after)) !== undefined);
+    return found;
+  }
+
+  /** What the servers hold. */
   async stored(): Promise<readonly StoredJob[]> {
-    const [redis] = this.#servers;
-    return redis === undefined ? [] : readStoredJobs(redis.url);
+    return (await Promise.all(this.#servers.map(({ url }) => readStoredJobs(url)))).flat();
   }
 
   /** @returns whether it came true in time */
@@ -111,19 +155,27 @@ export class Stage implements AsyncDisposable {
     await delay(ms);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async end(keepsFolder: boolean): Promise<void> {
     await Promise.all(this.#actors.map((actor) => actor[Symbol.asyncDispose]()));
+    await Promise.all(this.#proxies.map((proxy) => proxy[Symbol.asyncDispose]()));
     await Promise.all(this.#servers.map((server) => server[Symbol.asyncDispose]()));
-    rmSync(this.#folder, { recursive: true, force: true });
+    if (!keepsFolder) rmSync(this.folder, { recursive: true, force: true });
   }
 
   #environment(redisUrl: string): Readonly<Record<string, string>> {
-    return { REDIS_URL: redisUrl, FAULTS_LEDGER: join(this.#folder, "ledger") };
+    return { REDIS_URL: redisUrl, FAULTS_LEDGER: join(this.folder, "ledger") };
   }
 
-  async #ready<A extends Actor>(make: (logPath: string) => A): Promise<A> {
-    const actor = make(join(this.#folder, `${this.#actors.length}.log`));
+  #logPath(): string {
+    return join(this.folder, `${this.#actors.length}.log`);
+  }
+
+  #take<A extends Actor>(actor: A): A {
     this.#actors.push(actor);
+    return actor;
+  }
+
+  async #ready<A extends Actor>(actor: A): Promise<A> {
     await this.until(() => actor.isOver || actor.said.includes('"event":"ready"'));
     if (actor.isOver) throw new Error(`a process ended before it was ready:\n${actor.said}`);
     return actor;

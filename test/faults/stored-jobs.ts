@@ -8,6 +8,7 @@ const SETS = ["prioritized", "delayed", "waiting-children", "completed", "failed
 
 export interface StoredJob {
   readonly id: string;
+  /** NaN when its payload is gone. */
   readonly n: number;
   /** Every state it is in: one, if all is well. */
   readonly states: readonly string[];

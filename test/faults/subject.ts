@@ -13,6 +13,10 @@ export interface WorkerOptions {
   readonly concurrency: number;
   /** How long it lets its tasks run on when it is told to end, where it has such a limit. */
   readonly drainMs?: number;
+  /** How long it waits, after that, for what it told to end, where it has such a limit. */
+  readonly graceMs?: number;
+  /** By how much its clock is wrong. */
+  readonly clockOffMs?: number;
 }
 
 export interface PutSettings {
