@@ -17,15 +17,13 @@ import { lock, type LockOptions } from "./sync/lock.ts";
 import { Semaphore, type LeaseOptions } from "./sync/semaphore.ts";
 
 export interface ConnectOptions {
-  /** A URL (`redis://`, `rediss://`, `unix:`), ioredis options, or `"embedded"` for a server of our own. @default REDIS_URL */
+  /** A URL (`redis://`, `unix:`, `redis+sentinel://`, `redis+cluster://`), ioredis options, or `"embedded"` for a server of our own. @default REDIS_URL */
   readonly redis?: RedisOption;
-  /** What every key begins with. @default BullMQ's "bull" */
+  /** What every key begins with; on a cluster a hash tag, `{bull}`, by itself. @default BullMQ's "bull" */
   readonly prefix?: string;
   /** Where the app logs. @default warnings and errors, to standard error */
   readonly log?: Logger;
 }
-
-const DEFAULT_PREFIX = "bull";
 
 /**
  * An app on one Redis. Synchronous and lazy, so a module may hold it: the first call that needs Redis connects.
@@ -46,11 +44,11 @@ export class App implements AsyncDisposable {
   #warned = false;
 
   constructor(options?: ConnectOptions) {
-    const { redis, prefix = DEFAULT_PREFIX, log } = checkOptions("connect", options, { redis: asItIs<RedisOption>, prefix: checkPrefix, log: asItIs<Logger> });
-    this.#connections = new Connections(redis);
+    const { redis, prefix, log } = checkOptions("connect", options, { redis: asItIs<RedisOption>, prefix: checkPrefix, log: asItIs<Logger> });
+    this.#connections = new Connections(redis, process.env, prefix);
     this.#log = log ?? rootLog();
-    this.#queues = new OpenQueues(this.#connections, prefix, this.#log, () => this.ready());
-    this.#hub = new Hub(this.#connections, prefix, this.#log, () => this.ready());
+    this.#queues = new OpenQueues(this.#connections, this.#connections.prefix, this.#log, () => this.ready());
+    this.#hub = new Hub(this.#connections, this.#connections.prefix, this.#log, () => this.ready());
   }
 
   /** Where Redis is, for messages: holds no password. */

@@ -17,7 +17,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** What `millrace.config.ts` exports as its default: every setting may be absent. */
 export interface ConfigFile {
-  /** `redis://…`, `rediss://…`, `unix:…`, `"embedded"`, or options of ioredis. */
+  /** `redis://…`, `rediss://…`, `unix:…`, `redis+sentinel://…`, `redis+cluster://…`, `"embedded"`, or options of ioredis. */
   readonly redis?: string | object;
   /** Before every key. @default "bull", BullMQ's own */
   readonly prefix?: string;
@@ -157,7 +157,7 @@ export function logLevelFromEnvironment(environment: Environment = process.env):
 export function maskSecrets(text: string): string {
   if (!text.includes("redis") && !text.includes("unix:")) return text;
   return text
-    .replaceAll(/(\brediss?:\/\/[^\s:@/"']*:)[^\s"']*@/gi, "$1***@")
+    .replaceAll(/(\brediss?(?:\+\w+)?:\/\/[^\s:@/"']*:)[^\s"']*@/gi, "$1***@")
     .replaceAll(/((?:\brediss?|\bunix):[^\s"']*?[?&]password=)[^\s"'&]*/gi, "$1***");
 }
 
@@ -209,10 +209,10 @@ function ofText(text: string | readonly string[], { numeric }: Source): unknown 
 
 function redisAddress(value: unknown, where: string): string | object {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
-  if (typeof value === "string" && (value === "embedded" || /^(rediss?:\/\/|unix:)./i.test(value))) return value;
+  if (typeof value === "string" && (value === "embedded" || /^(rediss?(\+sentinel|\+cluster)?:\/\/|unix:)./i.test(value))) return value;
   // What is no address may still hold a password, and there is no telling where.
   const got = shown(typeof value === "string" ? value.replace(/:.+$/s, ":…") : value);
-  throw new OptionError(`expected redis://…, rediss://…, unix:… or "embedded" for ${where}, got ${got}`);
+  throw new OptionError(`expected redis://…, rediss://…, redis+sentinel://…, redis+cluster://…, unix:… or "embedded" for ${where}, got ${got}`);
 }
 
 function processCount(value: unknown, where: string): number {

@@ -84,6 +84,10 @@ test("reads the address from the file that REDIS_URL_FILE names, without its new
   expect(redisFromEnvironment({ REDIS_URL_FILE: secret })).toBe("redis://:pw@host:6379");
 });
 
+test.each(["redis+sentinel://a:1,b:2/m", "rediss+cluster://a,b"])("takes %s", (url) => {
+  expect(redisFromEnvironment({ REDIS_URL: url })).toBe(url);
+});
+
 test("refuses REDIS_URL_FILE that cannot be read, or that stands beside REDIS_URL", () => {
   expect(() => redisFromEnvironment({ REDIS_URL_FILE: join(folder, "none") })).toThrow(/readable file.*ENOENT/);
   expect(() => redisFromEnvironment({ REDIS_URL_FILE: "x", REDIS_URL: "redis://h" })).toThrow("got both");
@@ -98,6 +102,7 @@ test("warns of a password on the command line, and only there", async () => {
 test.each([
   ["redis://:pw@host:6379/0", "redis://:***@host:6379/0"],
   ["at rediss://user:p@ss/w0rd@host.", "at rediss://user:***@host."],
+  ["redis+sentinel://:pw@a:1,b:2/m", "redis+sentinel://:***@a:1,b:2/m"],
   ["unix:/run/redis.sock?db=1&password=pw", "unix:/run/redis.sock?db=1&password=***"],
   ["redis://host:6379 and mail@host", "redis://host:6379 and mail@host"],
 ])("strikes out the password in %s", (text, masked) => {

@@ -1,23 +1,51 @@
-/** Where Redis is: an option, a URL or the environment, checked and made into connection facts. */
+/** Where Redis is: an option, a URL or the environment, checked and made into one plain value. */
 import { readFileSync } from "node:fs";
 import type { RedisOptions } from "ioredis";
 import { NoRedisError, OptionError } from "../errors.ts";
+import { shown } from "../options.ts";
 
 /**
- * `"embedded"`: a server of our own for this project. A URL: `redis://[user:password@]host[:port][/db]`, `rediss://`
- * the same over TLS, `unix:/path[?db=n]`. Or ioredis options, as BullMQ's `connection`.
+ * `"embedded"`: a server of our own for this project. A URL: `redis://[user:password@]host[:port][/db]`,
+ * `unix:/path[?db=n]`, `redis+sentinel://[user:password@]host[:port],…/name[/db]`, `redis+cluster://[…@]host[:port],…`;
+ * `rediss…` the same over TLS. Or ioredis options, as BullMQ's `connection`, with `sentinels` or `cluster` among them.
  */
-export type RedisOption = "embedded" | (string & {}) | RedisOptions;
+export type RedisOption = "embedded" | (string & {}) | RedisOptions | ClusterOptions;
 
-/** A server that was named. `shown` is for messages and logs: it holds no password. */
-export interface Address {
+/** Options of a cluster: those of each of its nodes, and some of the nodes. */
+export interface ClusterOptions extends RedisOptions {
+  readonly cluster: readonly Partial<Server>[];
+}
+
+export interface Server {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Servers that tell where the primary is: Sentinels, or nodes of a cluster. */
+export interface Guides {
+  readonly kind: "sentinel" | "cluster";
+  readonly servers: readonly Server[];
+  /** What they are asked for: the name of the primary that Sentinels watch; a key of the slot that the primary serves. */
+  readonly name: string;
+  /** How to log in to them. */
   readonly options: Readonly<RedisOptions>;
+  /** Other addresses for those that they name, as `host:port`: through a tunnel, out of a container. */
+  readonly natMap: Readonly<Record<string, Server>>;
+}
+
+/**
+ * Where Redis is. Plain data that another thread can be given. `shown` is for messages and logs: it holds no password.
+ */
+export interface Address {
+  /** Of the server that is connected to; without its host and port where guides tell them. */
+  readonly options: Readonly<RedisOptions>;
+  readonly guides?: Guides;
   readonly shown: string;
 }
 
-const URL_FORMS = "redis://host:6379/0, rediss://host:6379, unix:/path/redis.sock or \"embedded\"";
+const URL_FORMS = "redis://host:6379/0, rediss://host:6379, unix:/path/redis.sock, redis+sentinel://host:26379,host:26379/name, redis+cluster://host:6379,host:6379 or \"embedded\"";
 const DEFAULT_PORT = 6379;
-const LATER = "Sentinel and Cluster are not supported yet: name one server";
+const SENTINEL_PORT = 26_379;
 
 /**
  * The server that the option names; without one `REDIS_URL`, then the URL in the file that `REDIS_URL_FILE` names.
@@ -53,12 +81,10 @@ export function fromEnvironment(env: NodeJS.ProcessEnv): string | undefined {
 
 /** @throws OptionError; its message never shows a password, however broken the URL is */
 export function parseUrl(text: string): Address {
+  const several = SEVERAL.exec(text)?.groups;
+  if (several !== undefined) return parseSeveral(text, several);
   const url = URL.parse(text);
-  if (url === null || /^[^/]*\/\/[^/]*,/.test(text)) {
-    if (text.includes(",")) throw new OptionError(`expected one server, got ${maskUrl(text)}: ${LATER}`);
-    throw malformed(text);
-  }
-  if (/sentinel|cluster/.test(url.protocol)) throw new OptionError(`expected one server, got ${maskUrl(text)}: ${LATER}`);
+  if (url === null || /^[^/]*\/\/[^/]*,/.test(text)) throw malformed(text, text.includes(",") ? "several servers are Sentinels or a cluster" : undefined);
   if (url.hash !== "") throw malformed(text, "a # in the password is written %23");
   if (url.protocol === "unix:") return parseSocket(text, url);
   if (url.protocol !== "redis:" && url.protocol !== "rediss:") throw malformed(text);
@@ -80,6 +106,39 @@ export function parseUrl(text: string): Address {
     },
     shown: `${url.protocol}//${host.includes(":") ? `[${host}]` : host}:${port}${db === 0 ? "" : `/${db}`}`,
   };
+}
+
+const SEVERAL = /^(?<scheme>rediss?)\+(?<kind>sentinel|cluster):\/\/(?:(?<login>.*)@)?(?<hosts>[^/?#@]+)(?:\/(?<path>[^?#@]*))?$/s;
+
+function parseSeveral(text: string, { scheme, kind, login = "", hosts = "", path = "" }: Record<string, string | undefined>): Address {
+  const isSentinel = kind === "sentinel";
+  const [name = "", db = "", ...more] = path.split("/");
+  if (isSentinel && name === "") throw malformed(text, "the name of the primary that the Sentinels watch comes after them");
+  if (more.length > 0 || (!isSentinel && path !== "")) throw malformed(text, "a cluster has one database, and no name");
+  const servers = hosts.split(",").map((one) => {
+    if (one === "") throw malformed(text, "a host is missing");
+    const { host, port } = parseUrl(`redis://${one}`).options as Server;
+    return { host, port: isSentinel && !/:\d+$/.test(one) ? SENTINEL_PORT : port };
+  });
+  const { host: _host, port: _port, ...options } = parseUrl(`${scheme}://${login}@host/${db}`).options;
+  return guided(options, {
+    kind: isSentinel ? "sentinel" : "cluster",
+    servers,
+    name: decoded(text, name),
+    options: isSentinel ? tlsOf(options) : options,
+    natMap: {},
+  });
+}
+
+function guided(options: RedisOptions, guides: Guides): Address {
+  const { kind, servers, name } = guides;
+  const list = servers.map(({ host, port }) => `${host.includes(":") ? `[${host}]` : host}:${port}`).join(",");
+  const path = kind === "cluster" ? "" : `/${name}${options.db ? `/${options.db}` : ""}`;
+  return { options, guides, shown: `${options.tls ? "rediss" : "redis"}+${kind}://${list}${path}` };
+}
+
+function tlsOf({ tls }: RedisOptions): RedisOptions {
+  return tls === undefined ? {} : { tls };
 }
 
 function parseSocket(text: string, url: URL): Address {
@@ -106,28 +165,51 @@ function decoded(text: string, part: string): string {
   }
 }
 
-function fromOptions(options: RedisOptions): Address {
+function fromOptions(options: RedisOptions | ClusterOptions): Address {
   if (typeof options !== "object" || options === null) throw new OptionError(`expected the URL or the options of a Redis connection, got ${String(options)}`);
-  if (Array.isArray(options) || "sentinels" in options || "startupNodes" in options) {
-    throw new OptionError(`expected the options of one server, got ${Array.isArray(options) ? "a list" : "those of several"}: ${LATER}`);
-  }
+  if (Array.isArray(options) || "startupNodes" in options) throw new OptionError("expected the options of a Redis connection, got a list: a cluster is { cluster: [{ host, port }] }");
   if (typeof (options as { duplicate?: unknown }).duplicate === "function") {
     throw new OptionError("expected a URL or the options of a Redis connection, got a client: give its options");
   }
   if (options.keyPrefix) throw new OptionError(`expected no keyPrefix, got ${JSON.stringify(options.keyPrefix)}: the keys' prefix is the option \`prefix\` of connect()`);
-  if (options.stringNumbers || options.replyMapping === "resp3" || options.readOnly) {
-    throw new OptionError("expected replies as ioredis gives them by default and a server that takes writes: leave out stringNumbers, replyMapping and readOnly");
+  if (options.stringNumbers || options.replyMapping === "resp3" || options.readOnly || options.role === "slave") {
+    throw new OptionError("expected replies as ioredis gives them by default and a server that takes writes: leave out stringNumbers, replyMapping, readOnly and role");
   }
-  const port: unknown = options.port;
-  if (port !== undefined && !(Number.isInteger(Number(port)) && Number(port) > 0 && Number(port) < 65_536)) {
-    throw new OptionError(`expected a port from 1 to 65535, got ${String(port)}`);
-  }
+  if ("cluster" in options || options.sentinels) return fromOptionsOfSeveral(options);
+  const { host, port } = serverOf(options, DEFAULT_PORT);
   const db = options.db ?? 0;
   const database = db === 0 ? "" : String(db);
-  const shown = options.path
+  const text = options.path
     ? `unix:${options.path}${database && `?db=${database}`}`
-    : `${options.tls ? "rediss" : "redis"}://${options.host ?? "localhost"}:${options.port ?? DEFAULT_PORT}${database && `/${database}`}`;
-  return { options: { ...options }, shown };
+    : `${options.tls ? "rediss" : "redis"}://${host}:${port}${database && `/${database}`}`;
+  return { options: { ...options }, shown: text };
+}
+
+/** ioredis has it that TLS to Sentinels and TLS through them are asked for apart. */
+function fromOptionsOfSeveral(given: RedisOptions & Partial<ClusterOptions>): Address {
+  const { cluster, sentinels, name = "", natMap = {}, sentinelUsername, sentinelPassword, sentinelTLS, enableTLSForSentinelMode, ...rest } = given;
+  const { host: _host, port: _port, path: _path, tls, ...plain } = rest;
+  const servers: unknown = cluster ?? sentinels;
+  if (!Array.isArray(servers) || servers.length === 0) throw new OptionError(`expected a list of { host, port } for ${cluster ? "cluster" : "sentinels"}, got ${shown(servers)}`);
+  if (cluster !== undefined && (given.db ?? 0) !== 0) throw new OptionError(`expected no db with a cluster, which has one database, got ${given.db}`);
+  if (cluster === undefined && name === "") throw new OptionError("expected the name of the primary that the Sentinels watch for name, got none");
+  if (typeof natMap === "function") throw new OptionError("expected natMap as an object, got a function");
+  const withTls = tls !== undefined && (cluster !== undefined || enableTLSForSentinelMode === true);
+  const options: RedisOptions = withTls ? { ...plain, tls } : plain;
+  const own = { ...(sentinelUsername && { username: sentinelUsername }), ...(sentinelPassword && { password: sentinelPassword }), ...(sentinelTLS && { tls: sentinelTLS }) };
+  return guided(options, {
+    kind: cluster === undefined ? "sentinel" : "cluster",
+    servers: servers.map((server: Partial<Server>) => serverOf(server, cluster === undefined ? SENTINEL_PORT : DEFAULT_PORT)),
+    name,
+    options: cluster === undefined ? own : options,
+    natMap,
+  });
+}
+
+function serverOf(given: { readonly host?: string | undefined; readonly port?: number | undefined }, standard: number): Server {
+  const { host = "localhost", port = standard } = given;
+  if (Number.isInteger(Number(port)) && Number(port) > 0 && Number(port) < 65_536) return { host, port: Number(port) };
+  throw new OptionError(`expected a port from 1 to 65535, got ${String(port)}`);
 }
 
 function malformed(text: string, hint?: string): OptionError {

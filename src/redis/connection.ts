@@ -1,51 +1,31 @@
 /** The connections of one process to Redis: when they are opened, how long anything may take, how they end. */
 import { setTimeout as delay } from "node:timers/promises";
-import type { Redis, RedisOptions } from "ioredis";
+import type { Redis } from "ioredis";
 import { BackendError } from "../errors.ts";
 import { resolveAddress, parseUrl, type Address, type RedisOption } from "./address.ts";
-import { Client } from "./client.ts";
+import type { Client } from "./client.ts";
 import { ServerClock } from "./clock.ts";
 import { asBackendError } from "./errors.ts";
 import { preflight } from "./preflight.ts";
 import { Subscriber } from "./subscriber.ts";
+import { Topology } from "./topology.ts";
 
 export type { RedisOption };
 
+/** BullMQ's own. */
+const DEFAULT_PREFIX = "bull";
 /** Times in milliseconds. Callers are promised an answer within 5 s, so what we wait for is a little less. */
 const OPEN_MS = 4500;
 const COMMAND_MS = 4500;
 /** Above the slowest answer that is still waited for: a connection that is silent for longer is taken for dead. */
 const SILENCE_MS = 7500;
 const SILENCE_AFTER_BLOCK_MS = 5000;
-const CONNECT_MS = 5000;
-const LONGEST_BACKOFF_MS = 1000;
 const QUIT_MS = 1500;
 const CLOSE_MS = 1900;
 
-const OWN: RedisOptions = {
-  connectTimeout: CONNECT_MS,
-  // How long a connection that we ended may linger.
-  disconnectTimeout: 100,
-  retryStrategy: (attempt) => Math.min(50 * 2 ** (attempt - 1), LONGEST_BACKOFF_MS),
-  // After a fail-over the name leads to the new primary, but only for a new connection.
-  reconnectOnError: (error) => /(?:^|-)READONLY /.test(error.message),
-  maxLoadingRetryTime: LONGEST_BACKOFF_MS,
-  maxRetriesPerRequest: null,
-  autoResendUnfulfilledCommands: false,
-  enableOfflineQueue: true,
-  enableReadyCheck: true,
-  enableAutoPipelining: false,
-  lazyConnect: true,
-  noDelay: true,
-};
-
-/** The connection's facts come from the caller; how it behaves is ours, whatever else the caller's options say. */
-function clientOptions(address: Address, rest: RedisOptions): RedisOptions {
-  return { keepAlive: 10_000, connectionName: "millrace", clientInfoTag: "millrace", ...address.options, ...OWN, ...rest };
-}
-
 interface Opened {
   readonly address: Address;
+  readonly topology: Topology;
   readonly command: Client;
   readonly warnings: readonly string[];
   release(): Promise<void>;
@@ -62,6 +42,8 @@ export class Connections implements AsyncDisposable {
   readonly clock = new ServerClock();
   /** For messages; whoever listens to any has `open()` come first. */
   readonly subscriber = new Subscriber(() => this.dedicated("millrace:messages", { blockMs: 0 }));
+  /** What every key begins with: on a cluster it is a hash tag, so that all of them lie in one slot. */
+  readonly prefix: string;
   readonly #named: Address | "embedded";
   readonly #dedicated = new Set<Client>();
   readonly #closing = new AbortController();
@@ -70,8 +52,16 @@ export class Connections implements AsyncDisposable {
   #closed: Promise<void> | undefined;
 
   /** @throws NoRedisError when nothing says where Redis is; OptionError when what says it is malformed */
-  constructor(option: RedisOption | undefined, env: NodeJS.ProcessEnv = process.env) {
-    this.#named = resolveAddress(option, env);
+  constructor(option: RedisOption | undefined, env: NodeJS.ProcessEnv = process.env, prefix = DEFAULT_PREFIX) {
+    const named = resolveAddress(option, env);
+    const onCluster = named !== "embedded" && named.guides?.kind === "cluster";
+    this.prefix = onCluster && !prefix.includes("{") ? `{${prefix}}` : prefix;
+    this.#named = onCluster ? { ...named, guides: { ...named.guides, name: this.prefix } } : named;
+  }
+
+  /** Where Redis is, as plain data: another thread makes a `Topology` of it. @throws BackendError before `open()` and after `close()` */
+  get location(): Address {
+    return this.#openOrThrow().address;
   }
 
   /** Where Redis is, for messages and logs: holds no password. */
@@ -117,10 +107,8 @@ export class Connections implements AsyncDisposable {
    * @throws BackendError before `open()`
    */
   dedicated(name: string, options: { readonly blockMs: number }): Client {
-    const { address } = this.#openOrThrow();
-    const client = new Client(
-      clientOptions(address, { connectionName: name, commandTimeout: undefined, socketTimeout: options.blockMs + SILENCE_AFTER_BLOCK_MS }),
-    );
+    const { topology } = this.#openOrThrow();
+    const client = topology.client({ connectionName: name, commandTimeout: undefined, socketTimeout: options.blockMs + SILENCE_AFTER_BLOCK_MS });
     this.#dedicated.add(client);
     client.once("end", () => this.#dedicated.delete(client));
     return client;
@@ -145,11 +133,12 @@ export class Connections implements AsyncDisposable {
 
   async #connect(): Promise<Opened> {
     const { address, release } = this.#named === "embedded" ? await joinEmbedded() : { address: this.#named, release: nothing };
-    const command = new Client(clientOptions(address, { commandTimeout: COMMAND_MS, socketTimeout: SILENCE_MS }));
+    const topology = new Topology(address);
+    const command = topology.client({ commandTimeout: COMMAND_MS, socketTimeout: SILENCE_MS });
     try {
       const { warnings } = await this.#withinDeadline(address, command, async () => {
         await ready(command);
-        const found = await preflight(command);
+        const found = await preflight(command, { onCluster: address.guides?.kind === "cluster" });
         await this.clock.sync(command);
         return found;
       });
@@ -157,7 +146,7 @@ export class Connections implements AsyncDisposable {
         // Another server may have taken its place, with another clock. A failure shows at the next command.
         this.clock.sync(command).catch(nothing);
       });
-      return { address, command, warnings, release };
+      return { address, topology, command, warnings, release };
     } catch (error) {
       command.abandon();
       await release();

@@ -3,7 +3,7 @@ import { BackendError, BackendFullError, MillraceError } from "../errors.ts";
 
 /** Replies that refuse a command before it does anything. Redis 6 wraps a script's: `ERR Error running script …: -OOM …`. */
 const REFUSED =
-  /(?:^|[\s-])(?:LOADING|READONLY|MASTERDOWN|NOREPLICAS|MISCONF|BUSY|CLUSTERDOWN|TRYAGAIN|NOAUTH|WRONGPASS|NOPERM|DENIED) |^ERR max number of clients/;
+  /(?:^|[\s-])(?:LOADING|READONLY|MOVED|ASK|MASTERDOWN|NOREPLICAS|MISCONF|BUSY|CLUSTERDOWN|TRYAGAIN|NOAUTH|WRONGPASS|NOPERM|DENIED) |^ERR max number of clients/;
 const FULL = /(?:^|[\s-])OOM command not allowed/;
 const UNREACHABLE_CODE = /^(?:E(?:CONN|TIMEDOUT|PIPE|HOST|NET|NOTFOUND|AI_)|ERR_STREAM|ERR_SOCKET)/;
 const UNREACHABLE_MESSAGE =

@@ -23,10 +23,11 @@ export interface Preflight {
 /**
  * Reads INFO, a few settings and the clock. Where CONFIG is forbidden (most managed servers) INFO has to do.
  *
+ * @param options.onCluster  whether our keys have a slot in common, as a node of a cluster demands
  * @throws PreflightError when jobs would be lost: keys may be evicted, the version is too old, or it is a replica
  * @throws what the client rejects with, when the server does not answer
  */
-export async function preflight(client: Redis): Promise<Preflight> {
+export async function preflight(client: Redis, { onCluster = false }: { readonly onCluster?: boolean } = {}): Promise<Preflight> {
   const [info, settings, clockOffMs] = await Promise.all([readInfo(client), readSettings(client), readClock(client)]);
   const version = info.get("redis_version") ?? "unknown";
 
@@ -37,6 +38,7 @@ export async function preflight(client: Redis): Promise<Preflight> {
     findings.push(`expected maxmemory-policy noeviction, got ${policy}, which deletes jobs when memory is short: CONFIG SET maxmemory-policy noeviction`);
   }
   if (info.get("role") === "slave") findings.push("expected a server that takes writes, got a replica: connect to its primary");
+  if (info.get("cluster_enabled") === "1" && !onCluster) findings.push("expected a server of its own, got a node of a cluster: name it redis+cluster://host:port");
   if (findings.length > 0) throw new PreflightError(findings);
 
   const durability = durabilityOf(info, settings);

@@ -51,6 +51,8 @@ test.each([
   "unix:relative.sock",
   "unix://host/redis.sock",
   "unix:/",
+  "redis://a:1,b:2",
+  "redis://a,b",
   "redis://h:6379/%zz",
   "redis://:pa%zz@h",
   "",
@@ -60,15 +62,46 @@ test.each([
   expect(() => resolveAddress(url, {})).toThrow(/redis:\/\/host:6379/);
 });
 
+const plain = { natMap: {} };
+
+test.each([
+  ["redis+sentinel://a:26379,b/mymaster", { db: 0 }, { kind: "sentinel", servers: [{ host: "a", port: 26_379 }, { host: "b", port: 26_379 }], name: "mymaster", options: {} }, "redis+sentinel://a:26379,b:26379/mymaster"],
+  ["rediss+sentinel://ann:p%40ss@[::1]:1/m%2F/2", { db: 2, username: "ann", password: "p@ss", tls: {} }, { kind: "sentinel", servers: [{ host: "::1", port: 1 }], name: "m/", options: { tls: {} } }, "rediss+sentinel://[::1]:1/m//2"],
+  ["redis+cluster://:secret@a:7000,b", { db: 0, password: "secret" }, { kind: "cluster", servers: [{ host: "a", port: 7000 }, { host: "b", port: 6379 }], name: "", options: { db: 0, password: "secret" } }, "redis+cluster://a:7000,b:6379"],
+])("reads %s", (url, options, guides, shown) => {
+  expect(address(url)).toEqual({ options, guides: { ...plain, ...guides }, shown });
+});
+
+test.each<[RedisOption, object, object, string]>([
+  [{ sentinels: [{ host: "a" }], name: "m", sentinelPassword: "s", password: "p", db: 1, host: "h", tls: {} }, { password: "p", db: 1 }, { kind: "sentinel", servers: [{ host: "a", port: 26_379 }], name: "m", options: { password: "s" } }, "redis+sentinel://a:26379/m/1"],
+  [{ sentinels: [{ host: "a", port: 1 }], name: "m", tls: {}, enableTLSForSentinelMode: true, sentinelTLS: {} }, { tls: {} }, { kind: "sentinel", servers: [{ host: "a", port: 1 }], name: "m", options: { tls: {} } }, "rediss+sentinel://a:1/m"],
+  [{ cluster: [{ host: "a", port: 7000 }, {}], password: "p", natMap: { "10.0.0.1:1": { host: "a", port: 2 } } }, { password: "p" }, { kind: "cluster", servers: [{ host: "a", port: 7000 }, { host: "localhost", port: 6379 }], name: "", options: { password: "p" }, natMap: { "10.0.0.1:1": { host: "a", port: 2 } } }, "redis+cluster://a:7000,localhost:6379"],
+])("takes the options of several servers: %j", (option, options, guides, shown) => {
+  const found = address(option);
+  expect(found).toEqual({ options, guides: { ...plain, ...guides }, shown });
+  expect(structuredClone(found)).toEqual(found);
+});
+
 test.each<RedisOption>([
-  "redis://a:1,b:2",
-  "redis://a,b",
-  "redis+sentinel://a:26379/mymaster",
+  "redis+sentinel://a:26379",
+  "redis+sentinel://a,,b/m",
+  "redis+sentinel://a:x/m",
+  "redis+sentinel://a/m/first",
+  "redis+sentinel://a/m/1/2",
+  "redis+cluster://a/1",
+  "redis+cluster://",
+  "redis+cluster://a?db=1",
   "redis-cluster://a:7000",
-  { sentinels: [{ host: "a", port: 26_379 }], name: "m" },
+  { sentinels: [{ host: "a" }] },
+  { sentinels: [], name: "m" },
+  { sentinels: [{ host: "a" }], name: "m", role: "slave" },
+  { sentinels: [{ host: "a", port: 0 }], name: "m" },
+  { cluster: [] },
+  { cluster: [{ host: "a" }], db: 1 },
+  { cluster: [{ host: "a" }], natMap: () => null } as RedisOption,
   [{ host: "a" }] as unknown as RedisOption,
-])("refuses several servers for now: %j", (option) => {
-  expect(() => resolveAddress(option, {})).toThrow(/Sentinel and Cluster are not supported yet/);
+])("refuses what names several servers, and is not of its form: %j", (option) => {
+  expect(() => resolveAddress(option, {})).toThrow(OptionError);
 });
 
 test("takes ioredis options, and refuses those that would change what we read or write", () => {
@@ -113,7 +146,7 @@ test("an embedded server is for development only", () => {
 
 test("no message shows a password, however broken the URL is", () => {
   const password = "hunter2";
-  const broken = [`redis://u:${password}@h:x`, `redis://u:${password}@@h:x`, `redis://u:${password}#@h`, `redis://:${password}/@h`, `u:${password}@h`, `redis://h?password=${password}`, `redis://a:1,u:${password}@b:2`, `redis://u:${password}%zz@h`, `rediss:${password}@h`, `redis+sentinel://:${password}@h`];
+  const broken = [`redis://u:${password}@h:x`, `redis://u:${password}@@h:x`, `redis://u:${password}#@h`, `redis://:${password}/@h`, `u:${password}@h`, `redis://h?password=${password}`, `redis://a:1,u:${password}@b:2`, `redis://u:${password}%zz@h`, `rediss:${password}@h`, `redis+sentinel://:${password}@h`, `redis+cluster://:${password}/@h:x`, `redis+sentinel://:${password}%zz@h/m`];
   for (const url of broken) {
     let message = "";
     try {

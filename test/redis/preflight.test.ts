@@ -3,6 +3,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { PreflightError } from "../../src/errors.ts";
 import { preflight } from "../../src/redis/preflight.ts";
 import { event } from "../support/outcome.ts";
+import { freePort } from "../support/redis-process.ts";
 import { startRedis } from "../support/redis.ts";
 
 function client(url: string): Redis {
@@ -68,6 +69,12 @@ test("refuses a replica", async () => {
   const primary = await startRedis();
   const replica = client((await startRedis({ replicaof: `127.0.0.1 ${primary.port}` })).url);
   await expect(preflight(replica)).rejects.toThrow(/got a replica/);
+});
+
+test("refuses a node of a cluster that was named as a server of its own", async () => {
+  const node = await clientOf({ "cluster-enabled": "yes", "cluster-port": String(await freePort()) });
+  await expect(preflight(node)).rejects.toThrow(/redis\+cluster:\/\//);
+  await preflight(node, { onCluster: true });
 });
 
 test("warns when a fail-over can lose jobs, and when too few replicas are in step for any write", async () => {

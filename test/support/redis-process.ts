@@ -17,9 +17,13 @@ export interface RedisProcess {
 const GUARD = `"$@" & server=$!; echo $server; { cat; kill -9 $server; } <&3 >/dev/null 2>&1 & wait $server; kill $!`;
 
 /** Starts a server on a port of this machine and waits until it answers. */
-export async function startProcess(program: string, dir: string, port: number, settings: Readonly<Record<string, string>>): Promise<RedisProcess> {
+export function startProcess(program: string, dir: string, port: number, settings: Readonly<Record<string, string>>): Promise<RedisProcess> {
   const given = { bind: "127.0.0.1", dir, appendonly: "yes", save: "", "maxmemory-policy": "noeviction", logfile: join(dir, "redis.log"), ...settings, port: String(port) };
-  const args = Object.entries(given).flatMap(([name, value]) => [`--${name}`, value]);
+  return runServer(program, Object.entries(given).flatMap(([name, value]) => [`--${name}`, value]), port);
+}
+
+/** Starts a program with these arguments and waits until it answers on the port. */
+export async function runServer(program: string, args: readonly string[], port: number): Promise<RedisProcess> {
   const guard = spawn("sh", ["-c", GUARD, "guard", program, ...args], { stdio: ["ignore", "pipe", "ignore", "pipe"] });
   const ended = once(guard, "exit").then(() => (guard.stdio[3] as Duplex).destroy());
   const [line] = (await once(guard.stdout as Readable, "data")) as [Buffer];

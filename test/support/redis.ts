@@ -3,7 +3,9 @@ import { randomBytes } from "node:crypto";
 import { Redis } from "ioredis";
 import { inject, onTestFinished, TestRunner } from "vitest";
 import { findServer } from "../../src/redis/server.ts";
+import { openCluster, type Cluster, type ClusterOptions } from "./cluster.ts";
 import { openRedis, type OwnRedis } from "./own-redis.ts";
+import { openSentinels, type Sentinels, type SentinelsOptions } from "./sentinel.ts";
 
 export type { OwnRedis } from "./own-redis.ts";
 
@@ -41,14 +43,28 @@ export function redisClient(url = redisUrl()): Redis {
  *
  * @param settings  as for `openRedis`
  */
-export async function startRedis(settings: Readonly<Record<string, string>> = {}): Promise<OwnRedis> {
+export function startRedis(settings: Readonly<Record<string, string>> = {}): Promise<OwnRedis> {
+  return ofTest((program) => openRedis(program, settings));
+}
+
+/** As {@link startRedis}: a primary, its replicas and three Sentinels. */
+export function startSentinels(options?: SentinelsOptions): Promise<Sentinels> {
+  return ofTest((program) => openSentinels(program, options));
+}
+
+/** As {@link startRedis}: a cluster. */
+export function startCluster(options?: ClusterOptions): Promise<Cluster> {
+  return ofTest((program) => openCluster(program, options));
+}
+
+async function ofTest<T extends AsyncDisposable>(open: (program: string) => Promise<T>): Promise<T> {
   const test = TestRunner.getCurrentTest();
   const program = await findServer();
   if (program === undefined) {
     test?.context.skip("no redis-server or valkey-server here for a test that breaks one");
     throw new Error("no redis-server or valkey-server on the PATH");
   }
-  const own = await openRedis(program.path, settings);
+  const own = await open(program.path);
   if (test !== undefined) onTestFinished(() => own[Symbol.asyncDispose]());
   return own;
 }

@@ -1,23 +1,8 @@
 /** What a cluster demands: that all keys of a script lie in one slot. A cluster of one node demands it too. */
-import { Redis } from "ioredis";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { LeaseLostError } from "../../src/errors.ts";
 import { connect, type App } from "../../src/app.ts";
-import { freePort } from "../support/redis-process.ts";
-import { freshPrefix, redisUrl, startRedis } from "../support/redis.ts";
-import { until } from "./peer.ts";
-
-const SLOTS = 16_384;
-
-async function startCluster(): Promise<string> {
-  // Told, since what it would take itself, 10,000 above its own port, may not exist.
-  const { url } = await startRedis({ "cluster-enabled": "yes", "cluster-port": String(await freePort()) });
-  const client = new Redis(url);
-  onTestFinished(() => client.disconnect());
-  await client.cluster("ADDSLOTS", ...Array.from({ length: SLOTS }, (_, slot) => slot));
-  await until(async () => ((await client.cluster("INFO")) as string).includes("cluster_state:ok"));
-  return url;
-}
+import { freshPrefix, redisUrl, startCluster } from "../support/redis.ts";
 
 /** Every primitive, through every script, between two apps. */
 async function useAll(one: App, other: App): Promise<void> {
@@ -41,7 +26,7 @@ async function useAll(one: App, other: App): Promise<void> {
 }
 
 test.each(["bull", "{bull}"])("every primitive works on a cluster, under the prefix %s", async (prefix) => {
-  const redis = await startCluster();
+  const { url: redis } = await startCluster({ primaries: 1, replicas: 0 });
   await using one = connect({ redis, prefix });
   await using other = connect({ redis, prefix });
   await useAll(one, other);
