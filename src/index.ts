@@ -46,6 +46,7 @@ export type { Backoff, Duration, Job, JobItem, JobOptions, JobTypes, Keep, PutAr
 export { defineHandler, type Handler, type HandlerOptions, type HandlerThreads, type JobTask, type TaskLog } from "./job/handler.ts";
 export type { Logger } from "./log.ts";
 export { Pool, type PoolOptions, type StopOptions } from "./pool/pool.ts";
+export type { StuckTask } from "./pool/stuck-tasks.ts";
 export type { DeliveriesOptions, Delivery } from "./queue/deliveries.ts";
 export type { JobHandle, Outcome, Wait } from "./queue/job-handle.ts";
 export { Queue, type PutManyOptions } from "./queue/queue.ts";

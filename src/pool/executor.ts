@@ -12,6 +12,7 @@ import type { DeliveredTask } from "../queue/delivered-task.ts";
 import { failure, forGood, keepOf } from "../queue/ending.ts";
 import type { Settlement } from "../store/settle.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
+import type { StuckTasks } from "./stuck-tasks.ts";
 
 /** What a pool runs for one job name; `run` may go to a thread. */
 export interface Runnable {
@@ -22,13 +23,18 @@ export interface Runnable {
 export interface ExecutionRules extends AdmissionRules {
   /** How long a handler that was told to end is waited for. */
   readonly graceMs: number;
+  readonly stuck: StuckTasks;
 }
 
 /** @returns `undefined` when there is nothing to settle: the lease was lost */
 export function execute(queue: StoredQueue, task: DeliveredTask, runnable: Runnable | undefined, rules: ExecutionRules): Promise<Settlement | undefined> {
   return new Promise((resolve) => {
-    task.onAbandoned(() => resolve(interrupted(task, runnable?.definition)));
-    perform(queue, task, runnable, rules).then(resolve, (error: unknown) => resolve(failure(task.leased, runnable?.definition, error)));
+    const performed = perform(queue, task, runnable, rules);
+    task.onAbandoned(() => {
+      resolve(interrupted(task, runnable?.definition));
+      rules.stuck.add(task, queue.name, performed);
+    });
+    performed.then(resolve, (error: unknown) => resolve(failure(task.leased, runnable?.definition, error)));
   });
 }
 

@@ -15,6 +15,7 @@ import type { OpenQueue, OpenQueues } from "../queue/open-queue.ts";
 import { persevere } from "../queue/persevere.ts";
 import { Consumer } from "./consumer.ts";
 import type { Runnable } from "./executor.ts";
+import { StuckTasks, type StuckTask } from "./stuck-tasks.ts";
 import type { WorkerState } from "./supervision.ts";
 import { ThreadedHandler } from "./threaded-handler.ts";
 
@@ -25,6 +26,11 @@ export interface PoolOptions {
   readonly name?: string;
   /** How long a lease holds unless it is renewed: 2 s to 10 min. A dead worker's jobs run again soon after. @default 10 s */
   readonly lease?: Duration;
+  /**
+   * How long a handler is waited for that its signal has told to end: by its timeout, a cancel, a lost lease. Then its slot
+   * is free and the task is `stuck`, unless it runs in a thread, which is ended. @default 4.5 s
+   */
+  readonly grace?: Duration;
   /** For how long a job may wait for a worker that knows its name and version, before it is a dead letter. @default 1 h */
   readonly unknownFor?: Duration;
 }
@@ -36,7 +42,7 @@ export interface StopOptions {
   readonly grace?: Duration;
 }
 
-const DEFAULTS = Object.freeze({ handlerConcurrency: 10, leaseMs: 10_000, unknownForMs: 3_600_000, drainMs: 25_000, graceMs: 5000 });
+const DEFAULTS = Object.freeze({ handlerConcurrency: 10, leaseMs: 10_000, unknownForMs: 3_600_000, drainMs: 25_000, stopGraceMs: 5000, graceMs: 4500 });
 /** How long a stop waits, after drain and grace, for what is given back to reach Redis. */
 const GIVE_BACK_MS = 1000;
 
@@ -45,6 +51,7 @@ const poolOptions = {
   name: check.string(),
   lease: check.duration({ min: 2000, max: 600_000 }),
   unknownFor: check.duration(),
+  grace: check.duration(),
 };
 const stopOptions = { drain: check.duration(), grace: check.duration() };
 
@@ -55,6 +62,7 @@ export class Pool implements AsyncDisposable {
   readonly #consumers: readonly Consumer[];
   readonly #threaded: readonly ThreadedHandler[];
   readonly #log: Logger;
+  readonly #stuck: StuckTasks;
   readonly #quiet = new AbortController();
   /** What runs has ended, or has been given back. */
   readonly #ended = new AbortController();
@@ -67,17 +75,18 @@ export class Pool implements AsyncDisposable {
 
   /** Starts at once; connects when it can. @throws OptionError */
   constructor(queues: OpenQueues, handlers: readonly Handler[], options: PoolOptions | undefined, log: Logger) {
-    const { concurrency, name, lease, unknownFor } = checkOptions("pool", options, poolOptions);
+    const { concurrency, name, lease, unknownFor, grace } = checkOptions("pool", options, poolOptions);
     const byQueue = groupByQueue(queues, handlers);
     const running = [...byQueue.values()].flatMap((runnables) => [...runnables.values()]).map(({ handler }) => handler);
     const slots = concurrency ?? running.reduce((sum, handler) => sum + (handler.concurrency ?? DEFAULTS.handlerConcurrency), 0);
     this.#log = log;
+    this.#stuck = new StuckTasks(log);
     const shared = {
       slots: new Semaphore(slots),
       concurrency: slots,
       leaseMs: lease ?? DEFAULTS.leaseMs,
       worker: name ?? `${hostname()}:${process.pid}`,
-      rules: { unknownForMs: unknownFor ?? DEFAULTS.unknownForMs, graceMs: DEFAULTS.graceMs, log },
+      rules: { unknownForMs: unknownFor ?? DEFAULTS.unknownForMs, graceMs: grace ?? DEFAULTS.graceMs, stuck: this.#stuck, log },
       log,
     };
     this.#threaded = running.filter((handler) => handler instanceof ThreadedHandler);
@@ -109,6 +118,11 @@ export class Pool implements AsyncDisposable {
     return this.#isConsuming ? "ready" : "starting";
   }
 
+  /** Handlers that were told to end, were waited for, and run on: only the end of the process ends them. */
+  get stuck(): readonly StuckTask[] {
+    return this.#stuck.list();
+  }
+
   /** Stops fetching; what runs goes on. */
   quiet(): void {
     this.#quiet.abort(new CancelledError("the pool is quiet"));
@@ -126,7 +140,7 @@ export class Pool implements AsyncDisposable {
     if (this.#ended.signal.aborted) return this.done;
     this.#interruptAt = Math.min(this.#interruptAt, performance.now() + (drain ?? DEFAULTS.drainMs));
     const drainMs = this.#interruptAt - performance.now();
-    const graceMs = grace ?? DEFAULTS.graceMs;
+    const graceMs = grace ?? DEFAULTS.stopGraceMs;
     const reason = new CancelledError("the worker stops");
     this.#after(drainMs, () => this.#each((task) => task.interrupt(reason)));
     this.#after(drainMs + graceMs, () => this.#each((task) => task.abandon()));

@@ -1,14 +1,16 @@
 /**
  * Tells what runs in this process that its job is to be cancelled.
  *
- * A wake-up names a job; why it is to end, and whether it still is, Redis says. Where a wake-up was lost, it is made up
- * for when listening begins again, at the next renewal of the lease, and at the end of the delivery.
+ * A wake-up names a job; why it is to end, and whether it still is, Redis says. One that was lost is made up for when
+ * listening begins again, by a look every few seconds, and at the end of the delivery.
  */
 import type { Logger } from "../log.ts";
 import { cancelChannel, cancelRequests } from "../store/cancel.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import { persevere } from "./persevere.ts";
 
+/** A look at all that runs: one short script. */
+const LOOK_EVERY_MS = 2000;
 /** Longer than an answer of Redis may take that brings a job which was named meanwhile. */
 const EARLY_MS = 5000;
 
@@ -39,17 +41,20 @@ export class CancelWatch<T extends { readonly id: string }> {
     this.#signal = signal;
     const stop = this.#queue.connections.subscriber.listen(cancelChannel(this.#queue), {
       message: (id) => this.#name(id),
-      listening: () => {
-        for (const { id } of this.#running) this.#name(id);
-      },
-      refused: (error) => this.#log.warn({ queue: this.#queue.name, err: error }, "cannot listen for cancelled jobs: tasks learn of it when their leases are renewed"),
+      listening: () => this.#nameAll(),
+      refused: (error) => this.#log.warn({ queue: this.#queue.name, err: error }, `cannot listen for cancelled jobs: looks every ${LOOK_EVERY_MS} ms instead`),
     });
-    signal.addEventListener("abort", stop, { once: true });
+    const looking = setInterval(() => this.#nameAll(), LOOK_EVERY_MS).unref();
+    signal.addEventListener("abort", () => (stop(), clearInterval(looking)), { once: true });
   }
 
   /** To be told of everything that begins to run here. */
   begun({ id }: T): void {
     if (this.#early.size > 0 && this.#early.has(id)) this.#name(id);
+  }
+
+  #nameAll(): void {
+    for (const { id } of this.#running) this.#name(id);
   }
 
   /** Looks at this job together with all others that are named in this turn of the event loop. */

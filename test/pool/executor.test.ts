@@ -134,7 +134,7 @@ test("a handler that ignores its timeout loses its slot when the grace is over",
   const startedAt = performance.now();
   const { outcome } = await ran(() => new Promise(() => {}), { timeout: 50, attempts: 1 });
   expect(outcome).toMatchObject({ state: "failed", error: { message: expect.stringMatching(/timeout of 50 ms/) } });
-  expect(performance.now() - startedAt).toBeGreaterThan(5000);
+  expect(performance.now() - startedAt).toBeGreaterThan(4500);
 }, 20_000);
 
 test("a result that comes in the grace after the timeout stands", async () => {

@@ -76,10 +76,14 @@ test("looks at all that runs when it listens again", async () => {
   expect(told).toEqual(["b: unheard"]);
 });
 
-test("says so where it may not listen", async () => {
+test("says so where it may not listen, and looks now and then", async () => {
   const { url, port } = await startRedis();
   await redisClient(url).call("ACL", "SETUSER", "deaf", "on", ">secret", "~*", "+@all", "-subscribe");
-  const { log } = await watched(await openQueue({ url: `redis://deaf:secret@127.0.0.1:${port}` }));
-  await until(() => log.lines.length > 0);
+  const queue = await openQueue({ url: `redis://deaf:secret@127.0.0.1:${port}` });
+  await leased(queue, "a");
+  const { log, told, begin, ask } = await watched(queue);
+  begin("a");
+  await ask("a");
+  await until(() => told.length > 0);
   expect(log.lines[0]).toMatchObject({ level: "warn", message: expect.stringMatching(/^cannot listen for cancelled jobs/) });
 });

@@ -1,0 +1,47 @@
+/**
+ * Handlers that were told to end, were waited for, and run on. Their slots are free and their jobs settled; their code
+ * nobody can stop, short of the process. One in a thread is ended with it, and is stuck only where even that fails.
+ */
+import type { Logger } from "../log.ts";
+import type { DeliveredTask } from "../queue/delivered-task.ts";
+
+export interface StuckTask {
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  /** When it was no longer waited for. */
+  readonly since: Date;
+}
+
+/** A thread takes a moment to end. */
+const NOTICED_AFTER_MS = 500;
+
+export class StuckTasks {
+  readonly #log: Logger;
+  readonly #stuck = new Set<StuckTask>();
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  /** Those that still run, in the order in which they were given up. */
+  list(): StuckTask[] {
+    return [...this.#stuck];
+  }
+
+  /** @param work  settles when the handler has ended after all */
+  add(task: DeliveredTask, queue: string, work: Promise<unknown>): void {
+    const { id, name } = task;
+    const stuck: StuckTask = Object.freeze({ id, name, queue, since: new Date() });
+    const why = task.interruption?.message;
+    const notice = setTimeout(() => {
+      this.#stuck.add(stuck);
+      this.#log.warn({ queue, job: name, id, why }, "a handler ignores its signal: its slot is free, and it runs on");
+    }, NOTICED_AFTER_MS).unref();
+    const ended = (): void => {
+      clearTimeout(notice);
+      if (this.#stuck.delete(stuck)) this.#log.info({ queue, job: name, id, afterMs: Date.now() - stuck.since.getTime() }, "a handler that ignored its signal has ended after all");
+    };
+    work.then(ended, ended);
+  }
+}
