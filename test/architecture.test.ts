@@ -39,6 +39,13 @@ const topLevel = new Set([
 const schemaLibraries = new Set(["zod", "valibot", "arktype", "@standard-schema/spec"]);
 /** Loaded when it is there, and asked for by name when it is not: what only the project itself needs. */
 const developmentOnly = new Map([["src/redis/container.ts", "testcontainers"]]);
+/** Who may set timers of its own, and why. All others wait with what `src/concurrency` has. */
+const timekeepers = new Map([
+  ["src/redis/client.ts", "stands in for the timers that ioredis would set, one a connection and not one a command, and ioredis clears them"],
+]);
+const ownTimer = /(?<![.\w])(?:setTimeout|setInterval)\(|\bAbortSignal\.timeout\(/;
+/** Named after a part of the toolkit, or of its durable counterpart: there is one of each. */
+const ownPart = /\bclass \w*(?:Semaphore|Mutex|Limiter|RateLimit|TaskGroup|Timer|Deadline)\b/;
 const nameless = /^(utils?|common|helpers?|types?)\.ts$/;
 const longest = 300;
 
@@ -110,6 +117,15 @@ const rules = {
       .filter(([, { target = "" }]) => !/^src\/(concurrency\/|errors\.ts|options\.ts)/.test(target))
       .filter(([, { specifier }]) => !isNodeModule(specifier) && packageOf(specifier) !== "piscina")
       .map(([path, { specifier }]) => `${path} imports ${specifier}`),
+
+  "timers, limiters and groups are the toolkit's": (modules) =>
+    modules
+      .filter((one) => isSource(one) && !one.path.startsWith("src/concurrency/"))
+      .flatMap(({ path, source, imports: all }) => [
+        ...(ownTimer.test(source) && !timekeepers.has(path) ? [`${path} sets a timer: src/concurrency has startTimer, startTicker, sleep, timeout, Limit and endsWithin`] : []),
+        ...all.filter(({ specifier }) => /^(node:)?timers/.test(specifier)).map(({ specifier }) => `${path} imports ${specifier}: src/concurrency has sleep`),
+        ...(ownPart.test(source) && !path.startsWith("src/sync/") ? [`${path} has a limiter, a group or a timer of its own`] : []),
+      ]),
 
   "contracts import millrace/job and schema libraries alone": (modules) =>
     imports(modules, "producers/jobs/")
@@ -221,6 +237,12 @@ const broken: Record<keyof typeof rules, readonly Case[]> = {
   ],
   "the concurrency toolkit stands on errors, options, Node and piscina alone": [
     ["src/concurrency/task.ts", 'import { log } from "../log.ts";', "src/concurrency/task.ts imports ../log.ts"],
+  ],
+  "timers, limiters and groups are the toolkit's": [
+    ["src/pool/pool.ts", "setTimeout(() => {}, 10);", "src/pool/pool.ts sets a timer: src/concurrency has startTimer, startTicker, sleep, timeout, Limit and endsWithin"],
+    ["src/pool/pool.ts", "fetch(url, { signal: AbortSignal.timeout(10) });", "src/pool/pool.ts sets a timer: src/concurrency has startTimer, startTicker, sleep, timeout, Limit and endsWithin"],
+    ["src/pool/pool.ts", 'import { setTimeout } from "node:timers/promises";', "src/pool/pool.ts imports node:timers/promises: src/concurrency has sleep"],
+    ["src/pool/pool.ts", "class SlotLimiter {}", "src/pool/pool.ts has a limiter, a group or a timer of its own"],
   ],
   "contracts import millrace/job and schema libraries alone": [
     ["producers/jobs/digest.ts", 'import { defineJob } from "millrace";', "producers/jobs/digest.ts imports millrace"],

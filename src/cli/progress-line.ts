@@ -1,4 +1,5 @@
 /** How a long command gets on: one line that rewrites itself on a terminal, a plain line every few seconds elsewhere. */
+import { startTicker } from "../concurrency/timer.ts";
 
 /** Where it stands now. */
 export interface Progress {
@@ -47,13 +48,13 @@ export function showProgress(stream: ProgressStream, look: () => Promise<Progres
     const text = progressText(progress, at === first.at ? undefined : ((progress.done - first.done) / (at - first.at)) * 1000);
     stream.write(stream.isTTY === true ? `${eraseLine}${text.slice(0, (stream.columns ?? 80) - 1)}` : `${text}\n`);
   };
-  const timer = setInterval(() => {
+  const stopShowing = startTicker(everyMs, () => {
     if (!busy) looking = show();
-  }, everyMs);
+  });
 
   return async () => {
     stopped = true;
-    clearInterval(timer);
+    stopShowing();
     await looking;
     if (stream.isTTY === true) stream.write(eraseLine);
   };

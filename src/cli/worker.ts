@@ -5,6 +5,7 @@
  * The second gives it back at once. Either way the process ends, whatever its handlers do.
  */
 import { once } from "node:events";
+import { startTimer } from "../concurrency/timer.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Supervised } from "../pool/supervised.ts";
 import { openApp, type Context } from "./context.ts";
@@ -79,19 +80,20 @@ async function end(context: Context, pool: Pool): Promise<void> {
     leaveAfter(CLOSE_MS, context);
     void pool.stop({ drain: 0, grace: 0 }).catch(() => undefined);
   };
-  const drained = setTimeout(() => log.warn("worker cancels what runs"), drainMs);
+  const callOff = startTimer(drainMs, () => log.warn("worker cancels what runs"));
   leaveAfter(drainMs + graceMs + CLOSE_MS, context);
   try {
     await pool.stop({ drain: drainMs, grace: graceMs });
   } finally {
-    clearTimeout(drained);
+    callOff();
   }
 }
 
 /** The last resort: what a handler or a dead connection holds open must not hold the process. */
 function leaveAfter(ms: number, { log }: Context): void {
-  setTimeout(() => {
+  const leave = (): never => {
     log.error("worker did not end in its time: leaves");
     process.exit(EXIT.failed);
-  }, ms).unref();
+  };
+  startTimer(ms, leave, { keepsAlive: false });
 }

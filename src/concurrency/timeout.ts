@@ -2,6 +2,7 @@
 import { CancelledError, OptionError, StateError, TimeoutError } from "../errors.ts";
 import { check, durationMs, type Duration } from "../options.ts";
 import { type Awaitable, checkAwaitable, isPromiseLike, type ResultHandle } from "./awaitable.ts";
+import { unlessAborted } from "./limit.ts";
 import { Scope } from "./scope.ts";
 import { OwnedTask } from "./task.ts";
 import { startTimer } from "./timer.ts";
@@ -64,7 +65,7 @@ export async function waitFor<T>(work: Awaitable<T>, limit: Duration | undefined
   if (task?.done === true) return task;
   if (dueAt <= performance.now()) return takeNow(work);
   if (task !== undefined) return runWithin(dueAt, () => task, task as OwnedTask<unknown>);
-  return runWithin(dueAt, ({ signal }) => abandonAt(signal, isPromiseLike(work) ? work : work.result({ signal })));
+  return runWithin(dueAt, ({ signal }) => unlessAborted(signal, isPromiseLike(work) ? work : work.result({ signal })));
 }
 
 /** Deadlines this near are the same one: Node's timers have a grain of a millisecond. */
@@ -198,13 +199,4 @@ async function takeNow<T>(work: PromiseLike<T> | ResultHandle<T>): Promise<T> {
   } catch (error) {
     throw work.cancelled ? tooLate(error) : error;
   }
-}
-
-/** What the promise gives, unless the signal fires first. */
-function abandonAt<T>(signal: AbortSignal, promise: PromiseLike<T>): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const abandon = (): void => reject(signal.reason as Error);
-    signal.addEventListener("abort", abandon, { once: true });
-    promise.then(resolve, reject).then(() => signal.removeEventListener("abort", abandon));
-  });
 }

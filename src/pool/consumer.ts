@@ -5,6 +5,7 @@
  * or with it, so one round trip serves both.
  */
 import { Semaphore, type TaskGroup } from "../concurrency/index.ts";
+import { startTimer } from "../concurrency/timer.ts";
 import { BackendError } from "../errors.ts";
 import type { JobDefinition } from "../job/definition.ts";
 import { reasonOfCancel } from "../job/state.ts";
@@ -155,7 +156,10 @@ export class Consumer {
   #interrupt(task: DeliveredTask, tell: () => void): void {
     if (!this.running.has(task)) return;
     tell();
-    setTimeout(() => this.running.has(task) && task.abandon(), this.#options.rules.graceMs).unref();
+    const abandon = (): void => {
+      if (this.running.has(task)) task.abandon();
+    };
+    startTimer(this.#options.rules.graceMs, abandon, { keepsAlive: false });
   }
 
   async #deliver(task: DeliveredTask, held: Held, quiet: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
 /** The worker process's side of its supervisor: it tells how it fares, takes orders, and notices when nobody is there any more. */
+import { startTicker } from "../concurrency/timer.ts";
 import { PLACE_VARIABLE, type Order, type ToSupervisor, type ToWorker, type WorkerReport } from "./supervision.ts";
 
 const REPORT_MS = 1000;
@@ -37,7 +38,7 @@ export class Supervised {
   /** Tells what `report` gives, now and every second. */
   keepTelling(report: () => WorkerReport): void {
     this.#report = report;
-    setInterval(() => this.tell(), REPORT_MS).unref();
+    startTicker(REPORT_MS, () => this.tell(), { keepsAlive: false });
     this.tell();
   }
 

@@ -1,5 +1,6 @@
 /** The supervisor's side of one worker process: what it told last, how it is ended, and how it ended. */
 import type { ChildProcess } from "node:child_process";
+import { startTimer } from "../concurrency/timer.ts";
 import type { Order, ToSupervisor, ToWorker, WorkerReport } from "./supervision.ts";
 
 export interface Exit {
@@ -24,7 +25,7 @@ export class WorkerProcess {
   #endedAt: number | undefined;
   readonly #over = new AbortController();
   readonly #listeners = new Set<() => void>();
-  #killer: NodeJS.Timeout | undefined;
+  #spare: (() => void) | undefined;
 
   constructor(child: ChildProcess, place: number) {
     this.#child = child;
@@ -33,7 +34,7 @@ export class WorkerProcess {
     child.on("message", (message: ToSupervisor | null) => this.#hear(message?.millrace));
     this.ended = new Promise((resolve) => {
       const end = (exit: Exit): void => {
-        clearTimeout(this.#killer);
+        this.#spare?.();
         this.#endedAt = performance.now();
         this.#over.abort();
         resolve(exit);
@@ -77,11 +78,11 @@ export class WorkerProcess {
     this.#child.send(message, (error) => {
       if (error !== null) this.#child.kill(order.by);
     });
-    clearTimeout(this.#killer);
-    this.#killer = setTimeout(() => {
+    this.#spare?.();
+    this.#spare = startTimer(withinMs, () => {
       this.killed = true;
       this.#child.kill("SIGKILL");
-    }, withinMs);
+    });
   }
 
   #hear(report: WorkerReport | undefined): void {

@@ -4,6 +4,7 @@
  * A wake-up names a job; why it is to end, and whether it still is, Redis says. One that was lost is made up for when
  * listening begins again, by a look every few seconds, and at the end of the delivery.
  */
+import { startTimer } from "../concurrency/timer.ts";
 import type { Logger } from "../log.ts";
 import { cancelChannel, cancelRequests } from "../store/cancel.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
@@ -80,6 +81,6 @@ export class CancelWatch<T extends { readonly id: string }> {
 
   #remember(id: string): void {
     this.#early.add(id);
-    setTimeout(() => this.#early.delete(id), EARLY_MS).unref();
+    startTimer(EARLY_MS, () => this.#early.delete(id), { keepsAlive: false });
   }
 }

@@ -1,5 +1,5 @@
 /** What a producer holds of a job that it has put: its id, and the way to its outcome. Not thenable: `await put()` means that Redis has it. */
-import { startTimer } from "../concurrency/timer.ts";
+import { Limit } from "../concurrency/limit.ts";
 import { JobCancelledError, JobFailedError, JobRemovedError, TimeoutError } from "../errors.ts";
 import { decodeResult } from "../job/codec.ts";
 import { definitionOf, type Job, type JobTypes } from "../job/contract.ts";
@@ -110,20 +110,7 @@ export async function waitAtMost<R>(options: Wait | undefined, what: string, wai
   const { timeout, signal } = checkOptions("wait", options, waitOptions);
   if (timeout === undefined && signal === undefined) return wait(undefined);
   signal?.throwIfAborted();
-  const limit = new AbortController();
-  const reached = Promise.withResolvers<never>();
-  const end = (reason: unknown): void => {
-    limit.abort(reason);
-    // What waits may itself be waiting for an answer of Redis, which takes its own time.
-    reached.reject(reason);
-  };
-  const giveUp = (): void => end(signal?.reason);
-  signal?.addEventListener("abort", giveUp, { once: true });
-  const callOff = timeout === undefined ? undefined : startTimer(timeout, () => end(new TimeoutError(`expected ${what} within ${timeout} ms`)));
-  try {
-    return await Promise.race([wait(limit.signal), reached.promise]);
-  } finally {
-    callOff?.();
-    signal?.removeEventListener("abort", giveUp);
-  }
+  using limit = new Limit({ timeout, signal }, () => new TimeoutError(`expected ${what} within ${timeout} ms`));
+  // What waits may itself be waiting for an answer of Redis, which takes its own time.
+  return await limit.around(wait(limit.signal));
 }

@@ -1,6 +1,6 @@
 /** What all users of one queue in this process share: its lane for puts, its watcher of results, and who consumes by hand. */
 import { randomBytes } from "node:crypto";
-import { startTimer } from "../concurrency/timer.ts";
+import { endsWithin } from "../concurrency/limit.ts";
 import { OptionError } from "../errors.ts";
 import type { QueueDef } from "../job/contract.ts";
 import type { Logger } from "../log.ts";
@@ -66,10 +66,7 @@ export class OpenQueues {
     const queues = [...this.#queues.values()].map(({ queue }) => queue);
     for (const { watcher } of queues) watcher.close();
     const givenBack = Promise.allSettled(queues.flatMap(({ consumers }) => [...consumers]).map((consumer) => consumer[Symbol.asyncDispose]()));
-    const late = Promise.withResolvers<void>();
-    const callOff = startTimer(GIVE_BACK_MS, late.resolve);
-    await Promise.race([givenBack, late.promise]);
-    callOff();
+    await endsWithin(GIVE_BACK_MS, givenBack);
   }
 
   #make(name: string, maxSize: number): OpenQueue {

@@ -1,6 +1,6 @@
 /** The connections of one process to Redis: when they are opened, how long anything may take, how they end. */
-import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
+import { endsWithin, Limit } from "../concurrency/limit.ts";
 import { BackendError } from "../errors.ts";
 import { resolveAddress, parseUrl, type Address, type RedisOption } from "./address.ts";
 import type { Client } from "./client.ts";
@@ -117,7 +117,7 @@ export class Connections implements AsyncDisposable {
   /** Waits up to 2 s for what was sent, then ends everything, and leaves the embedded server. Never throws. */
   close(): Promise<void> {
     // What takes longer goes on without anybody waiting for it.
-    this.#closed ??= Promise.race([this.#close(), delay(CLOSE_MS, undefined, { ref: false })]);
+    this.#closed ??= endsWithin(CLOSE_MS, this.#close()).then(() => undefined);
     return this.#closed;
   }
 
@@ -155,30 +155,21 @@ export class Connections implements AsyncDisposable {
   }
 
   async #withinDeadline<T>(address: Address, command: Client, work: () => Promise<T>): Promise<T> {
-    const done = new AbortController();
-    const late = delay(OPEN_MS, undefined, { signal: AbortSignal.any([done.signal, this.#closing.signal]) }).then(
-      () => {
-        const fault = command.connectionFault ?? "it does not answer";
-        throw new BackendError(`expected Redis at ${address.shown} within ${OPEN_MS / 1000} s: ${fault}`, { mayHaveRun: false });
-      },
-      () => {
-        throw new BackendError("the connection to Redis was closed while it was being opened", { mayHaveRun: false });
-      },
-    );
-    try {
-      return await Promise.race([work(), late]);
-    } finally {
-      done.abort();
-    }
+    const tooLate = (): BackendError => {
+      const fault = command.connectionFault ?? "it does not answer";
+      return new BackendError(`expected Redis at ${address.shown} within ${OPEN_MS / 1000} s: ${fault}`, { mayHaveRun: false });
+    };
+    using limit = new Limit({ timeout: OPEN_MS, signal: this.#closing.signal }, tooLate);
+    return await limit.around(work());
   }
 
   async #close(): Promise<void> {
-    this.#closing.abort();
+    this.#closing.abort(new BackendError("the connection to Redis was closed while it was being opened", { mayHaveRun: false }));
     const opened = await this.#opening?.catch(nothing);
     for (const client of this.#dedicated) client.abandon();
     if (opened === undefined) return;
     const { command } = opened;
-    if (command.status === "ready") await Promise.race([command.quit().catch(nothing), delay(QUIT_MS, undefined, { ref: false })]);
+    if (command.status === "ready") await endsWithin(QUIT_MS, command.quit());
     command.abandon();
     await opened.release().catch(nothing);
   }

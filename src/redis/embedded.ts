@@ -6,7 +6,7 @@
  * `millrace-user` in CLIENT LIST, so one that was killed is gone by itself.
  */
 import { join, resolve } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
+import { sleep } from "../concurrency/sleep.ts";
 import { RedisServerError } from "../errors.ts";
 import type { Client } from "./client.ts";
 import { withLock } from "./lock-file.ts";
@@ -125,7 +125,7 @@ async function found(dir: string): Promise<ServerRecord | undefined> {
   for (;;) {
     const answer = await ask(socket);
     if (answer.state === "loading") {
-      await delay(50);
+      await sleep(50);
       continue;
     }
     if (answer.state === "silent") {
@@ -169,7 +169,7 @@ async function isLast(socket: string, user: Client): Promise<boolean> {
       const others = (await clientsOf(client)).filter((other) => other.id !== id);
       if (others.length === 0) return true;
       if (others.some((other) => other.name === USER) || performance.now() > giveUpAt) return false;
-      await delay(20);
+      await sleep(20);
     }
   } catch {
     // It does not answer: gone, or frozen, and nothing of ours to stop.

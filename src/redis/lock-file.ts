@@ -1,8 +1,9 @@
 /** One process at a time, by a lock file, also after its holder was killed. */
 import { mkdir, rmdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { lock, type LockOptions } from "proper-lockfile";
+import { sleep } from "../concurrency/sleep.ts";
+import { startTicker } from "../concurrency/timer.ts";
 import { RedisServerError } from "../errors.ts";
 
 const POLL_MS = 25;
@@ -34,7 +35,7 @@ export async function withLock<T>(path: string, waitMs: number, work: (assertHel
     lost ||= Date.now() - aliveAt > STALE_MS / 2;
     aliveAt = Date.now();
   };
-  const beating = setInterval(beat, BEAT_MS).unref();
+  const stopBeating = startTicker(BEAT_MS, beat, { keepsAlive: false });
   const assertHeld = (): void => {
     beat();
     if (lost) throw new RedisServerError(`may have lost the lock ${path}: this process was stopped for too long; try again`);
@@ -42,7 +43,7 @@ export async function withLock<T>(path: string, waitMs: number, work: (assertHel
   try {
     return await work(assertHeld);
   } finally {
-    clearInterval(beating);
+    stopBeating();
     // Taken over meanwhile: there is nothing left to release.
     await release().catch(() => undefined);
   }
@@ -55,14 +56,14 @@ async function acquire(path: string, waitMs: number): Promise<() => Promise<void
     if (release !== undefined) return release;
     if (await isStale(path)) await breakLock(path);
     else if (performance.now() > giveUpAt) throw new RedisServerError(`another process holds the lock ${path} for longer than ${waitMs / 1000} s`);
-    else await delay(POLL_MS * (1 + Math.random()));
+    else await sleep(POLL_MS * (1 + Math.random()));
   }
 }
 
 async function breakLock(path: string): Promise<void> {
   const release = await tryLock(`${path}.stale`, STALE_MS);
   if (release === undefined) {
-    await delay(POLL_MS);
+    await sleep(POLL_MS);
     return;
   }
   try {

@@ -5,8 +5,8 @@ import { closeSync, openSync, readFileSync, realpathSync, renameSync, statSync, 
 import { lstat, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
+import { sleep } from "../concurrency/sleep.ts";
 import { RedisServerError } from "../errors.ts";
 import { Client } from "./client.ts";
 import { describeError } from "./errors.ts";
@@ -194,7 +194,7 @@ async function answers(socket: string, signal: AbortSignal): Promise<string | un
     if (state === "ready" || signal.aborted) return undefined;
     // However long the data takes to load.
     if (state !== "loading" && performance.now() > giveUpAt) return `it did not answer within ${START_MS / 1000} s`;
-    await delay(10);
+    await sleep(10);
   }
 }
 
@@ -217,7 +217,7 @@ async function isGone(record: ServerRecord, withinMs: number): Promise<boolean> 
   const giveUpAt = performance.now() + withinMs;
   while (await isServer(record)) {
     if (performance.now() > giveUpAt) return false;
-    await delay(10);
+    await sleep(10);
   }
   return true;
 }

@@ -5,6 +5,7 @@
  * A message may be lost with a connection. So a listener is told whenever listening begins or begins again, and looks
  * for itself at what it may have missed.
  */
+import { startTicker } from "../concurrency/timer.ts";
 import type { Client } from "./client.ts";
 
 export interface Listener {
@@ -24,7 +25,7 @@ export class Subscriber {
   /** Those that the connection of now listens to. */
   readonly #heard = new Set<string>();
   #client: Client | undefined;
-  #pinging: NodeJS.Timeout | undefined;
+  #stopPinging: (() => void) | undefined;
 
   /** @param connect  makes a client of its own; called when somebody wants to listen */
   constructor(connect: () => Client) {
@@ -70,14 +71,15 @@ export class Subscriber {
       if (this.#client === client) this.#heard.clear();
     });
     client.connect().catch(() => {});
-    this.#pinging = setInterval(() => {
+    const ping = (): void => {
       if (client.status === "ready") client.ping().catch(() => {});
-    }, PING_EVERY_MS).unref();
+    };
+    this.#stopPinging = startTicker(PING_EVERY_MS, ping, { keepsAlive: false });
     return client;
   }
 
   #end(): void {
-    clearInterval(this.#pinging);
+    this.#stopPinging?.();
     this.#client?.disconnect();
     this.#client = undefined;
     this.#heard.clear();

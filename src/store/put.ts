@@ -175,11 +175,14 @@ export class PutLane {
 
   async #ready(deadlineAt: number): Promise<void> {
     const { client } = this.#queue;
-    const signal = AbortSignal.timeout(Math.max(0, Math.ceil(deadlineAt - performance.now())));
+    const late = new AbortController();
+    const callOff = startTimer(Math.max(0, deadlineAt - performance.now()), () => late.abort());
     try {
-      await once(client, "ready", { signal });
+      await once(client, "ready", { signal: late.signal });
     } catch (error) {
       throw new BackendError("Redis is not connected", { cause: error, mayHaveRun: false });
+    } finally {
+      callOff();
     }
   }
 }

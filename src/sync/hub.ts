@@ -1,6 +1,7 @@
 /** What all durable primitives of one app share: the way to Redis, wake-ups, and what is to be ended with the app. */
 import { randomBytes } from "node:crypto";
 import { BackendError, BackendFullError } from "../errors.ts";
+import { endsWithin } from "../concurrency/limit.ts";
 import { sleep } from "../concurrency/sleep.ts";
 import type { Logger } from "../log.ts";
 import type { Connections } from "../redis/connection.ts";
@@ -95,10 +96,7 @@ export class Hub {
   async close(): Promise<void> {
     if (this.#closed) return;
     const ended = [...this.#ongoing].map((ongoing) => ongoing.end(appClosed()));
-    const everything = Promise.all([...ended, ...this.#leaving]);
-    const late = new AbortController();
-    await Promise.race([everything, sleep(CLOSE_MS, { signal: late.signal }).catch(() => {})]);
-    late.abort();
+    await endsWithin(CLOSE_MS, Promise.all([...ended, ...this.#leaving]));
     this.#closed = true;
     this.wakeUps.close();
   }

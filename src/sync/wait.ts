@@ -1,5 +1,5 @@
 /** Waiting at a durable primitive: it looks whenever there is reason to, until a look says that the wait is over. */
-import { startTimer } from "../concurrency/timer.ts";
+import { Limit } from "../concurrency/limit.ts";
 import { BackendError, TimeoutError } from "../errors.ts";
 import { check, checkOptions, type Duration } from "../options.ts";
 import type { Gate } from "./gate.ts";
@@ -51,7 +51,9 @@ export interface CheckedWait {
 export async function attend<T>(gate: Gate, attendance: Attendance<T>, wait: CheckedWait): Promise<T> {
   const { hub } = gate;
   wait.signal?.throwIfAborted();
-  const limit = new Limit(attendance.what, wait);
+  const tooLate = (): TimeoutError => new TimeoutError(`expected ${attendance.what} within ${wait.timeout} ms`);
+  // A timeout of 0 ends the wait by itself, after one look.
+  using limit = new Limit(wait.timeout === 0 ? { signal: wait.signal } : wait, tooLate);
   const left = Promise.withResolvers<void>();
   const listed: Ongoing = {
     end(reason) {
@@ -64,13 +66,13 @@ export async function attend<T>(gate: Gate, attendance: Attendance<T>, wait: Che
     gate.add(listed);
     for (let stands = false; ; ) {
       limit.signal.throwIfAborted();
-      const found = await unlessReached(limit, attendance.look()).catch((error: unknown): Look<T> => {
+      const found = await limit.around(attendance.look()).catch((error: unknown): Look<T> => {
         if (limit.signal.aborted || !stands || !(error instanceof BackendError)) throw error;
         return { lookInMs: OUTAGE_LOOK_MS };
       });
       limit.signal.throwIfAborted();
       if ("take" in found) return found.take();
-      if (wait.timeout === 0) throw limit.tooLate();
+      if (wait.timeout === 0) throw tooLate();
       stands = true;
       hub.wakeUps.listen();
       await alarm.next(hub.wakeUps.sleepMs(found.lookInMs), limit.signal);
@@ -79,52 +81,6 @@ export async function attend<T>(gate: Gate, attendance: Attendance<T>, wait: Che
     hub.leaveBehind(attendance.leave().then(left.resolve));
     throw error;
   } finally {
-    limit.callOff();
     gate.delete(listed);
   }
-}
-
-/** Fires when the caller's signal does, when the timeout is over, or when it is told to. */
-class Limit {
-  readonly #controller = new AbortController();
-  readonly #what: string;
-  readonly #wait: CheckedWait;
-  readonly #stopTimer: (() => void) | undefined;
-
-  constructor(what: string, wait: CheckedWait) {
-    this.#what = what;
-    this.#wait = wait;
-    const { timeout = 0 } = wait;
-    if (timeout > 0) this.#stopTimer = startTimer(timeout, () => this.reach(this.tooLate()));
-    wait.signal?.addEventListener("abort", this.#pass, { once: true });
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  reach(reason: unknown): void {
-    this.#controller.abort(reason);
-  }
-
-  callOff(): void {
-    this.#stopTimer?.();
-    this.#wait.signal?.removeEventListener("abort", this.#pass);
-  }
-
-  tooLate(): TimeoutError {
-    return new TimeoutError(`expected ${this.#what} within ${this.#wait.timeout} ms`);
-  }
-
-  readonly #pass = (): void => this.reach(this.#wait.signal?.reason);
-}
-
-/** What the look gives; but when the limit is reached first, its reason is thrown, and the look left to itself. */
-function unlessReached<T>(limit: Limit, look: Promise<T>): Promise<T> {
-  const { signal } = limit;
-  return new Promise<T>((resolve, reject) => {
-    const giveUp = (): void => reject(signal.reason as Error);
-    signal.addEventListener("abort", giveUp, { once: true });
-    look.then(resolve, reject).finally(() => signal.removeEventListener("abort", giveUp));
-  });
 }
