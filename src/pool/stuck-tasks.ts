@@ -2,6 +2,7 @@
  * Handlers that were told to end, were waited for, and run on. Their slots are free and their jobs settled; their code
  * nobody can stop, short of the process. One in a thread is ended with it, and is stuck only where even that fails.
  */
+import { startTimer } from "../concurrency/timer.ts";
 import type { Logger } from "../log.ts";
 import type { DeliveredTask } from "../queue/delivered-task.ts";
 
@@ -34,12 +35,13 @@ export class StuckTasks {
     const { id, name } = task;
     const stuck: StuckTask = Object.freeze({ id, name, queue, since: new Date() });
     const why = task.interruption?.message;
-    const notice = setTimeout(() => {
+    const notice = (): void => {
       this.#stuck.add(stuck);
       this.#log.warn({ queue, job: name, id, why }, "a handler ignores its signal: its slot is free, and it runs on");
-    }, NOTICED_AFTER_MS).unref();
+    };
+    const callOff = startTimer(NOTICED_AFTER_MS, notice, { keepsAlive: false });
     const ended = (): void => {
-      clearTimeout(notice);
+      callOff();
       if (this.#stuck.delete(stuck)) this.#log.info({ queue, job: name, id, afterMs: Date.now() - stuck.since.getTime() }, "a handler that ignored its signal has ended after all");
     };
     work.then(ended, ended);

@@ -4,7 +4,7 @@
  * A wake-up names a job; why it is to end, and whether it still is, Redis says. One that was lost is made up for when
  * listening begins again, by a look every few seconds, and at the end of the delivery.
  */
-import { startTimer } from "../concurrency/timer.ts";
+import { startTicker, startTimer } from "../concurrency/timer.ts";
 import type { Logger } from "../log.ts";
 import { cancelChannel, cancelRequests } from "../store/cancel.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
@@ -45,8 +45,8 @@ export class CancelWatch<T extends { readonly id: string }> {
       listening: () => this.#nameAll(),
       refused: (error) => this.#log.warn({ queue: this.#queue.name, err: error }, `cannot listen for cancelled jobs: looks every ${LOOK_EVERY_MS} ms instead`),
     });
-    const looking = setInterval(() => this.#nameAll(), LOOK_EVERY_MS).unref();
-    signal.addEventListener("abort", () => (stop(), clearInterval(looking)), { once: true });
+    const stopLooking = startTicker(LOOK_EVERY_MS, () => this.#nameAll(), { keepsAlive: false });
+    signal.addEventListener("abort", () => (stop(), stopLooking()), { once: true });
   }
 
   /** To be told of everything that begins to run here. */
