@@ -35,6 +35,8 @@ export interface ConfigFile {
   readonly maxRss?: Size;
   /** Jobs that one of them runs before another takes its place, at least 1. @default no limit */
   readonly maxJobs?: number;
+  /** How many of its handlers may ignore their signal and run on before another takes its place, at least 0. @default 10 */
+  readonly maxStuck?: number;
   /** Files and folders that `worker start` loads. @default ["workers"] */
   readonly workers?: readonly string[];
 }
@@ -51,6 +53,7 @@ export interface Config {
   readonly processes: number | undefined;
   readonly maxRssBytes: number | undefined;
   readonly maxJobs: number | undefined;
+  readonly maxStuck: number;
   readonly workers: readonly string[];
   /** Where each value comes from: `"--redis"`, `"REDIS_URL"`, `"millrace.config.ts"` or `"default"`. */
   readonly origins: Readonly<Record<Setting, string>>;
@@ -58,7 +61,7 @@ export interface Config {
   readonly warnings: readonly string[];
 }
 
-export type Setting = "redis" | "prefix" | "logLevel" | "concurrency" | "name" | "drain" | "grace" | "processes" | "maxRss" | "maxJobs" | "workers";
+export type Setting = "redis" | "prefix" | "logLevel" | "concurrency" | "name" | "drain" | "grace" | "processes" | "maxRss" | "maxJobs" | "maxStuck" | "workers";
 
 /** The settings that flags carry, as text; the command line names them `--redis`, `--log-level` and so on. */
 export type Flags = { readonly [K in Exclude<Setting, "workers">]?: string | undefined } & { readonly workers?: readonly string[] | undefined };
@@ -85,13 +88,14 @@ const SETTINGS: Readonly<Record<Setting, Source>> = {
   processes: { flag: "--processes", variable: "MILLRACE_PROCESSES", numeric: true, check: processCount },
   maxRss: { flag: "--max-rss", variable: "MILLRACE_MAX_RSS", numeric: true, check: check.size({ min: 64 * 1024 ** 2 }) },
   maxJobs: { flag: "--max-jobs", variable: "MILLRACE_MAX_JOBS", numeric: true, check: check.integer({ min: 1 }) },
+  maxStuck: { flag: "--max-stuck", variable: "MILLRACE_MAX_STUCK", numeric: true, check: check.integer({ min: 0 }) },
   workers: { check: listOfPaths },
 };
 
-const DEFAULTS: Readonly<Partial<Record<Setting, unknown>>> = Object.freeze({ prefix: "bull", logLevel: "info", drain: 25_000, grace: 5000, workers: ["workers"] });
+const DEFAULTS: Readonly<Partial<Record<Setting, unknown>>> = Object.freeze({ prefix: "bull", logLevel: "info", drain: 25_000, grace: 5000, maxStuck: 10, workers: ["workers"] });
 
 /** A worker's name belongs to one process, so a file that all share cannot give it. */
-const IN_FILE = ["redis", "prefix", "logLevel", "concurrency", "drain", "grace", "processes", "maxRss", "maxJobs", "workers"] as const;
+const IN_FILE = ["redis", "prefix", "logLevel", "concurrency", "drain", "grace", "processes", "maxRss", "maxJobs", "maxStuck", "workers"] as const;
 
 const FILES = ["millrace.config.ts", "millrace.config.js", "millrace.config.mjs"];
 
@@ -133,6 +137,7 @@ export async function loadConfig(options: {
     processes: valueOf("processes") as number | undefined,
     maxRssBytes: valueOf("maxRss") as number | undefined,
     maxJobs: valueOf("maxJobs") as number | undefined,
+    maxStuck: valueOf("maxStuck") as number,
     workers: Object.freeze(valueOf("workers") as readonly string[]),
     origins: Object.freeze(origins) as Config["origins"],
     warnings: Object.freeze(warningsOn(given.redis)),

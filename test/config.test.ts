@@ -27,10 +27,10 @@ test("takes flags over the environment, the environment over the file, the file 
 });
 
 test("takes processes as a number, or as one a core, and their limits as sizes and numbers", async () => {
-  const environment = { MILLRACE_PROCESSES: "auto", MILLRACE_MAX_RSS: "512mb", MILLRACE_MAX_JOBS: "1000" };
-  expect(await load({ environment })).toMatchObject({ processes: availableParallelism(), maxRssBytes: 512 * 2 ** 20, maxJobs: 1000 });
+  const environment = { MILLRACE_PROCESSES: "auto", MILLRACE_MAX_RSS: "512mb", MILLRACE_MAX_JOBS: "1000", MILLRACE_MAX_STUCK: "0" };
+  expect(await load({ environment })).toMatchObject({ processes: availableParallelism(), maxRssBytes: 512 * 2 ** 20, maxJobs: 1000, maxStuck: 0 });
   expect(await load({ environment, flags: { processes: "3", maxRss: "500000000" } })).toMatchObject({ processes: 3, maxRssBytes: 500_000_000 });
-  expect(await load()).toMatchObject({ processes: undefined, maxRssBytes: undefined, maxJobs: undefined });
+  expect(await load()).toMatchObject({ processes: undefined, maxRssBytes: undefined, maxJobs: undefined, maxStuck: 10 });
   for (const processes of ["0", "1.5", "-1", "all"]) await expect(load({ flags: { processes } })).rejects.toThrow('expected a whole number of at least 1, or "auto", for --processes');
   await expect(load({ flags: { maxRss: "1mb" } })).rejects.toThrow("of at least 67108864 bytes for --max-rss");
 });

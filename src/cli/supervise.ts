@@ -16,8 +16,8 @@ const LEAVE_MS = 1000;
 /** @returns 0 when it was told to end, and all processes did in their time; else 1; that of the first process when none could start */
 export async function supervise(context: Context, processes: number): Promise<number> {
   const { config, log, output, interruption } = context;
-  const { drainMs, graceMs, maxRssBytes, maxJobs } = config;
-  log.info({ processes, maxRssBytes, maxJobs }, "supervisor starts");
+  const { drainMs, graceMs, maxRssBytes, maxJobs, maxStuck } = config;
+  log.info({ processes, maxRssBytes, maxJobs, maxStuck }, "supervisor starts");
   await output.result(undefined, { event: "supervising", pid: process.pid, processes });
   const supervisor = new Supervisor({
     processes,
@@ -28,7 +28,7 @@ export async function supervise(context: Context, processes: number): Promise<nu
         execArgv: process.execArgv.filter((flag) => !flag.startsWith("--inspect")),
         stdio: ["ignore", "inherit", "inherit", "ipc"],
       }),
-    limits: { maxRssBytes, maxJobs },
+    limits: { maxRssBytes, maxJobs, maxStuck },
     withinMs: { stop: drainMs + graceMs + CLOSE_MS + LEAVE_MS, hurry: CLOSE_MS + LEAVE_MS },
     log,
     onEvent: (event) => void output.result(undefined, event),

@@ -27,7 +27,7 @@ export async function work(context: Context, supervised: Supervised | undefined)
   const { concurrency } = config;
   const name = supervised === undefined || config.name === undefined ? config.name : `${config.name}.${supervised.place}`;
   const pool = app.pool(handlers, { ...(concurrency !== undefined && { concurrency }), ...(name !== undefined && { name }) });
-  supervised?.keepTelling(() => ({ state: pool.state, running: pool.running, ended: pool.ended, rssBytes: process.memoryUsage.rss() }));
+  supervised?.keepTelling(() => ({ state: pool.state, running: pool.running, ended: pool.ended, stuck: pool.stuck.length, rssBytes: process.memoryUsage.rss() }));
   const facts = { jobs: handlers.map(({ job }) => job.name), queues: [...new Set(handlers.map(({ job }) => job.queue))] };
   log.info(facts, "worker starts");
   void pool.ready.then(() => {

@@ -10,6 +10,8 @@ export interface WorkerReport {
   readonly running: number;
   /** Jobs that it ran to an end, whatever end that was. */
   readonly ended: number;
+  /** Handlers that ignored their signal, were given up, and run on. */
+  readonly stuck: number;
   /** Memory that it holds. */
   readonly rssBytes: number;
 }

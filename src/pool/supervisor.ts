@@ -13,8 +13,9 @@ import { BackOff } from "./back-off.ts";
 import type { Order, WorkerReport } from "./supervision.ts";
 import { WorkerProcess, type Exit } from "./worker-process.ts";
 
-/** After which of these a process is replaced; none is no limit. */
+/** Beyond which of these a process is replaced; none is no limit. */
 export interface Limits {
+  readonly maxStuck: number;
   readonly maxRssBytes: number | undefined;
   readonly maxJobs: number | undefined;
 }
@@ -148,8 +149,9 @@ function isReadyIn({ state }: WorkerReport): true | undefined {
 }
 
 /** What it has used up, for the log; `undefined` while it may go on. */
-function excessOf({ rssBytes, ended, state }: WorkerReport, { maxRssBytes = Infinity, maxJobs = Infinity }: Limits): object | undefined {
+function excessOf({ rssBytes, ended, stuck, state }: WorkerReport, { maxRssBytes = Infinity, maxJobs = Infinity, maxStuck }: Limits): object | undefined {
   if (state !== "ready") return undefined;
+  if (stuck > maxStuck) return { reason: "max-stuck", stuck };
   if (rssBytes > maxRssBytes) return { reason: "max-rss", rssBytes };
   return ended >= maxJobs ? { reason: "max-jobs", jobs: ended } : undefined;
 }

@@ -2,14 +2,14 @@
 import { Supervised } from "../../src/pool/supervised.ts";
 import type { WorkerReport } from "../../src/pool/supervision.ts";
 
-export type Manner = "well" | "busy" | "spent" | "deaf" | "refuses" | "crashes";
+export type Manner = "well" | "busy" | "spent" | "stuck" | "deaf" | "refuses" | "crashes";
 
 const manner = process.argv[2] as Manner;
 const supervised = Supervised.here();
 if (supervised === undefined) throw new Error("expected a supervisor");
 if (manner === "refuses") process.exit(4);
 
-const report: WorkerReport = { state: "ready", running: 0, ended: manner === "spent" ? 10 : 0, rssBytes: 1 };
+const report: WorkerReport = { state: "ready", running: 0, ended: manner === "spent" ? 10 : 0, stuck: manner === "stuck" ? 3 : 0, rssBytes: 1 };
 supervised.obey({
   onOrder({ order, by }) {
     process.stdout.write(`${order} by ${by}\n`);

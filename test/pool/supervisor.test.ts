@@ -9,7 +9,7 @@ import type { Manner } from "./obedient.ts";
 const program = fileURLToPath(new URL("obedient.ts", import.meta.url));
 
 /** A supervisor of processes that behave as said: one manner a start, the last one for all further starts. */
-function supervise(processes: number, manners: readonly Manner[], { maxJobs, stop = 20_000, hurry = 20_000 }: { maxJobs?: number; stop?: number; hurry?: number } = {}) {
+function supervise(processes: number, manners: readonly Manner[], { maxJobs, maxStuck = 10, stop = 20_000, hurry = 20_000 }: { maxJobs?: number; maxStuck?: number; stop?: number; hurry?: number } = {}) {
   const log = recordedLog();
   const started: { readonly child: ChildProcess; readonly place: number; said: string }[] = [];
   const events: Record<string, unknown>[] = [];
@@ -23,7 +23,7 @@ function supervise(processes: number, manners: readonly Manner[], { maxJobs, sto
     most = Math.max(most, started.filter((each) => each.child.exitCode === null && each.child.signalCode === null).length);
     return child;
   };
-  const limits = { maxRssBytes: undefined, maxJobs };
+  const limits = { maxRssBytes: undefined, maxJobs, maxStuck };
   const supervisor = new Supervisor({ processes, fork: start, limits, withinMs: { stop, hurry }, log, onEvent: (event) => events.push(event) });
   onTestFinished(() => started.forEach(({ child }) => child.kill("SIGKILL")));
   const readyCount = (): number => supervisor.alive.filter(({ report }) => report?.state === "ready").length;
@@ -75,6 +75,14 @@ test("replaces who has done its share: one after the other, and only by one that
   expect(new Set(events.map(({ successor }) => successor))).toEqual(new Set(started.slice(3).map(({ child }) => child.pid)));
   expect(started.slice(0, 3).map(({ said }) => said)).toEqual(Array(3).fill("stop by SIGTERM\n"));
   expect(most()).toBe(4);
+  supervisor.order({ order: "stop", by: "SIGTERM" });
+  expect(await supervisor.done).toBe(0);
+});
+
+test("replaces a process in which more handlers than it may hold are stuck", async () => {
+  const { supervisor, started, events, readyCount } = supervise(2, ["stuck", "well"], { maxStuck: 2 });
+  await until(() => events.length === 1 && supervisor.alive.length === 2 && readyCount() === 2);
+  expect(events).toEqual([expect.objectContaining({ event: "recycled", worker: started[0]?.child.pid, reason: "max-stuck", stuck: 3 })]);
   supervisor.order({ order: "stop", by: "SIGTERM" });
   expect(await supervisor.done).toBe(0);
 });
