@@ -19,11 +19,12 @@ export async function main(argv: readonly string[]): Promise<never> {
   process.stderr.on("error", () => undefined);
 
   const run: Run = async (flags, body) => {
-    const [{ loadConfig }, { createLog }, { Interruption }, { loadModule }, { serveTasks }] = await Promise.all([
+    const [{ loadConfig }, { createLog }, { Interruption }, { loadModule }, { logWarnings }, { serveTasks }] = await Promise.all([
       import("../config.ts"),
       import("../log.ts"),
       import("./interruption.ts"),
       import("./load-module.ts"),
+      import("./log-warnings.ts"),
       import("../concurrency/task-server.ts"),
     ]);
     serveTasks();
@@ -31,10 +32,12 @@ export async function main(argv: readonly string[]): Promise<never> {
     const config = await loadConfig({ flags: { redis, prefix, logLevel, ...worker, workers: paths }, load: loadModule });
     output = new Output({ json, stacks: config.logLevel === "debug" || config.logLevel === "trace" });
     for (const warning of config.warnings) output.warning(warning);
+    const log = createLog({ level: config.logLevel });
+    logWarnings(log);
     using interruption = new Interruption();
     brokenPipe = () => interruption.brokenPipe();
     try {
-      code = (await body({ config, log: createLog({ level: config.logLevel }), output, interruption })) ?? interruption.exitCode ?? EXIT.done;
+      code = (await body({ config, log, output, interruption })) ?? interruption.exitCode ?? EXIT.done;
     } catch (error) {
       if (interruption.exitCode === undefined) throw error;
       code = interruption.exitCode;

@@ -76,7 +76,7 @@ async function runMain<T>(main: (signal: AbortSignal) => PromiseLike<T>): Promis
 
 /** Round after round, since a task may start others while it cleans up. */
 async function cancelLeftovers(): Promise<void> {
-  for (const task of liveTasks()) if (task.parent === undefined) taskTraces()?.leftBehind(task);
+  for (const task of liveTasks()) if (task.parent === undefined) taskTraces()?.leftBehind(task, "main");
   for (let tasks = [...liveTasks()]; tasks.length > 0; tasks = [...liveTasks()]) {
     for (const task of tasks) task.cancel("the program has ended");
     await Promise.all(tasks.map((task) => report(task)));

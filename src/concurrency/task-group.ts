@@ -1,5 +1,6 @@
 /** Tasks that begin and end together, as asyncio's `TaskGroup`. */
 import { CancelledError, OptionError, StateError } from "../errors.ts";
+import { taskTraces } from "./debug.ts";
 import { cancellationReason, Scope } from "./scope.ts";
 import { type OwnedTask, type SpawnOptions, start, signalTaker, type Task, type TaskOwner, taskTaker } from "./task.ts";
 
@@ -77,6 +78,7 @@ class GroupScope extends Scope implements TaskGroup, TaskOwner {
       });
     }
     this.open = false;
+    taskTraces()?.groupEnded(this);
 
     if (failure?.byCancellation === false) this.#errors.push(failure.error);
     if (this.#errors.length > 0) {

@@ -5,8 +5,9 @@
  * A task waits where it was at an `await` last. That is seen by a hook on promises, which costs some microseconds an
  * await: the price of debug mode. Where one task awaits several things at once, the last of them is shown.
  */
+import { innermostScope, type Scope } from "./scope.ts";
 import { placeOf, programFrames } from "./stack-frames.ts";
-import { liveTasks, observeTasks, type OwnedTask, surroundingTask, type TaskObserver } from "./task.ts";
+import { liveTasks, observeTasks, OwnedTask, surroundingTask, type TaskObserver } from "./task.ts";
 
 /** Read when it is asked for: the runtime writes the text of a stack only then. */
 interface Trace {
@@ -22,6 +23,7 @@ const KEPT = 3;
 export class TaskTraces implements TaskObserver, Disposable {
   readonly #spawnedAt = new WeakMap<OwnedTask<unknown>, Trace>();
   readonly #waitsAt = new WeakMap<OwnedTask<unknown>, Trace>();
+  readonly #spawnedIn = new WeakMap<OwnedTask<unknown>, Scope>();
   readonly #told = new WeakSet<OwnedTask<unknown>>();
   /** Of each task that runs, by what its body returned: when that is garbage, nothing can end the task any more. */
   readonly #works = new FinalizationRegistry<WeakRef<OwnedTask<unknown>>>((task) => this.#lost(task.deref()));
@@ -51,6 +53,8 @@ export class TaskTraces implements TaskObserver, Disposable {
 
   spawned(task: OwnedTask<unknown>): void {
     this.#spawnedAt.set(task, trace(this.spawned));
+    const scope = innermostScope();
+    if (scope !== undefined) this.#spawnedIn.set(task, scope);
   }
 
   working(task: OwnedTask<unknown>, work: PromiseLike<unknown>): void {
@@ -77,9 +81,16 @@ export class TaskTraces implements TaskObserver, Disposable {
     return `${place === undefined ? "" : `, after its await at ${place}`}${this.origin(task)}`;
   }
 
-  /** It still ran when main had ended. */
-  leftBehind(task: OwnedTask<unknown>): void {
-    process.emitWarning(`task ${task.name} still ran when main had ended, which did not await it${this.origin(task)}`, "UnawaitedTaskWarning");
+  /** Of the tasks that were spawned in a group, but not by it, those that still run and that nobody awaits. */
+  groupEnded(group: Scope): void {
+    for (const task of liveTasks()) if (!task.followed && this.#isWithin(task, group)) this.leftBehind(task, "the task group around it");
+  }
+
+  /** It still ran when that had ended. */
+  leftBehind(task: OwnedTask<unknown>, that: string): void {
+    if (this.#told.has(task)) return;
+    this.#told.add(task);
+    process.emitWarning(`task ${task.name} still ran when ${that} had ended, which did not await it${this.origin(task)}`, "UnawaitedTaskWarning");
   }
 
   spawnedAt(task: OwnedTask<unknown>): string[] {
@@ -89,6 +100,12 @@ export class TaskTraces implements TaskObserver, Disposable {
   /** Empty while it has not awaited anything yet. */
   waitsAt(task: OwnedTask<unknown>): string[] {
     return framesOf(this.#waitsAt.get(task));
+  }
+
+  #isWithin(task: OwnedTask<unknown>, group: Scope): boolean {
+    let scope = this.#spawnedIn.get(task);
+    while (scope !== undefined && scope !== group) scope = scope instanceof OwnedTask ? this.#spawnedIn.get(scope) : scope.outer;
+    return scope === group;
   }
 
   #awaits(from: (...args: never) => unknown): void {

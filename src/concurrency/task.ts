@@ -259,6 +259,11 @@ export class OwnedTask<T> extends Scope implements Task<T> {
     return this.#outcome === "rejected" && !this.cancelled;
   }
 
+  /** Somebody waits for its end, or will hear of it. */
+  get followed(): boolean {
+    return this.#promise !== undefined || this.#callbacks !== undefined || this.#owner !== undefined;
+  }
+
   #endedAlone(value: unknown): void {
     if (this.failed) unseenUntilGarbage(this, `task ${this.name}${observer?.origin(this) ?? ""}`, value);
     else if (!this.cancelled && this.#callbacks === undefined) observer?.unawaited(this);

@@ -7,9 +7,10 @@
 import { writeSync } from "node:fs";
 import { Session } from "node:inspector";
 import { workerData } from "node:worker_threads";
+import { now } from "./thread-clock.ts";
 
 export interface WatchdogData {
-  /** When the loop turned last, in milliseconds since 1970. */
+  /** When the loop turned last, by the clock of threads. */
   readonly beat: SharedArrayBuffer;
   /** A function of the main thread: takes when it was asked, gives `Found`. */
   readonly stuck: string;
@@ -77,11 +78,6 @@ function ask(then: (found: Found) => void): void {
     const found = answer?.result?.value as Found | undefined;
     if (error === null && found !== undefined) then(found);
   });
-}
-
-/** The same in every thread. */
-function now(): number {
-  return performance.timeOrigin + performance.now();
 }
 
 look();

@@ -9,6 +9,7 @@ import { createHook, type AsyncHook } from "node:async_hooks";
 import type { Worker } from "node:worker_threads";
 import { isWithinNode, placeOf, programFrames } from "./stack-frames.ts";
 import { type OwnedTask, surroundingTask } from "./task.ts";
+import { now } from "./thread-clock.ts";
 import { threadEntry } from "./thread-entry.ts";
 import type { Found, WatchdogData } from "./watchdog-thread.ts";
 
@@ -38,7 +39,7 @@ export class Watchdog implements Disposable {
   readonly #hooks: AsyncHook;
   readonly #thread: Worker;
   readonly #timer: NodeJS.Timeout;
-  #cpu = process.cpuUsage();
+  #loop = performance.eventLoopUtilization();
   #callback = 0;
   #callbackOfTurn = 0;
   /** Callbacks within callbacks: what one calls counts as its own. */
@@ -93,9 +94,10 @@ export class Watchdog implements Disposable {
 
   /** By a timer, so the loop has turned. Warnings are given here, since a hook is no place to call others. */
   #turns(): void {
-    const ms = this.#now() - (this.#beat[0] ?? 0);
+    // Without the time in which it waited for something to do, or the process was stopped while it did.
+    const ms = performance.eventLoopUtilization(this.#loop).active;
     const sample = this.#sample;
-    if (ms >= BLOCKED_MS && sample !== undefined && sample.frames.length > 0 && this.#wasBusy(ms)) {
+    if (ms >= BLOCKED_MS && sample !== undefined && sample.frames.length > 0) {
       // Code that no hook surrounds, such as a module's own, or many callbacks none of which took long.
       const inOne = this.#callback - this.#callbackOfTurn <= 1;
       const how = inOne ? "blocked the event loop" : "went from await to await without ever waiting, so the event loop did not turn";
@@ -110,16 +112,10 @@ export class Watchdog implements Disposable {
   }
 
   #turned(): void {
-    this.#beat[0] = this.#now();
+    this.#beat[0] = now();
     this.#sample = undefined;
-    this.#cpu = process.cpuUsage();
+    this.#loop = performance.eventLoopUtilization();
     this.#callbackOfTurn = this.#callback;
-  }
-
-  /** It computed for most of this time. Else it was stopped, or waited for its turn on a busy machine. */
-  #wasBusy(ms: number): boolean {
-    const { user, system } = process.cpuUsage(this.#cpu);
-    return (user + system) / 1000 > ms / 2;
   }
 
   /** Called by the watchdog's thread, on top of whatever is stuck. */
@@ -129,14 +125,10 @@ export class Watchdog implements Disposable {
     const { stack = "" } = new Error("stuck");
     Error.stackTraceLimit = stackTraceLimit;
     const frames = programFrames(stack);
-    const native = this.#now() - askedAt > NATIVE_MS && !isWithinNode(stack);
+    const native = now() - askedAt > NATIVE_MS && !isWithinNode(stack);
     const task = surroundingTask()?.name;
     this.#sample = { callback: this.#callback, task, frames, native };
     return { text: `${who(task)} blocks the event loop, ${where(frames, native)}\n${listed(frames)}`, frames: frames.length };
-  }
-
-  #now(): number {
-    return performance.timeOrigin + performance.now();
   }
 }
 

@@ -149,7 +149,7 @@ export class Consumer {
     this.running.add(task);
     this.#cancels.begun(task);
     this.#leases.keep(held);
-    group.startTask(() => this.#deliver(task, held, quiet), { name: leased.job.name });
+    group.startTask(() => this.#deliver(task, held, quiet), { name: `${leased.job.name} ${leased.job.id}` });
   }
 
   /** Tells a task to end, and waits for it no longer than the grace. */

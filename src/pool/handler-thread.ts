@@ -18,7 +18,7 @@ export default async function runDelivery({ module, facts, payload, port }: Thre
   using task = new ThreadTask(facts, port);
   try {
     const handler = await importHandler(module, facts.name);
-    return { returned: copyable(await spawn(async () => handler.run(payload, task), { name: facts.name })) };
+    return { returned: copyable(await spawn(async () => handler.run(payload, task), { name: `${facts.name} ${facts.id}` })) };
   } catch (error) {
     return { thrown: carry(error) };
   }

@@ -80,7 +80,7 @@ test("a worker without Redis tells its pool, and no password of its command line
   expect(stdout).not.toContain("never-shown");
 });
 
-test("a worker's jobs stand below its pool by their names", async () => {
+test("a worker's jobs stand below its pool by their names and ids", async () => {
   const cwd = project({
     "producers/jobs/nap.ts": `import { defineJob } from "millrace/job"; export const nap = defineJob("nap");`,
     "workers/nap.ts": `
@@ -91,11 +91,11 @@ test("a worker's jobs stand below its pool by their names", async () => {
   const env = { MILLRACE_PREFIX: freshPrefix(), REDIS_URL: redisUrl() };
   const running = start(["worker", "start", "--grace", "0s", "--drain", "0s"], { cwd, env });
   await running.says("worker is ready");
-  expect((await millrace(["put", "nap"], { cwd, env })).code).toBe(0);
+  const id = (await millrace(["put", "nap"], { cwd, env })).stdout.trim();
   await running.says("napping");
   const { stdout } = await tasksOf(running.pid);
   expect(stdout).toMatch(/^pool .*(\n[├│└].*)*consumer of nap/m);
-  expect(stdout).toMatch(/^[├│└ ─]+ nap {2,}/m);
+  expect(stdout).toMatch(new RegExp(`^[├│└ ─]+ nap ${id} {2,}`, "m"));
 });
 
 test("ends with 4 and says why: no such process, one that tells nothing, one that does not answer", async () => {

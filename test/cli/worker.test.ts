@@ -1,3 +1,5 @@
+import { realpathSync } from "node:fs";
+import { join } from "node:path";
 import { Queue } from "bullmq";
 import { Redis } from "ioredis";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
@@ -226,4 +228,24 @@ test.each([
   const { code, stderr } = await millrace(["worker", "start", ...flags], { cwd, env });
   expect(code).toBe(2);
   expect(stderr).toMatch(message);
+});
+
+test("in debug mode a handler that blocks is told in the log, with its job and the line where it was stuck", { timeout: 60_000 }, async () => {
+  const file = "workers/greet.ts";
+  const source = HANDLER.replace("async handle({ name, for: manner }, task) {", `async handle({ name, for: manner }, task) {
+      const end = Date.now() + 1500;
+      while (Date.now() < end); // stuck`);
+  const lineOf = (ending: string): number => source.split("\n").findIndex((line) => line.endsWith(ending)) + 1;
+  cwd = project({ "producers/jobs/greet.ts": CONTRACT, [file]: source });
+  env = { ...env, MILLRACE_DEBUG: "1" };
+  const running = await worker("--concurrency", "1");
+  const id = await put("Ada");
+  await running.says("blocked the event loop");
+  running.kill("SIGTERM");
+  const { code, stderr } = await running.ended;
+  expect(code).toBe(0);
+  const told = stderr.split("\n").flatMap((line) => (line.startsWith("{") ? [JSON.parse(line) as Record<string, string>] : [])).find(({ warning }) => warning === "BlockedLoopWarning");
+  const place = `${join(realpathSync(cwd), file)}:${lineOf("// stuck")}:`;
+  expect(told).toMatchObject({ level: "warn", msg: expect.stringMatching(new RegExp(`^task greet ${id} blocked the event loop for \\d{4} ms, stuck at .*${place}`)) as string });
+  expect(told?.["detail"]).toContain(place);
 });

@@ -110,6 +110,37 @@ test("a task that still runs when main has ended is told, and so is none that ma
   expect(told[0]).toContain(program.place("spawned"));
 });
 
+test("a task that was spawned in a group, but not by it, and still runs when the group has ended is told; none that somebody awaits is", async () => {
+  const program = new Program(
+    `
+    const nap = (signal: AbortSignal) => sleep("1h", { signal });
+    await run(async () => {
+      spawn(nap, { name: "of main" });
+      await taskGroup(async (group) => {
+        spawn(nap, { name: "in the body" }); // spawned in the body
+        spawn(nap, { name: "awaited" }).then(() => undefined, () => undefined);
+        spawn(nap, { name: "followed" }).onDone(() => undefined);
+        group.spawn(async () => {
+          await toolkit.timeout("1m", async () => {
+            spawn(nap, { name: "in a child" });
+            await spawn(async () => undefined, { name: "ended" });
+          });
+        }, { name: "child" });
+      });
+      await sleep(1);
+      process.exit();
+    });`,
+    { debug: true },
+  );
+  const { stderr } = await program.ended;
+  const told = warningsIn(stderr, "UnawaitedTaskWarning");
+  expect(told.map((line) => line.replace(/, spawned at .*/, ""))).toEqual([
+    "task in the body still ran when the task group around it had ended, which did not await it",
+    "task in a child still ran when the task group around it had ended, which did not await it",
+  ]);
+  expect(told[0]).toContain(program.place("spawned in the body"));
+});
+
 test("an error that nobody looked at is told with where its task was spawned", async () => {
   const program = new Program(
     `

@@ -40,7 +40,7 @@ async function ran(order: Order, options?: object) {
 
 test("runs in another thread, which is told the payload and everything of the task", async () => {
   const { outcome, handle } = await ran({ does: "tell" }, { timeout: "30s" });
-  expect(outcome).toMatchObject({ state: "completed", result: { id: handle.id, name: "threaded", task: "threaded", attempt: 1, fence: expect.stringMatching(/^\d+$/) as string, aborted: false } });
+  expect(outcome).toMatchObject({ state: "completed", result: { id: handle.id, name: "threaded", task: `threaded ${handle.id}`, attempt: 1, fence: expect.stringMatching(/^\d+$/) as string, aborted: false } });
   const { thread, deadline } = (outcome as unknown as { result: { thread: number; deadline: number } }).result;
   expect(thread).not.toBe(threadId);
   expect(Math.abs(deadline - Date.now() - 30_000)).toBeLessThan(20_000);
