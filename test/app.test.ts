@@ -132,3 +132,54 @@ test("disposing it takes a bounded time and throws nothing, also while Redis is 
   const never = connect({ redis: "redis://127.0.0.1:1" });
   expect((await failure(never[Symbol.asyncDispose]())).error).toBeUndefined();
 });
+
+test("handlers that lock by key run one at a time for each key, in whatever process, and those of other keys meanwhile", async () => {
+  const prefix = freshPrefix();
+  const transfer = defineJob("transfer", { payload: typed<{ account: number }>() });
+  const accounts = new Map([[42, { balance: 0, inside: 0 }], [43, { balance: 0, inside: 0 }]]);
+  let most = 0;
+  const processes = [testApp({ prefix }), testApp({ prefix })];
+  for (const app of processes) {
+    const handler = defineHandler(transfer, {
+      async handle(payload, task) {
+        await using _ = await app.lock(`account:${payload.account}`, { signal: task.signal, timeout: "30s" });
+        const account = accounts.get(payload.account)!;
+        account.inside += 1;
+        expect(account.inside).toBe(1);
+        most = Math.max(most, [...accounts.values()].reduce((sum, { inside }) => sum + inside, 0));
+        const { balance } = account;
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        account.balance = balance + 1;
+        account.inside -= 1;
+      },
+    });
+    app.pool([handler], { concurrency: 4 });
+  }
+  const queue = processes[0]!.queue(transfer);
+  await queue.putMany(Array.from({ length: 40 }, (_, i) => ({ account: 42 + (i % 2) })));
+  await queue.join();
+  expect([...accounts.values()].map(({ balance }) => balance)).toEqual([20, 20]);
+  expect(await queue.counts()).toMatchObject({ completed: 40, failed: 0 });
+  expect(most).toBe(2);
+});
+
+test("a handler that is told to end while it waits for a lock leaves the line, and its job is given back", async () => {
+  const prefix = freshPrefix();
+  const [owner, worker] = [testApp({ prefix }), testApp({ prefix })];
+  const waits = Promise.withResolvers<void>();
+  const handler = defineHandler(job, {
+    async handle(_, task) {
+      waits.resolve();
+      await using held = await worker.lock("account:42", { signal: task.signal });
+      return held.fence;
+    },
+  });
+  const held = await owner.lock("account:42");
+  const pool = worker.pool([handler]);
+  const handle = await owner.put(job, 1);
+  await waits.promise;
+  await pool.cancel();
+  expect(await handle.state()).toBe("waiting");
+  await held[Symbol.asyncDispose]();
+  await using _ = await owner.lock("account:42", { timeout: "5s" });
+});

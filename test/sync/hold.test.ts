@@ -19,6 +19,16 @@ test("is kept for longer than its lease while its holder lives", async () => {
   expect(held.remainingMs).toBeLessThanOrEqual(SHORT_MS);
 });
 
+test("a lease is 10 s where nothing else is said, so that what a dead process held is free by then", async () => {
+  const [peer] = startPeers(1);
+  await using held = await lock(peer!.hub, "a");
+  expect(held.remainingMs).toBeGreaterThan(0);
+  expect(held.remainingMs).toBeLessThanOrEqual(10_000);
+  const [, expiresAt] = await redisClient().zrange(primitiveKey(peer!.hub.prefix, "lock", "a", "leases"), "0", "0", "WITHSCORES");
+  const [seconds] = await redisClient().time();
+  expect(Number(expiresAt)).toBeLessThanOrEqual((Number(seconds) + 1) * 1000 + 10_000);
+});
+
 test("a holder whose lease is gone is told by its signal, and gives back without harm to the next", async () => {
   const [holder, other] = startPeers(2);
   const held = await lock(holder!.hub, "a", short);
