@@ -11,9 +11,10 @@ import type { JobDefinition } from "../job/definition.ts";
 import { reasonOfCancel } from "../job/state.ts";
 import type { Logger } from "../log.ts";
 import { DeliveredTask } from "../queue/delivered-task.ts";
-import { LeaseKeeper, type Held } from "../queue/lease-keeper.ts";
 import { CancelWatch } from "../queue/cancel-watch.ts";
 import { cancelled } from "../queue/ending.ts";
+import type { QueueLeases } from "../queue/lease-keeper.ts";
+import { instant } from "../queue/lease-table.ts";
 import type { OpenQueue } from "../queue/open-queue.ts";
 import { persevere } from "../queue/persevere.ts";
 import { recover } from "../queue/recoverer.ts";
@@ -39,7 +40,7 @@ export class Consumer {
   /** Deliveries that came to an end here. */
   ended = 0;
   readonly #lane: SettleLane;
-  readonly #leases: LeaseKeeper;
+  readonly #leases: QueueLeases;
   readonly #cancels: CancelWatch<DeliveredTask>;
   readonly #runnables: ReadonlyMap<string, Runnable>;
   readonly #options: ConsumerOptions;
@@ -58,7 +59,7 @@ export class Consumer {
     // What has ended is settled however long Redis is away; only a stop gives up.
     this.#lane = new SettleLane(queue.stored, Infinity);
     this.#reserver = new Reserver(queue.stored, this.#lane, { leaseMs, worker });
-    this.#leases = new LeaseKeeper(queue.stored, leaseMs, options.log);
+    this.#leases = queue.leases(leaseMs);
     this.#cancels = new CancelWatch(queue.stored, this.running, (task, reason) => this.#interrupt(task, () => task.cancel(reason)), options.log);
     const wanted = [...runnables.values()].reduce((sum, { handler }) => sum + (handler.concurrency ?? concurrency), 0);
     const together = Math.min(wanted, concurrency);
@@ -86,11 +87,6 @@ export class Consumer {
     this.#lane.giveUp();
   }
 
-  /** Renews the leases of what runs. */
-  keepLeases(signal: AbortSignal): Promise<void> {
-    return this.#leases.run(signal);
-  }
-
   /** Tells what runs that its job is to be cancelled. */
   watchCancels(signal: AbortSignal): void {
     this.#cancels.listen(signal);
@@ -107,14 +103,18 @@ export class Consumer {
     const most = await this.#acquireSlots(quiet);
     if (most === 0) return;
     let leased: readonly Leased[] = [];
+    const token = this.#reserver.nextToken();
+    const askedAt = instant();
+    const asked = this.#leases.keepAll(token);
     try {
-      leased = await this.#reserver.take(most);
+      leased = await this.#reserver.take(most, token);
+      // What comes when it is quiet already was not there to be drained, nor will anybody tell it to end.
+      if (quiet.aborted) await Promise.all(leased.map((each) => this.#settle({ leased: each, kind: "release", delayMs: 0 })));
+      else for (const each of leased) this.#start(group, each, askedAt, quiet);
     } finally {
+      asked.letGo();
       for (let unused = leased.length; unused < most; unused += 1) this.#releaseSlot();
     }
-    // What comes when it is quiet already was not there to be drained, nor will anybody tell it to end.
-    if (quiet.aborted) await Promise.all(leased.map((each) => this.#settle({ leased: each, kind: "release", delayMs: 0 })));
-    else for (const each of leased) this.#start(group, each, quiet);
     if (leased.length < most) await this.#reserver.wait(quiet);
   }
 
@@ -142,14 +142,13 @@ export class Consumer {
     this.#queueSlots.release();
   }
 
-  #start(group: TaskGroup, leased: Leased, quiet: AbortSignal): void {
+  #start(group: TaskGroup, leased: Leased, askedAt: number, quiet: AbortSignal): void {
     const { log } = this.#options;
     const task = new DeliveredTask(this.queue.stored, this.#runnables.get(leased.job.name)?.definition, leased, log);
-    const held: Held = { leased, leaseLost: () => this.#interrupt(task, () => task.leaseLost()) };
     this.running.add(task);
     this.#cancels.begun(task);
-    this.#leases.keep(held);
-    group.startTask(() => this.#deliver(task, held, quiet), { name: `${leased.job.name} ${leased.job.id}` });
+    task.lease = this.#leases.keep(leased, askedAt, { leaseLost: () => this.#interrupt(task, () => task.leaseLost()) });
+    group.startTask(() => this.#deliver(task, quiet), { name: `${leased.job.name} ${leased.job.id}` });
   }
 
   /** Tells a task to end, and waits for it no longer than the grace. */
@@ -162,7 +161,7 @@ export class Consumer {
     startTimer(this.#options.rules.graceMs, abandon, { keepsAlive: false });
   }
 
-  async #deliver(task: DeliveredTask, held: Held, quiet: AbortSignal): Promise<void> {
+  async #deliver(task: DeliveredTask, quiet: AbortSignal): Promise<void> {
     const { leased } = task;
     const { name } = leased.job;
     const turns = this.#handlerSlots.get(name);
@@ -177,7 +176,7 @@ export class Consumer {
     if (hasTurn) turns?.release();
     this.#releaseSlot();
     await settling;
-    this.#leases.letGo(held);
+    task.lease?.letGo();
   }
 
   /** Settles, and says in the log what became of it. Never rejects. */

@@ -9,6 +9,7 @@ import type { JobDefinition } from "../job/definition.ts";
 import type { Handler } from "../job/handler.ts";
 import { admit, type AdmissionRules } from "../queue/admission.ts";
 import type { DeliveredTask } from "../queue/delivered-task.ts";
+import { instant } from "../queue/lease-table.ts";
 import { failure, forGood, keepOf } from "../queue/ending.ts";
 import type { Settlement } from "../store/settle.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
@@ -65,6 +66,8 @@ async function perform(queue: StoredQueue, task: DeliveredTask, runnable: Runnab
 async function run(task: DeliveredTask, handler: Runnable["handler"], payload: unknown, timeoutMs: number | undefined, graceMs: number): Promise<unknown> {
   if (timeoutMs === undefined) return handler.run(payload, task);
   task.deadline = new Date(Date.now() + timeoutMs);
+  // Should this process hang, the job is not to hang with it.
+  task.lease?.endAt(instant() + timeoutMs + graceMs);
   let callOff = startTimer(timeoutMs, () => {
     callOff = startTimer(graceMs, () => task.abandon());
     task.interrupt(new TimeoutError(`job ${task.id} reached its timeout of ${timeoutMs} ms`));
@@ -73,6 +76,7 @@ async function run(task: DeliveredTask, handler: Runnable["handler"], payload: u
     return await handler.run(payload, task);
   } finally {
     callOff();
+    task.lease?.endAt(Infinity);
   }
 }
 

@@ -200,7 +200,6 @@ export class Pool implements AsyncDisposable {
     const { signal } = this.#ended;
     for (const consumer of this.#consumers) {
       consumer.watchCancels(signal);
-      group.startTask(() => consumer.keepLeases(signal), { name: `leases of ${consumer.queue.name}` });
       group.startTask(() => consumer.recover(signal), { name: `recoverer of ${consumer.queue.name}` });
     }
     try {

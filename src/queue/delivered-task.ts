@@ -7,9 +7,12 @@ import type { Logger } from "../log.ts";
 import { asBackendError } from "../redis/errors.ts";
 import type { Leased } from "../store/reserve.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
+import type { KeptLease } from "./lease-table.ts";
 
 export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> {
   readonly leased: Leased;
+  /** As it is kept here; noted by whoever keeps it. */
+  lease: KeptLease | undefined = undefined;
   deadline: Date | undefined = undefined;
   /** Why it was told to end; `undefined` while it may go on. */
   interruption: Error | undefined = undefined;

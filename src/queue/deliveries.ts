@@ -19,7 +19,8 @@ import { admit } from "./admission.ts";
 import { CancelWatch } from "./cancel-watch.ts";
 import { DeliveredTask } from "./delivered-task.ts";
 import { cancelled } from "./ending.ts";
-import { LeaseKeeper } from "./lease-keeper.ts";
+import type { QueueLeases } from "./lease-keeper.ts";
+import { instant } from "./lease-table.ts";
 import { OpenDelivery, type Delivery, type DeliveryKeeper } from "./open-delivery.ts";
 import type { OpenQueue } from "./open-queue.ts";
 import { persevere } from "./persevere.ts";
@@ -56,7 +57,7 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
   readonly log: Logger;
   readonly #queue: OpenQueue;
   readonly #reserver: Reserver;
-  readonly #leases: LeaseKeeper;
+  readonly #leases: QueueLeases;
   readonly #cancels: CancelWatch<OpenDelivery>;
   readonly #slots: Semaphore;
   readonly #open = new Set<OpenDelivery>();
@@ -73,7 +74,7 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
     this.#slots = new Semaphore(concurrency);
     this.lane = new SettleLane(stored, LEASE_MS);
     this.#reserver = new Reserver(stored, this.lane, { leaseMs: LEASE_MS, worker: `${hostname()}:${process.pid}` });
-    this.#leases = new LeaseKeeper(stored, LEASE_MS, this.log);
+    this.#leases = queue.leases(LEASE_MS);
     this.#cancels = new CancelWatch(stored, this.#open, (delivery, reason) => delivery.cancel(reason), this.log);
   }
 
@@ -100,7 +101,7 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
   }
 
   letGo(delivery: OpenDelivery): void {
-    this.#leases.letGo(delivery);
+    delivery.task.lease?.letGo();
     this.#open.delete(delivery);
     this.#slots.release();
     this.#endWhenIdle();
@@ -118,7 +119,6 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
     this.#queue.consumers.add(this);
     signal.addEventListener("abort", () => this.#queue.consumers.delete(this), { once: true });
     this.#cancels.listen(signal);
-    void this.#leases.run(signal);
     const definitionOf = (name: string): JobDefinition | undefined => (name === this.definition.name ? this.definition : undefined);
     const settle = (settlement: Settlement): Promise<void> => this.#settle(settlement);
     void recover(this.#queue.stored, { leaseMs: LEASE_MS, log: this.log, definitionOf, settle }, signal);
@@ -138,22 +138,25 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
   /** The next delivery that somebody can work on; `undefined` once it is quiet. */
   async #next(quiet: AbortSignal): Promise<Delivery<T> | undefined> {
     while (!quiet.aborted) {
-      const [leased] = await this.#reserver.take(1);
+      const token = this.#reserver.nextToken();
+      const askedAt = instant();
+      const asked = this.#leases.keepAll(token);
+      const [leased] = await this.#reserver.take(1, token).finally(() => asked.letGo());
       if (leased === undefined) await this.#reserver.wait(quiet);
       else if (quiet.aborted) await this.#settle({ leased, kind: "release", delayMs: 0 });
       else {
-        const delivery = await this.#admit(leased);
+        const delivery = await this.#admit(leased, askedAt);
         if (delivery !== undefined) return delivery;
       }
     }
     return undefined;
   }
 
-  async #admit(leased: Leased): Promise<Delivery<T> | undefined> {
+  async #admit(leased: Leased, askedAt: number): Promise<Delivery<T> | undefined> {
     const { name } = leased.job;
     const definition = name === this.definition.name ? this.definition : undefined;
     const delivery = new OpenDelivery<T>(this, new DeliveredTask<T>(this.#queue.stored, definition, leased, this.log));
-    this.#leases.keep(delivery);
+    delivery.task.lease = this.#leases.keep(leased, askedAt, delivery);
     const admission = await admit(this.#queue.stored, leased, definition, { unknownForMs: UNKNOWN_FOR_MS, log: this.log });
     if ("payload" in admission) {
       delivery.payload = admission.payload as T["payload"];
@@ -162,7 +165,7 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
       return delivery;
     }
     await this.#settle(admission.settlement);
-    this.#leases.letGo(delivery);
+    delivery.task.lease.letGo();
     return undefined;
   }
 

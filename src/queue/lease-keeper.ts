@@ -1,66 +1,159 @@
-/** Renews the leases of whatever this process holds, until it is settled; tells the holder of a lease that is lost. */
-import { sleep } from "../concurrency/sleep.ts";
+/**
+ * Keeps the leases of whatever this process holds, until it is settled; tells the holder of a lease that is lost.
+ *
+ * They are renewed by a thread, so that a handler that blocks the event loop does not lose its job. It reads what is
+ * kept from a table in shared memory; only what is lost comes to it, and from it, as a message.
+ */
+import type { Worker } from "node:worker_threads";
+import { threadEntry } from "../concurrency/thread-entry.ts";
+import { startTicker } from "../concurrency/timer.ts";
 import type { Logger } from "../log.ts";
-import { extendLeases } from "../store/lease.ts";
-import type { Leased } from "../store/reserve.ts";
+import type { Connections } from "../redis/connection.ts";
+import { extendLeases, type Lease } from "../store/extend.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
-import { persevere } from "./persevere.ts";
+import { type LeasedQueue, LeaseRenewal } from "./lease-renewal.ts";
+import { type Holder, instant, type KeptLease, LeaseTable } from "./lease-table.ts";
+import type { FromLeaseThread, LeaseThreadData, ToLeaseThread } from "./lease-thread.ts";
 
-/** A delivery as its keeper sees it. */
-export interface Held {
-  readonly leased: Leased;
-  /** Called at most once: somebody else may have the job now. */
-  leaseLost(): void;
-}
+const BEAT_MS = 1000;
 
-/** A lease is renewed when a quarter to a half of it has passed. */
-const ROUNDS_A_LEASE = 4;
-
-export class LeaseKeeper {
-  readonly #queue: StoredQueue;
-  readonly #leaseMs: number;
+/** One an app: its thread is started with the first lease, and serves all of its queues. */
+export class LeaseKeeper implements AsyncDisposable {
+  readonly #connections: Connections;
   readonly #log: Logger;
-  readonly #held = new Map<Held, number>();
+  readonly #queues: LeasedQueue[] = [];
+  readonly #table = new LeaseTable((sheet) => {
+    this.#tell({ sheet });
+    this.#here?.addSheet(sheet);
+  });
+  readonly #beat = new Float64Array(new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT));
+  #endBeat: (() => void) | undefined;
+  #thread: Worker | undefined;
+  /** In this thread, while that one has not reached Redis yet, or where there can be none. */
+  #here: LeaseRenewal | undefined;
+  #closed = false;
 
-  constructor(queue: StoredQueue, leaseMs: number, log: Logger) {
-    this.#queue = queue;
-    this.#leaseMs = leaseMs;
+  constructor(connections: Connections, log: Logger) {
+    this.#connections = connections;
     this.#log = log;
   }
 
-  /** Keeps the lease from now on; it was granted just now. */
-  keep(held: Held): void {
-    this.#held.set(held, performance.now());
+  /** The leases of one queue, each renewed for `leaseMs` from then. */
+  of(queue: StoredQueue, leaseMs: number): QueueLeases {
+    const number = this.#numberOf({ keys: queue.keys, name: queue.name, leaseMs });
+    return new QueueLeases(queue, leaseMs, (lease, grantedAt, holder) => {
+      if (this.#endBeat === undefined) this.#start();
+      return this.#table.keep(number, lease, grantedAt, holder);
+    });
   }
 
-  letGo(held: Held): void {
-    this.#held.delete(held);
+  /** Renews nothing any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    this.#endBeat?.();
+    this.#here?.[Symbol.dispose]();
+    await this.#thread?.terminate();
   }
 
-  /**
-   * Renews until the signal fires. After an outage of Redis it renews at once, before anybody takes a lease that ran
-   * out meanwhile for that of a dead worker.
-   */
-  async run(signal: AbortSignal): Promise<void> {
-    const everyMs = this.#leaseMs / ROUNDS_A_LEASE;
-    const onFailure = (error: unknown): void => this.#log.warn({ queue: this.#queue.name, err: error }, "cannot renew leases, trying again");
-    while (!signal.aborted) {
-      await persevere(() => this.#renew(performance.now() - everyMs), { signal, onFailure });
-      await sleep(everyMs, { signal }).catch(() => {});
+  #numberOf(queue: LeasedQueue): number {
+    const known = this.#queues.findIndex(({ name, leaseMs }) => name === queue.name && leaseMs === queue.leaseMs);
+    if (known >= 0) return known + 1;
+    this.#tell({ queue });
+    this.#here?.addQueue(queue);
+    return this.#queues.push(queue);
+  }
+
+  #start(): void {
+    if (this.#closed) return;
+    const beat = (): void => void (this.#beat[0] = instant());
+    beat();
+    this.#endBeat = startTicker(BEAT_MS, beat, { keepsAlive: false });
+    this.#startThread();
+  }
+
+  #startThread(): void {
+    this.#renewHere();
+    const workerData: LeaseThreadData = { redis: this.#connections.location, beat: this.#beat.buffer as SharedArrayBuffer, sheets: this.#table.sheets, queues: this.#queues };
+    const { Worker } = process.getBuiltinModule("node:worker_threads");
+    let thread: Worker;
+    try {
+      // None of this process's flags: the thread is to load nothing of the program.
+      thread = new Worker(threadEntry(import.meta.url, "lease-thread"), { workerData, execArgv: [], env: {}, name: "leases" });
+    } catch (error) {
+      return this.#doWithout("the options of the connection cannot be copied to a thread", error);
     }
+    this.#thread = thread;
+    thread.unref();
+    thread.on("message", (message: FromLeaseThread) => this.#receive(message));
+    let hasStarted = false;
+    let reason: unknown;
+    thread.once("message", () => (hasStarted = true));
+    thread.on("error", (error) => (reason = error));
+    thread.on("exit", () => {
+      this.#thread = undefined;
+      if (this.#closed) return;
+      if (!hasStarted) return this.#doWithout("the thread for it cannot be started", reason);
+      this.#log.error({ err: reason }, "the thread that renews leases has ended: starts it anew");
+      this.#startThread();
+    });
   }
 
-  async #renew(grantedBefore: number): Promise<void> {
-    const due = new Map<Leased, Held>();
-    for (const [held, grantedAt] of this.#held) if (grantedAt <= grantedBefore) due.set(held.leased, held);
-    if (due.size === 0) return;
-    const renewedAt = performance.now();
-    const lost = await extendLeases(this.#queue, [...due.keys()], this.#leaseMs);
-    for (const held of due.values()) if (this.#held.has(held)) this.#held.set(held, renewedAt);
-    for (const leased of lost) {
-      const held = due.get(leased)!;
-      // Settled meanwhile: its lease is gone because its work is done.
-      if (this.#held.delete(held)) held.leaseLost();
+  #doWithout(why: string, error: unknown): void {
+    this.#log.warn({ err: error }, `renews leases in the main thread, where a handler that blocks it longer than its lease loses its job: ${why}`);
+    this.#renewHere();
+  }
+
+  #renewHere(): void {
+    if (this.#here !== undefined) return;
+    this.#here = new LeaseRenewal({
+      connect: async () => async ({ keys, leaseMs }, leases) => extendLeases({ client: this.#connections.command, keys }, leases, leaseMs),
+      aliveAt: instant,
+      onLost: (lost) => this.#receive({ lost }),
+      onFailure: (queue, cause) => this.#warn(queue, cause),
+    });
+    for (const queue of this.#queues) this.#here.addQueue(queue);
+    for (const sheet of this.#table.sheets) this.#here.addSheet(sheet);
+  }
+
+  #receive(message: FromLeaseThread): void {
+    if ("state" in message && message.state === "connected") {
+      this.#here?.[Symbol.dispose]();
+      this.#here = undefined;
     }
+    if ("lost" in message) for (const position of message.lost) this.#table.lost(position);
+    if ("failed" in message) this.#warn(message.queue, message.failed);
+  }
+
+  #warn(queue: string, error: unknown): void {
+    this.#log.warn({ queue, err: error }, "cannot renew leases, trying again");
+  }
+
+  #tell(message: ToLeaseThread): void {
+    this.#thread?.postMessage(message);
+  }
+}
+
+/** The leases of one queue that this process holds. */
+export class QueueLeases {
+  readonly leaseMs: number;
+  /** Renews the lease from now on, until it is let go. See `LeaseTable.keep`. */
+  readonly keep: (lease: Lease, grantedAt: number, holder: Holder) => KeptLease;
+  readonly #queue: StoredQueue;
+  readonly #keep: (lease: Lease, grantedAt: number, holder: Holder | undefined) => KeptLease;
+
+  constructor(queue: StoredQueue, leaseMs: number, keep: (lease: Lease, grantedAt: number, holder: Holder | undefined) => KeptLease) {
+    this.#queue = queue;
+    this.leaseMs = leaseMs;
+    this.keep = this.#keep = keep;
+  }
+
+  /** Renews whatever is leased under the token: its reply may lie unread while a handler blocks the loop. */
+  keepAll(token: string): KeptLease {
+    return this.#keep({ job: { id: "", starts: 0 }, token }, instant(), undefined);
+  }
+
+  /** Asks Redis; a lease that still holds is renewed with that. @throws BackendError */
+  async stillHolds(lease: Lease): Promise<boolean> {
+    return (await extendLeases(this.#queue, [lease], this.leaseMs)).length === 0;
   }
 }

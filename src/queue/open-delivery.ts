@@ -82,7 +82,7 @@ export class OpenDelivery<T extends JobTypes = JobTypes> implements Delivery<T> 
       await this.release();
     } catch (error) {
       this.#keeper.log.warn({ job: this.task.name, id: this.task.id, err: error }, "a delivery could not be released: it runs again when its lease has run out");
-      this.#letGo();
+      if (!this.#ended) this.#letGo();
     }
   }
 

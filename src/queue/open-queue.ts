@@ -7,6 +7,7 @@ import type { Logger } from "../log.ts";
 import type { Connections } from "../redis/connection.ts";
 import { PutLane } from "../store/put.ts";
 import { storedQueue, type StoredQueue } from "../store/stored-queue.ts";
+import { LeaseKeeper, type QueueLeases } from "./lease-keeper.ts";
 import { ResultWatcher } from "./result-watcher.ts";
 
 export interface OpenQueue {
@@ -15,6 +16,8 @@ export interface OpenQueue {
   readonly lane: PutLane;
   readonly watcher: ResultWatcher;
   readonly log: Logger;
+  /** What is held of this queue, renewed for `leaseMs` at a time. */
+  leases(leaseMs: number): QueueLeases;
   /** Those who hold deliveries of this queue in their own hands. */
   readonly consumers: Set<AsyncDisposable>;
   /** The app was closed: Redis will not come back. */
@@ -33,6 +36,7 @@ export class OpenQueues {
   readonly #log: Logger;
   readonly #ready: () => Promise<void>;
   readonly #producerId = randomBytes(9).toString("base64url");
+  readonly #keeper: LeaseKeeper;
   readonly #queues = new Map<string, { readonly queue: OpenQueue; readonly maxSize: number | undefined }>();
   #closed = false;
 
@@ -42,6 +46,7 @@ export class OpenQueues {
     this.#prefix = prefix;
     this.#log = log;
     this.#ready = ready;
+    this.#keeper = new LeaseKeeper(connections, log);
   }
 
   /** @throws OptionError when the queue is in use here under another `maxSize` */
@@ -67,6 +72,7 @@ export class OpenQueues {
     for (const { watcher } of queues) watcher.close();
     const givenBack = Promise.allSettled(queues.flatMap(({ consumers }) => [...consumers]).map((consumer) => consumer[Symbol.asyncDispose]()));
     await endsWithin(GIVE_BACK_MS, givenBack);
+    await this.#keeper[Symbol.asyncDispose]();
   }
 
   #make(name: string, maxSize: number): OpenQueue {
@@ -78,6 +84,7 @@ export class OpenQueues {
       lane: new PutLane(stored, this.#producerId, maxSize),
       watcher: new ResultWatcher(stored, this.#ready),
       log: this.#log,
+      leases: (leaseMs) => this.#keeper.of(stored, leaseMs),
       consumers: new Set(),
       get closed() {
         return isClosed();

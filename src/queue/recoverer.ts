@@ -9,7 +9,7 @@ import { sleep } from "../concurrency/sleep.ts";
 import { WorkerLostError } from "../errors.ts";
 import type { JobDefinition } from "../job/definition.ts";
 import type { Logger } from "../log.ts";
-import { claimExpired } from "../store/lease.ts";
+import { claimExpired } from "../store/claim.ts";
 import type { Settlement } from "../store/settle.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import { failure } from "./ending.ts";

@@ -23,6 +23,19 @@ const SILENCE_AFTER_BLOCK_MS = 5000;
 const QUIT_MS = 1500;
 const CLOSE_MS = 1900;
 
+/** Of a client for commands that do not block. */
+const ANSWERING = { commandTimeout: COMMAND_MS, socketTimeout: SILENCE_MS } as const;
+
+/**
+ * A client that answers as the command client does, for a thread that shares nothing with it but where Redis is. It
+ * connects with its first command; the caller closes it.
+ *
+ * @param name  what `CLIENT LIST` shows
+ */
+export function openClient(location: Address, name: string): Client {
+  return new Topology(location).client({ connectionName: name, ...ANSWERING });
+}
+
 interface Opened {
   readonly address: Address;
   readonly topology: Topology;
@@ -59,9 +72,9 @@ export class Connections implements AsyncDisposable {
     this.#named = onCluster ? { ...named, guides: { ...named.guides, name: this.prefix } } : named;
   }
 
-  /** Where Redis is, as plain data: another thread makes a `Topology` of it. @throws BackendError before `open()` and after `close()` */
+  /** Where Redis is, for `openClient`, as plain data where the caller's options are. @throws BackendError before `open()` and after `close()` */
   get location(): Address {
-    return this.#openOrThrow().address;
+    return this.#openOrThrow().topology.location;
   }
 
   /** Where Redis is, for messages and logs: holds no password. */
@@ -134,7 +147,7 @@ export class Connections implements AsyncDisposable {
   async #connect(): Promise<Opened> {
     const { address, release } = this.#named === "embedded" ? await joinEmbedded() : { address: this.#named, release: nothing };
     const topology = new Topology(address);
-    const command = topology.client({ commandTimeout: COMMAND_MS, socketTimeout: SILENCE_MS });
+    const command = topology.client(ANSWERING);
     try {
       const { warnings } = await this.#withinDeadline(address, command, async () => {
         await ready(command);

@@ -43,6 +43,12 @@ export class Topology {
     if (address.guides !== undefined) this.#finder = new PrimaryFinder(address.guides, () => this.#leave());
   }
 
+  /** What another thread makes its own topology of. */
+  get location(): Address {
+    const facts = Object.entries(this.#address.options).filter(([name]) => !(name in OWN));
+    return { ...this.#address, options: Object.fromEntries(facts) };
+  }
+
   /** A client that connects with its first command. The address has the facts of the connection; how it behaves is ours. */
   client(options: RedisOptions): Client {
     const connector = this.#finder && { Connector: primaryConnector(this.#finder) };

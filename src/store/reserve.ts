@@ -44,15 +44,20 @@ export class Reserver {
     this.#worker = options.worker;
   }
 
+  /** What the next request leases its jobs under. */
+  nextToken(): string {
+    this.#batches += 1;
+    return `${this.#tokenBase}:${this.#batches}`;
+  }
+
   /**
    * Takes at most `most` jobs that are ready; fewer means that no more are.
    *
+   * @param token  one of `nextToken`, for one request
    * @throws BackendError when Redis does not answer; what it leased all the same, the next call takes
    */
-  async take(most: number): Promise<readonly Leased[]> {
+  async take(most: number, token = this.nextToken()): Promise<readonly Leased[]> {
     const { clock } = this.#queue.connections;
-    this.#batches += 1;
-    const token = `${this.#tokenBase}:${this.#batches}`;
     const request = { most, token, leaseMs: this.#leaseMs, worker: this.#worker, unanswered: this.#unanswered };
     const sentAt = performance.now();
     try {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { defineHandler, defineJob, sleep, typed, type Pool } from "../../src/index.ts";
-import { testApp } from "../support/app.ts";
+import { testApp, until } from "../support/app.ts";
 import { freshPrefix, redisClient } from "../support/redis.ts";
 
 const job = defineJob("work", { payload: typed<{ n: number }>(), backoff: { type: "fixed", base: 0 }, keep: { completed: { count: 10_000 } } });
@@ -24,7 +24,7 @@ test("ten restarts under load, each interrupting what runs: nothing is lost, not
   const putting = queue.putMany(Array.from({ length: 1500 }, (_, n) => ({ n })));
   let pool = start();
   for (let restart = 0; restart < 10; restart += 1) {
-    await sleep(60);
+    await until(() => pool.running > 0 || done.size === 1500);
     const next = start();
     await pool.stop({ drain: 10 });
     pool = next;

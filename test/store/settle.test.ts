@@ -2,7 +2,7 @@ import { FlowProducer, Queue } from "bullmq";
 import { Redis } from "ioredis";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { BackendError } from "../../src/errors.ts";
-import { extendLeases } from "../../src/store/lease.ts";
+import { extendLeases } from "../../src/store/extend.ts";
 import type { NewJob } from "../../src/store/put.ts";
 import type { Leased } from "../../src/store/reserve.ts";
 import type { Retention, Settled, Settlement } from "../../src/store/settle.ts";

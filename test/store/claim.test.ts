@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { claimExpired, extendLeases } from "../../src/store/lease.ts";
+import { claimExpired } from "../../src/store/claim.ts";
+import { extendLeases } from "../../src/store/extend.ts";
 import type { Leased } from "../../src/store/reserve.ts";
 import type { StoredQueue } from "../../src/store/stored-queue.ts";
 import { stockQueue } from "../interop/stock.ts";

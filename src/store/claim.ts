@@ -1,59 +1,10 @@
-/** Leases after they were granted: renewed while the work goes on, and claimed anew when their holder is gone. */
-import { Packr } from "msgpackr";
-import { runPacked, runScript, type Script } from "../redis/script.ts";
+/** Leases that have run out: their jobs are claimed anew when their holder is gone. */
+import { runPacked, type Script } from "../redis/script.ts";
 import { NOW, TRIM_EVENTS } from "./lua.ts";
 import type { Leased } from "./reserve-script.ts";
 import { planNextRunIfAny } from "./schedule.ts";
 import { readStoredJob } from "./stored-job.ts";
 import type { StoredQueue } from "./stored-queue.ts";
-
-const packr = new Packr({ useRecords: false });
-
-/**
- * Renews the leases of deliveries still running. A lease that ran out while nobody took the job (Redis was paused,
- * this process slept) is taken again.
- *
- * @param leaseMs  new lease from now, in milliseconds
- * @returns the deliveries whose lease is lost; their jobs may run elsewhere
- */
-export async function extendLeases(queue: StoredQueue, leased: readonly Leased[], leaseMs: number): Promise<Leased[]> {
-  const { client, keys } = queue;
-  if (leased.length === 0) return [];
-  const rows = leased.map(({ job, token }) => [job.id, token, job.starts]);
-  const lost = (await runScript(client, EXTEND, [keys.active, keys.stalled], [keys.base, leaseMs, packr.pack(rows)])) as number[];
-  return lost.map((position) => leased[position - 1]!);
-}
-
-/**
- * KEYS  active, stalled
- * ARGV  base, leaseMs, msgpack [[id, token, starts]]
- * reply positions of the leases that are lost
- *
- * A job that was started again since is somebody else's, whether or not that one's lease has run out as well.
- *
- * A full Redis refuses a script's first write where it needs memory, and no later one: so none here and below does.
- */
-const EXTEND: Script = {
-  name: "extend",
-  lua: `
-local lost = {}
-for i, row in ipairs(cmsgpack.unpack(ARGV[3])) do
-  local id, token, starts = row[1], row[2], row[3]
-  local key = ARGV[1] .. id
-  local holder = redis.call('GET', key .. ':lock')
-  if holder == token then
-    redis.call('PEXPIRE', key .. ':lock', ARGV[2])
-    redis.call('SREM', KEYS[2], id)
-  elseif not holder and tonumber(redis.call('HGET', key, 'ats')) == starts and redis.call('LPOS', KEYS[1], id) then
-    redis.call('SREM', KEYS[2], id)
-    redis.call('SET', key .. ':lock', token, 'PX', ARGV[2])
-  else
-    lost[#lost + 1] = i
-  end
-end
-return lost
-`,
-};
 
 /**
  * Claims active jobs whose holder has stopped renewing: they come back as deliveries under a lease of ours, to be
@@ -92,6 +43,8 @@ export async function claimExpired(
  *
  * Our scripts write a job to its new place before they take it from the old one, so one that broke off half-way has lost
  * nothing: a job that is elsewhere as well only leaves `active`.
+ *
+ * A full Redis refuses a script's first write where it needs memory, and no later one: hence the `DEL`.
  */
 const CLAIM: Script = {
   name: "claim",
