@@ -106,12 +106,12 @@ export class BackendFullError extends BackendError {
   override readonly code = "BACKEND_FULL";
 }
 
-/** A put was not acknowledged within its deadline. */
+/** A put was not acknowledged within its deadline; at once while Redis is known to be down. */
 export class EnqueueTimeoutError extends BackendError {
   override readonly code = "ENQUEUE_TIMEOUT";
   /** `true`: it was sent, so Redis may hold it. `false`: it never left this process. */
   readonly jobMayExist: boolean;
-  /** Sends the same put again under the same number: a job that exists already is not doubled. */
+  /** Sends the same put again under the same number, and waits as long again: a job that exists already is not doubled. */
   readonly retry: () => Promise<void>;
   constructor(message: string, options: { jobMayExist: boolean; retry: () => Promise<void>; cause?: unknown }) {
     super(message, { cause: options.cause, mayHaveRun: options.jobMayExist });

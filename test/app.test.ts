@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { App, connect } from "../src/app.ts";
-import { BackendError, NoRedisError, OptionError } from "../src/errors.ts";
+import { BackendError, EnqueueTimeoutError, NoRedisError, OptionError } from "../src/errors.ts";
 import { defineHandler, defineJob, defineQueue, typed, type Delivery, type Job } from "../src/index.ts";
 import { recordedLog, testApp, until } from "./support/app.ts";
 import { failure } from "./support/outcome.ts";
@@ -29,6 +29,23 @@ test("connects when something first needs Redis, and not before", async () => {
   await once(server, "connection");
   await app[Symbol.asyncDispose]();
   expect((await put).error).toBeInstanceOf(BackendError);
+});
+
+test("a put while Redis is not up yet is told so in time, the next one at once, and one after it is up is put", async () => {
+  const server = await startRedis();
+  await server.stop();
+  const app = testApp({ redis: server.url });
+  const first = await failure(app.put(job, 1));
+  expect(first.error).toBeInstanceOf(EnqueueTimeoutError);
+  expect(first.error).toMatchObject({ jobMayExist: false });
+  expect(first.tookMs).toBeLessThan(5000);
+  const second = await failure(app.put(job, 2));
+  expect(second.error).toMatchObject({ code: "ENQUEUE_TIMEOUT", jobMayExist: false });
+  expect(second.tookMs).toBeLessThan(100);
+  await server.start();
+  await until(() => app.put(job, 3).then(() => true, () => false));
+  await (first.error as EnqueueTimeoutError).retry();
+  expect(await app.queue(job).counts()).toMatchObject({ waiting: 2 });
 });
 
 test("says what is wrong with its options at once", () => {

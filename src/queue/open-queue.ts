@@ -81,7 +81,7 @@ export class OpenQueues {
     return {
       name,
       stored,
-      lane: new PutLane(stored, this.#producerId, maxSize),
+      lane: new PutLane(stored, this.#producerId, maxSize, this.#ready),
       watcher: new ResultWatcher(stored, this.#ready),
       log: this.#log,
       leases: (leaseMs) => this.#keeper.of(stored, leaseMs),

@@ -130,7 +130,6 @@ export class Queue<T extends JobTypes = JobTypes> {
   async #put([payload, options]: PutArgs<T>, waits: boolean): Promise<JobHandle<T>> {
     const checked = checkPut(options);
     const job = await this.#newJob(payload, checked);
-    await this.#open.ready();
     const added = await this.#open.lane.put(job, { waits, signal: checked.signal });
     return jobHandle(this.#open, this.#job, job.id, added);
   }

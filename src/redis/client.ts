@@ -32,6 +32,8 @@ const CLOSED = "Connection is closed.";
 export class Client extends Redis {
   /** What went wrong last with the connection, in one line; `undefined` once it is ready again. */
   connectionFault: string | undefined;
+  /** Since when it has been without a connection that was ready before (`performance.now()`). */
+  lostAt: number | undefined;
   readonly #droppedPipelines = new WeakSet<object>();
 
   constructor(options: RedisOptions) {
@@ -43,8 +45,10 @@ export class Client extends Redis {
     });
     this.on("ready", () => {
       this.connectionFault = undefined;
+      this.lostAt = undefined;
     });
     this.on("close", () => {
+      this.lostAt ??= performance.now();
       rejectAll(this.commandQueue);
       this.#dropSettled(this.#internals().offlineQueue);
     });

@@ -17,6 +17,9 @@ const DEFAULT_PREFIX = "bull";
 /** Times in milliseconds. Callers are promised an answer within 5 s, so what we wait for is a little less. */
 const OPEN_MS = 4500;
 const COMMAND_MS = 4500;
+/** Redis is known to be down when it was not reached for as long as a caller waits, and was tried within the last second. */
+const DOWN_AFTER_MS = 4500;
+const FRESH_MS = 1000;
 /** Above the slowest answer that is still waited for: a connection that is silent for longer is taken for dead. */
 const SILENCE_MS = 7500;
 const SILENCE_AFTER_BLOCK_MS = 5000;
@@ -63,6 +66,9 @@ export class Connections implements AsyncDisposable {
   #opening: Promise<Opened> | undefined;
   #opened: Opened | undefined;
   #closed: Promise<void> | undefined;
+  #triedSince = -Infinity;
+  #triedUntil = -Infinity;
+  #back: Promise<void> | undefined;
 
   /** @throws NoRedisError when nothing says where Redis is; OptionError when what says it is malformed */
   constructor(option: RedisOption | undefined, env: NodeJS.ProcessEnv = process.env, prefix = DEFAULT_PREFIX) {
@@ -102,14 +108,34 @@ export class Connections implements AsyncDisposable {
    */
   async open(): Promise<void> {
     if (this.#closed !== undefined) throw new BackendError("the connection to Redis was closed", { mayHaveRun: false });
-    this.#opening ??= this.#connect().then((opened) => (this.#opened = opened));
-    const attempt = this.#opening;
-    try {
-      await attempt;
-    } catch (error) {
-      if (this.#opening === attempt) this.#opening = undefined;
-      throw error;
-    }
+    this.#opening ??= this.#try();
+    await this.#opening;
+  }
+
+  /** Whether a command can be sent now; where it cannot, it would wait. */
+  get isConnected(): boolean {
+    return this.#opened?.command.status === "ready";
+  }
+
+  /** Redis was not reached for 4.5 s, or longer, and still is not: whoever asks for it now need not wait to know. */
+  get isDown(): boolean {
+    const now = performance.now();
+    if (this.#opened !== undefined) return now - (this.#opened.command.lostAt ?? now) >= DOWN_AFTER_MS;
+    return (this.#opening !== undefined || now - this.#triedUntil < FRESH_MS) && now - this.#triedSince >= DOWN_AFTER_MS;
+  }
+
+  /** Resolves when a command can be sent (again), however long that takes. @throws BackendError before `open()` and after `close()` */
+  connected(): Promise<void> {
+    const { command } = this.#openOrThrow();
+    if (command.status === "ready") return Promise.resolve();
+    // One listener, however many wait.
+    this.#back ??= new Promise((resolve) => {
+      command.once("ready", () => {
+        this.#back = undefined;
+        resolve();
+      });
+    });
+    return this.#back;
   }
 
   /**
@@ -142,6 +168,18 @@ export class Connections implements AsyncDisposable {
     if (this.#closed !== undefined) throw new BackendError("the connection to Redis was closed", { mayHaveRun: false });
     if (this.#opened === undefined) throw new BackendError("the connection to Redis is not open: await open() first", { mayHaveRun: false });
     return this.#opened;
+  }
+
+  async #try(): Promise<Opened> {
+    if (performance.now() - this.#triedUntil > FRESH_MS) this.#triedSince = performance.now();
+    try {
+      this.#opened = await this.#connect();
+      return this.#opened;
+    } catch (error) {
+      this.#opening = undefined;
+      this.#triedUntil = performance.now();
+      throw error;
+    }
   }
 
   async #connect(): Promise<Opened> {

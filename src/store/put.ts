@@ -1,10 +1,10 @@
 /**
  * Puts jobs into one queue. What is put in one turn of the event loop goes out in one script; order holds.
  *
- * Every put ends within its deadline: acknowledged, refused, or with an error that says whether the job may exist.
+ * Every put ends within its deadline: acknowledged, refused, or with an error that says whether the job may exist; at once
+ * when Redis is known to be down.
  * A batch whose reply was lost is sent again under its number, which adds nothing the second time (`put-script.ts`).
  */
-import { once } from "node:events";
 import { sleep } from "../concurrency/sleep.ts";
 import { startTimer } from "../concurrency/timer.ts";
 import { BackendError, EnqueueTimeoutError, QueueFullError } from "../errors.ts";
@@ -21,6 +21,8 @@ const BATCH_JOBS = 250;
 const BATCH_BYTES = 1 << 20;
 const ROOM_CHECK_MS = { first: 10, longest: 250 };
 const RESEND_PAUSE_MS = 50;
+/** Once connected, at least so long is left for an answer: starting the embedded server takes its own time. */
+const ANSWER_MS = 250;
 
 interface Entry {
   readonly job: NewJob;
@@ -35,6 +37,7 @@ export class PutLane {
   readonly #queue: StoredQueue;
   readonly #producerId: string;
   readonly #maxSize: number;
+  readonly #open: () => Promise<void>;
   readonly #numbers = new PutNumbers();
   #entries: Entry[] = [];
   #flushing = false;
@@ -42,9 +45,11 @@ export class PutLane {
   /**
    * @param producerId  this process's own; two lanes of one queue must not share it
    * @param maxSize     most jobs that may wait in the queue; 0 is no bound
+   * @param open        connects when nobody has yet
    */
-  constructor(queue: StoredQueue, producerId: string, maxSize: number) {
+  constructor(queue: StoredQueue, producerId: string, maxSize: number, open = () => queue.connections.open()) {
     this.#queue = queue;
+    this.#open = open;
     this.#producerId = producerId;
     this.#maxSize = maxSize;
   }
@@ -53,6 +58,7 @@ export class PutLane {
    * @param options.waits   whether it waits for room in a full queue, or throws QueueFullError
    * @param options.signal  ends the wait for room, within a quarter of a second; what was sent already is not called back
    * @returns whether the job was added: `false` when its id was there already
+   * @throws EnqueueTimeoutError, BackendFullError, QueueFullError; PreflightError; the signal's reason; the script's own errors
    */
   put(job: NewJob, options: { readonly waits: boolean; readonly signal?: AbortSignal | undefined }): Promise<boolean> {
     const { waits, signal } = options;
@@ -123,7 +129,7 @@ export class PutLane {
     if (batch.length === 0) return undefined;
     const number = this.#numbers.take();
     try {
-      const reply = await this.#sendAs(number, batch);
+      const reply = await this.#sendAs(number, batch, false);
       this.#numbers.close(number, isKept(reply));
       if (reply.state === "put") batch.forEach((entry, position) => entry.resolve(!reply.existing.has(position)));
       return reply;
@@ -142,27 +148,34 @@ export class PutLane {
     const retry = async (): Promise<void> => {
       if (put) return;
       if (!this.#numbers.isOpen(number)) number = this.#numbers.take();
-      const reply = await this.#sendAs(number, batch);
+      const reply = await this.#sendAs(number, batch, true);
       this.#numbers.close(number, isKept(reply));
       if (reply.state === "full") throw this.#full("nothing was put");
       put = true;
     };
-    const message = `put was not acknowledged within ${DEADLINE_MS} ms: ${error.message}`;
+    const message = `put was not acknowledged: ${error.message}`;
     return new EnqueueTimeoutError(message, { jobMayExist: error.mayHaveRun, retry, cause: error });
   }
 
-  async #sendAs(number: number, batch: readonly Entry[]): Promise<PutReply> {
+  /** @param waits  also for a Redis that is known to be down */
+  async #sendAs(number: number, batch: readonly Entry[], waits: boolean): Promise<PutReply> {
     const jobs = batch.map((entry) => entry.job);
-    const deadlineAt = performance.now() + DEADLINE_MS;
+    let deadlineAt = performance.now() + DEADLINE_MS;
     let mayHaveRun = false;
     for (;;) {
       try {
-        const { client } = this.#queue;
-        if (client.status !== "ready") await this.#ready(deadlineAt);
+        if (!this.#queue.connections.isConnected) {
+          await this.#connect(deadlineAt, waits);
+          deadlineAt = Math.max(deadlineAt, performance.now() + ANSWER_MS);
+        }
+      } catch (error) {
+        throw error instanceof BackendError ? new BackendError(error.message, { cause: error, mayHaveRun }) : error;
+      }
+      try {
         const numbered = { own: number, lowestOpen: Math.min(number, this.#numbers.lowestOpen()), heard: this.#numbers.heard() };
         const sent = putJobs(this.#queue, this.#producerId, numbered, this.#maxSize, jobs);
-        const ownDeadlineAt = performance.now() + (client.options.commandTimeout ?? Infinity);
-        return await (ownDeadlineAt <= deadlineAt ? sent : beforeDeadline(deadlineAt, sent));
+        const ownDeadlineAt = performance.now() + (this.#queue.client.options.commandTimeout ?? Infinity);
+        return await (ownDeadlineAt <= deadlineAt ? sent : beforeDeadline(deadlineAt, sent, { mayHaveRun: true }));
       } catch (error) {
         // "Full" says that nothing was written, which is not certain once a sending went unanswered.
         if (!(error instanceof BackendError) || (error.code === "BACKEND_FULL" && !mayHaveRun)) throw error;
@@ -173,17 +186,15 @@ export class PutLane {
     }
   }
 
-  async #ready(deadlineAt: number): Promise<void> {
-    const { client } = this.#queue;
-    const late = new AbortController();
-    const callOff = startTimer(Math.max(0, deadlineAt - performance.now()), () => late.abort());
-    try {
-      await once(client, "ready", { signal: late.signal });
-    } catch (error) {
-      throw new BackendError("Redis is not connected", { cause: error, mayHaveRun: false });
-    } finally {
-      callOff();
+  async #connect(deadlineAt: number, waits: boolean): Promise<void> {
+    const { connections } = this.#queue;
+    const opened = this.#open();
+    if (connections.isDown && !waits) {
+      opened.catch(() => {});
+      throw new BackendError("Redis is down, and was not asked", { mayHaveRun: false });
     }
+    await opened;
+    await beforeDeadline(deadlineAt, connections.connected(), { mayHaveRun: false });
   }
 }
 
@@ -198,10 +209,10 @@ function present(entries: readonly Entry[]): Entry[] {
 }
 
 /** A command has a deadline of its own; that of one sent again may lie beyond the put's. */
-function beforeDeadline<T>(deadlineAt: number, work: Promise<T>): Promise<T> {
+function beforeDeadline<T>(deadlineAt: number, work: Promise<T>, fate: { readonly mayHaveRun: boolean }): Promise<T> {
   return new Promise((resolve, reject) => {
     const callOff = startTimer(Math.max(0, deadlineAt - performance.now()), () => {
-      reject(new BackendError("Redis has not answered", { mayHaveRun: true }));
+      reject(new BackendError(fate.mayHaveRun ? "Redis has not answered" : "Redis is not connected", fate));
     });
     work.then(resolve, reject).finally(callOff);
   });

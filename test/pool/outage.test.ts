@@ -124,6 +124,27 @@ test("connections that fall silent are given up, and everything goes on", async 
   await proxy[Symbol.asyncDispose]();
 }, 60_000);
 
+test("whoever waits for a result, a join or a lock on connections that have fallen silent hears of it all the same", async () => {
+  const redis = await startRedis();
+  const proxy = await startProxy(redis.port);
+  const [here, there] = [appOf({ url: `redis://127.0.0.1:${proxy.port}` }), appOf(redis)];
+  const gate = Promise.withResolvers<void>();
+  let starts = 0;
+  there.pool([defineHandler(job, { handle: () => ((starts += 1), gate.promise) })]);
+  const { id } = await there.put(job, { n: 1 });
+  await until(() => starts === 1);
+  const held = await there.lock("a", { lease: "30s" });
+  const timeout = "20s";
+  const waits = [here.queue(job).job(id).result({ timeout }), here.queue(job).join({ timeout }), here.lock("a", { timeout, lease: "30s" })] as const;
+  // Until it listens and stands in line.
+  await until(async () => [...String(await redisClient(redis.url).client("LIST")).matchAll(/cmd=(?:xread|subscribe)/g)].length >= 2);
+  proxy.silence();
+  gate.resolve();
+  await held[Symbol.asyncDispose]();
+  await Promise.all(waits);
+  await proxy[Symbol.asyncDispose]();
+}, 60_000);
+
 test("a consumer that stops leaves the others awake", async () => {
   const prefix = freshPrefix();
   const log = recordedLog();

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { Redis } from "ioredis";
 import { expect, onTestFinished, test } from "vitest";
 import { BackendError, BackendFullError, PreflightError } from "../../src/errors.ts";
 import { Connections } from "../../src/redis/connection.ts";
@@ -63,6 +64,25 @@ test("says within five seconds that nothing listens, and opens when something do
   await server.start();
   await opening;
   expect(await again.command.ping()).toBe("PONG");
+});
+
+test("waits for a server that still loads its data", async () => {
+  const server = await startRedis({ "key-load-delay": "500" });
+  const before = new Redis(server.url);
+  // While it loads them it answers once in a thousand.
+  const keys = before.pipeline();
+  for (let key = 0; key < 4000; key += 1) keys.set(String(key), "");
+  await keys.exec();
+  before.disconnect();
+  await server.stop();
+  const starting = server.start();
+  const bare = new Redis(server.url, { enableReadyCheck: false, retryStrategy: () => 20, maxRetriesPerRequest: null });
+  bare.on("error", () => undefined);
+  onTestFinished(() => bare.disconnect());
+  expect(await bare.info("persistence")).toContain("loading:1");
+  const redis = await opened(server.url);
+  expect(await redis.command.dbsize()).toBe(4000);
+  await starting;
 });
 
 test("may be opened again after it failed", async () => {

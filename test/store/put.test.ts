@@ -177,6 +177,35 @@ test("a put that never left this process says so, and its retry puts it when Red
   expect(await waitingIds(queue)).toEqual(["a", "b"]);
 });
 
+test("while Redis is known to be down every put is refused at once, and the next one after it is back is put", async () => {
+  const server = await startRedis();
+  const queue = await openQueue({ url: server.url });
+  const lane = new PutLane(queue, "p", 0);
+  await server.kill();
+  await gone(queue);
+  const warnings: Error[] = [];
+  const warn = (warning: Error): void => void warnings.push(warning);
+  process.on("warning", warn);
+  onTestFinished(() => void process.off("warning", warn));
+  // Those that came before it was known wait for their deadline, however many they are.
+  const early: Promise<{ error: unknown }>[] = [];
+  for (let n = 0; n < 12; n += 1) {
+    early.push(failure(lane.put(newJob(`early${n}`), waits)));
+    await new Promise(setImmediate);
+  }
+  while (!queue.connections.isDown) await new Promise((resolve) => setTimeout(resolve, 5));
+  const { error, tookMs } = await failure(lane.put(newJob("a"), waits));
+  expect(error).toBeInstanceOf(EnqueueTimeoutError);
+  expect(error).toMatchObject({ jobMayExist: false, message: expect.stringContaining("Redis is down") });
+  expect(tookMs).toBeLessThan(100);
+  for (const each of early) expect((await each).error).toMatchObject({ jobMayExist: false });
+  expect(warnings).toEqual([]);
+  await server.start();
+  await (error as EnqueueTimeoutError).retry();
+  expect(await lane.put(newJob("b"), waits)).toBe(true);
+  expect(await waitingIds(queue)).toEqual(["a", "b"]);
+}, 30_000);
+
 test("a retry into a bounded queue that has become full says so, and puts once there is room", async () => {
   const server = await startRedis();
   const queue = await openQueue({ url: server.url });
@@ -185,6 +214,7 @@ test("a retry into a bounded queue that has become full says so, and puts once t
   await gone(queue);
   const { error } = await failure(lane.put(newJob("a"), waits));
   await server.start();
+  await queue.connections.connected();
   await lane.put(newJob("b"), waits);
   const { retry } = error as EnqueueTimeoutError;
   for (const again of [retry(), retry()]) await expect(again).rejects.toBeInstanceOf(QueueFullError);
