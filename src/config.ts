@@ -27,8 +27,10 @@ export interface ConfigFile {
   readonly concurrency?: number;
   /** How long a stopping worker lets its tasks run on. @default "25s" */
   readonly drain?: Duration;
-  /** How long, after the drain, cancelled tasks have to end. @default "5s" */
+  /** How long, after the drain, cancelled tasks have to end, and to be given back. @default "5s" */
   readonly grace?: Duration;
+  /** How long, at the end, an answer of Redis is waited for; kept free of the grace, up to a fifth of it. @default "1s" */
+  readonly flush?: Duration;
   /** Worker processes under one supervisor, at least 1; `"auto"` is one a core. @default one, without a supervisor */
   readonly processes?: number | "auto";
   /** Memory that one of them may hold before another takes its place, at least 64 MiB. @default no limit */
@@ -50,6 +52,7 @@ export interface Config {
   readonly name: string | undefined;
   readonly drainMs: number;
   readonly graceMs: number;
+  readonly flushMs: number;
   readonly processes: number | undefined;
   readonly maxRssBytes: number | undefined;
   readonly maxJobs: number | undefined;
@@ -61,7 +64,7 @@ export interface Config {
   readonly warnings: readonly string[];
 }
 
-export type Setting = "redis" | "prefix" | "logLevel" | "concurrency" | "name" | "drain" | "grace" | "processes" | "maxRss" | "maxJobs" | "maxStuck" | "workers";
+export type Setting = "redis" | "prefix" | "logLevel" | "concurrency" | "name" | "drain" | "grace" | "flush" | "processes" | "maxRss" | "maxJobs" | "maxStuck" | "workers";
 
 /** The settings that flags carry, as text; the command line names them `--redis`, `--log-level` and so on. */
 export type Flags = { readonly [K in Exclude<Setting, "workers">]?: string | undefined } & { readonly workers?: readonly string[] | undefined };
@@ -85,6 +88,7 @@ const SETTINGS: Readonly<Record<Setting, Source>> = {
   name: { flag: "--name", variable: "MILLRACE_NAME", check: check.string({ max: 200 }) },
   drain: { flag: "--drain", variable: "MILLRACE_DRAIN", numeric: true, check: check.duration() },
   grace: { flag: "--grace", variable: "MILLRACE_GRACE", numeric: true, check: check.duration() },
+  flush: { flag: "--flush", variable: "MILLRACE_FLUSH", numeric: true, check: check.duration() },
   processes: { flag: "--processes", variable: "MILLRACE_PROCESSES", numeric: true, check: processCount },
   maxRss: { flag: "--max-rss", variable: "MILLRACE_MAX_RSS", numeric: true, check: check.size({ min: 64 * 1024 ** 2 }) },
   maxJobs: { flag: "--max-jobs", variable: "MILLRACE_MAX_JOBS", numeric: true, check: check.integer({ min: 1 }) },
@@ -92,10 +96,10 @@ const SETTINGS: Readonly<Record<Setting, Source>> = {
   workers: { check: listOfPaths },
 };
 
-const DEFAULTS: Readonly<Partial<Record<Setting, unknown>>> = Object.freeze({ prefix: "bull", logLevel: "info", drain: 25_000, grace: 5000, maxStuck: 10, workers: ["workers"] });
+const DEFAULTS: Readonly<Partial<Record<Setting, unknown>>> = Object.freeze({ prefix: "bull", logLevel: "info", drain: 25_000, grace: 5000, flush: 1000, maxStuck: 10, workers: ["workers"] });
 
 /** A worker's name belongs to one process, so a file that all share cannot give it. */
-const IN_FILE = ["redis", "prefix", "logLevel", "concurrency", "drain", "grace", "processes", "maxRss", "maxJobs", "maxStuck", "workers"] as const;
+const IN_FILE = ["redis", "prefix", "logLevel", "concurrency", "drain", "grace", "flush", "processes", "maxRss", "maxJobs", "maxStuck", "workers"] as const;
 
 const FILES = ["millrace.config.ts", "millrace.config.js", "millrace.config.mjs"];
 
@@ -134,6 +138,7 @@ export async function loadConfig(options: {
     name: valueOf("name") as string | undefined,
     drainMs: valueOf("drain") as number,
     graceMs: valueOf("grace") as number,
+    flushMs: valueOf("flush") as number,
     processes: valueOf("processes") as number | undefined,
     maxRssBytes: valueOf("maxRss") as number | undefined,
     maxJobs: valueOf("maxJobs") as number | undefined,

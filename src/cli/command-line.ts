@@ -23,6 +23,7 @@ export interface WorkerFlags {
   readonly name?: string;
   readonly drain?: string;
   readonly grace?: string;
+  readonly flush?: string;
   readonly processes?: string;
   readonly maxRss?: string;
   readonly maxJobs?: string;
@@ -39,7 +40,7 @@ const EPILOGUE = `
 Settings: flags go over the environment, that over millrace.config.ts.
   REDIS_URL (or REDIS_URL_FILE), MILLRACE_PREFIX, MILLRACE_LOG_LEVEL,
   MILLRACE_CONCURRENCY, MILLRACE_NAME, MILLRACE_DRAIN, MILLRACE_GRACE,
-  MILLRACE_PROCESSES, MILLRACE_MAX_RSS, MILLRACE_MAX_JOBS;
+  MILLRACE_FLUSH, MILLRACE_PROCESSES, MILLRACE_MAX_RSS, MILLRACE_MAX_JOBS;
   MILLRACE_DEBUG=1 tells what blocks the event loop, and where tasks wait
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 timed out, 4 a named thing does not
@@ -82,6 +83,7 @@ export function commandLine(program: Command, version: string, run: Run): Comman
     .option("--name <text>", "this process's name (default: host and pid)")
     .option("--drain <time>", "on SIGTERM, let tasks run on so long (default: 25s)")
     .option("--grace <time>", "then cancel them, and wait so long (default: 5s)")
+    .option("--flush <time>", "at the end, wait so long for Redis (default: 1s)")
     .option("--processes <n>", "so many processes under a supervisor, or auto:\none a core (default: one, without a supervisor)")
     .option("--max-rss <size>", "replace a process that holds more, such as 512mb")
     .option("--max-jobs <n>", "replace a process that has run so many jobs")

@@ -8,15 +8,16 @@ import { PLACE_VARIABLE } from "../pool/supervision.ts";
 import { Supervisor } from "../pool/supervisor.ts";
 import type { Context } from "./context.ts";
 import type { Cause } from "./interruption.ts";
-import { CLOSE_MS } from "./stop-time.ts";
+import { stopTimes } from "./stop-times.ts";
 
-/** What a process may take to leave beyond what it gives itself. */
-const LEAVE_MS = 1000;
+/** What a process may take beyond what it gives itself: its loop may be held up. */
+const LATE_MS = 1000;
 
 /** @returns 0 when it was told to end, and all processes did in their time; else 1; that of the first process when none could start */
 export async function supervise(context: Context, processes: number): Promise<number> {
   const { config, log, output, interruption } = context;
-  const { drainMs, graceMs, maxRssBytes, maxJobs, maxStuck } = config;
+  const { maxRssBytes, maxJobs, maxStuck } = config;
+  const { leaveAfterMs } = stopTimes(config);
   log.info({ processes, maxRssBytes, maxJobs, maxStuck }, "supervisor starts");
   await output.result(undefined, { event: "supervising", pid: process.pid, processes });
   const supervisor = new Supervisor({
@@ -29,7 +30,7 @@ export async function supervise(context: Context, processes: number): Promise<nu
         stdio: ["ignore", "inherit", "inherit", "ipc"],
       }),
     limits: { maxRssBytes, maxJobs, maxStuck },
-    withinMs: { stop: drainMs + graceMs + CLOSE_MS + LEAVE_MS, hurry: CLOSE_MS + LEAVE_MS },
+    withinMs: { stop: leaveAfterMs.stop + LATE_MS, hurry: leaveAfterMs.hurry + LATE_MS },
     log,
     onEvent: (event) => void output.result(undefined, event),
   });

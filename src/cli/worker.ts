@@ -11,7 +11,7 @@ import type { Supervised } from "../pool/supervised.ts";
 import { openApp, type Context } from "./context.ts";
 import { EXIT } from "./exit-code.ts";
 import { findHandlers } from "./find-handlers.ts";
-import { CLOSE_MS } from "./stop-time.ts";
+import { stopTimes } from "./stop-times.ts";
 
 /**
  * @returns 0 when it was told to end and did; 1 when an error nobody caught ended it, or it did not end in its time
@@ -49,8 +49,9 @@ export async function work(context: Context, supervised: Supervised | undefined)
   if (crash === undefined) await end(context, pool);
   else {
     log.error({ err: crash.error }, "an error that nobody caught: gives back what runs, and ends");
-    leaveAfter(CLOSE_MS, context);
-    await pool.stop({ drain: 0, grace: 0 });
+    const { hurry, leaveAfterMs } = stopTimes(config);
+    leaveAfter(leaveAfterMs.hurry, context);
+    await pool.stop(hurry);
   }
   await app[Symbol.asyncDispose]();
   log.info("worker has ended");
@@ -71,22 +72,18 @@ function obey(supervised: Supervised, { interruption, log }: Context): void {
 
 /** Stops the pool in the time that was given, or less. */
 async function end(context: Context, pool: Pool): Promise<void> {
-  const { log, interruption } = context;
-  const { drainMs, graceMs } = context.config;
+  const { config, log, interruption } = context;
+  const { stop, hurry, leaveAfterMs } = stopTimes(config);
+  const { drainMs, graceMs } = config;
   const by = interruption.cause;
   log.info({ by, running: pool.running, drainMs, graceMs }, pool.running === 0 ? "worker stops" : "worker drains: no new jobs, and what runs may finish");
   interruption.onAgain = (again) => {
     log.warn({ by: again, running: pool.running }, "worker gives back what runs");
-    leaveAfter(CLOSE_MS, context);
-    void pool.stop({ drain: 0, grace: 0 }).catch(() => undefined);
+    leaveAfter(leaveAfterMs.hurry, context);
+    void pool.stop(hurry).catch(() => undefined);
   };
-  const callOff = startTimer(drainMs, () => log.warn("worker cancels what runs"));
-  leaveAfter(drainMs + graceMs + CLOSE_MS, context);
-  try {
-    await pool.stop({ drain: drainMs, grace: graceMs });
-  } finally {
-    callOff();
-  }
+  leaveAfter(leaveAfterMs.stop, context);
+  await pool.stop(stop);
 }
 
 /** The last resort: what a handler or a dead connection holds open must not hold the process. */

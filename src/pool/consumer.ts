@@ -28,6 +28,8 @@ export interface ConsumerOptions {
   readonly concurrency: number;
   readonly leaseMs: number;
   readonly worker: string;
+  /** Called when a delivery has ended and it is quiet. */
+  readonly onEnd: () => void;
   readonly rules: ExecutionRules;
   readonly log: Logger;
 }
@@ -37,6 +39,8 @@ const LARGEST_BATCH = 100;
 export class Consumer {
   readonly queue: OpenQueue;
   readonly running = new Set<DeliveredTask>();
+  /** Deliveries that have not ended: what runs, and what is being settled. */
+  open = 0;
   /** Deliveries that came to an end here. */
   ended = 0;
   readonly #lane: SettleLane;
@@ -146,6 +150,7 @@ export class Consumer {
     const { log } = this.#options;
     const task = new DeliveredTask(this.queue.stored, this.#runnables.get(leased.job.name)?.definition, leased, log);
     this.running.add(task);
+    this.open += 1;
     this.#cancels.begun(task);
     task.lease = this.#leases.keep(leased, askedAt, { leaseLost: () => this.#interrupt(task, () => task.leaseLost()) });
     group.startTask(() => this.#deliver(task, quiet), { name: `${leased.job.name} ${leased.job.id}` });
@@ -170,13 +175,15 @@ export class Consumer {
       ? await execute(this.queue.stored, task, this.#runnables.get(name), this.#options.rules)
       : { leased, kind: "release", delayMs: 0 };
     this.running.delete(task);
-    this.ended += 1;
     const settling = settlement === undefined ? undefined : this.#settle(settlement);
     // What is reserved for this slot goes out behind the settlement, or with it.
     if (hasTurn) turns?.release();
     this.#releaseSlot();
     await settling;
     task.lease?.letGo();
+    this.open -= 1;
+    this.ended += 1;
+    if (quiet.aborted) this.#options.onEnd();
   }
 
   /** Settles, and says in the log what became of it. Never rejects. */

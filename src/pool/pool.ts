@@ -1,20 +1,19 @@
 /**
  * A pool: all consumers of one process. It is a task, and a task group of consumers and of the deliveries they run; its
- * slots are a semaphore; stopping is quiet, drain, interrupt, grace, give back.
+ * slots are a semaphore; it ends phase by phase.
  */
 import { hostname } from "node:os";
 import { Semaphore, startTask, taskGroup, type TaskGroup } from "../concurrency/index.ts";
-import { startTimer } from "../concurrency/timer.ts";
 import { BackendError, CancelledError, OptionError } from "../errors.ts";
 import { definitionOf, type Job } from "../job/contract.ts";
 import type { Handler } from "../job/handler.ts";
 import type { Logger } from "../log.ts";
 import { check, checkOptions, shown, type Duration } from "../options.ts";
-import type { DeliveredTask } from "../queue/delivered-task.ts";
 import type { OpenQueue, OpenQueues } from "../queue/open-queue.ts";
 import { persevere } from "../queue/persevere.ts";
 import { Consumer } from "./consumer.ts";
 import type { Runnable } from "./executor.ts";
+import { Stopping } from "./stopping.ts";
 import { StuckTasks, type StuckTask } from "./stuck-tasks.ts";
 import type { WorkerState } from "./supervision.ts";
 import { ThreadedHandler } from "./threaded-handler.ts";
@@ -40,11 +39,11 @@ export interface StopOptions {
   readonly drain?: Duration;
   /** How long a handler that was told to end is waited for, before its job is given back under it. @default 5 s */
   readonly grace?: Duration;
+  /** How long, when nothing runs any more, Redis is waited for. @default 1 s */
+  readonly flush?: Duration;
 }
 
-const DEFAULTS = Object.freeze({ handlerConcurrency: 10, leaseMs: 10_000, unknownForMs: 3_600_000, drainMs: 25_000, stopGraceMs: 5000, graceMs: 4500 });
-/** How long a stop waits, after drain and grace, for what is given back to reach Redis. */
-const GIVE_BACK_MS = 1000;
+const DEFAULTS = Object.freeze({ handlerConcurrency: 10, leaseMs: 10_000, unknownForMs: 3_600_000, drainMs: 25_000, stopGraceMs: 5000, graceMs: 4500, flushMs: 1000 });
 
 const poolOptions = {
   concurrency: check.integer({ min: 1 }),
@@ -53,7 +52,7 @@ const poolOptions = {
   unknownFor: check.duration(),
   grace: check.duration(),
 };
-const stopOptions = { drain: check.duration(), grace: check.duration() };
+const stopOptions = { drain: check.duration(), grace: check.duration(), flush: check.duration() };
 
 /** Cancelling the task that it is, as `run` does with all that its program leaves behind, is `cancel()`. */
 export class Pool implements AsyncDisposable {
@@ -66,10 +65,7 @@ export class Pool implements AsyncDisposable {
   readonly #quiet = new AbortController();
   /** What runs has ended, or has been given back. */
   readonly #ended = new AbortController();
-  /** It is given back, or Redis does not answer. */
-  readonly #late = Promise.withResolvers<void>();
-  #callOffs: (() => void)[] = [];
-  #interruptAt = Infinity;
+  readonly #stopping: Stopping;
   readonly #consuming = Promise.withResolvers<void>();
   #isConsuming = false;
 
@@ -81,11 +77,13 @@ export class Pool implements AsyncDisposable {
     const slots = concurrency ?? running.reduce((sum, handler) => sum + (handler.concurrency ?? DEFAULTS.handlerConcurrency), 0);
     this.#log = log;
     this.#stuck = new StuckTasks(log);
+    this.#stopping = new Stopping({ tasks: () => this.#consumers.flatMap(({ running }) => [...running]), open: () => this.#sum(({ open }) => open) }, log);
     const shared = {
       slots: new Semaphore(slots),
       concurrency: slots,
       leaseMs: lease ?? DEFAULTS.leaseMs,
       worker: name ?? `${hostname()}:${process.pid}`,
+      onEnd: () => this.#stopping.look(),
       rules: { unknownForMs: unknownFor ?? DEFAULTS.unknownForMs, graceMs: grace ?? DEFAULTS.graceMs, stuck: this.#stuck, log },
       log,
     };
@@ -103,17 +101,17 @@ export class Pool implements AsyncDisposable {
 
   /** How many tasks run now. */
   get running(): number {
-    return this.#consumers.reduce((sum, consumer) => sum + consumer.running.size, 0);
+    return this.#sum(({ running }) => running.size);
   }
 
   /** How many deliveries it has brought to an end, whatever end that was. */
   get ended(): number {
-    return this.#consumers.reduce((sum, consumer) => sum + consumer.ended, 0);
+    return this.#sum(({ ended }) => ended);
   }
 
   get state(): WorkerState {
     if (this.#ended.signal.aborted) return "stopped";
-    if (this.#interruptAt < Infinity) return "draining";
+    if (this.#stopping.begun) return "draining";
     if (this.#quiet.signal.aborted) return "quiet";
     return this.#isConsuming ? "ready" : "starting";
   }
@@ -130,21 +128,14 @@ export class Pool implements AsyncDisposable {
 
   /**
    * Stops fetching, lets what runs finish for `drain`, then interrupts it, and after `grace` gives back what is left, no
-   * attempt spent. Called again with shorter times it hurries.
+   * attempt spent; then waits for Redis, for `flush`. Called again with shorter times it hurries.
    *
    * @throws OptionError; what ended the pool, if that was an error
    */
   async stop(options?: StopOptions): Promise<void> {
-    const { drain, grace } = checkOptions("stop", options, stopOptions);
+    const { drain = DEFAULTS.drainMs, grace = DEFAULTS.stopGraceMs, flush = DEFAULTS.flushMs } = checkOptions("stop", options, stopOptions);
     this.quiet();
-    if (this.#ended.signal.aborted) return this.done;
-    this.#interruptAt = Math.min(this.#interruptAt, performance.now() + (drain ?? DEFAULTS.drainMs));
-    const drainMs = this.#interruptAt - performance.now();
-    const graceMs = grace ?? DEFAULTS.stopGraceMs;
-    const reason = new CancelledError("the worker stops");
-    this.#after(drainMs, () => this.#each((task) => task.interrupt(reason)));
-    this.#after(drainMs + graceMs, () => this.#each((task) => task.abandon()));
-    this.#after(drainMs + graceMs + GIVE_BACK_MS, () => this.#late.resolve());
+    if (!this.#ended.signal.aborted) this.#stopping.begin({ drainMs: drain, graceMs: grace, flushMs: flush });
     await this.done;
   }
 
@@ -166,7 +157,7 @@ export class Pool implements AsyncDisposable {
       if (!(error instanceof CancelledError)) throw error;
     } finally {
       this.#ended.abort();
-      for (const callOff of this.#callOffs) callOff();
+      this.#stopping.end();
       // Not waited for: a thread within a native call ends only when that does.
       for (const handler of this.#threaded) void handler[Symbol.asyncDispose]();
     }
@@ -176,7 +167,7 @@ export class Pool implements AsyncDisposable {
     cancelled.addEventListener("abort", () => void this.cancel().catch(() => {}), { once: true });
     if (!(await this.#isConnected())) return;
     const consumed = taskGroup((group) => this.#consume(group)).then(() => true);
-    if (await Promise.race([consumed, this.#late.promise])) return;
+    if (await Promise.race([consumed, this.#stopping.late.then(() => false)])) return;
     for (const consumer of this.#consumers) consumer.giveUp();
     this.#log.warn("the pool has ended without an answer from Redis: what it held runs again when its leases have run out");
   }
@@ -213,13 +204,8 @@ export class Pool implements AsyncDisposable {
     }
   }
 
-  #each(tell: (task: DeliveredTask) => void): void {
-    for (const consumer of this.#consumers) for (const task of consumer.running) tell(task);
-  }
-
-  #after(ms: number, action: () => void): void {
-    if (ms <= 0) action();
-    else this.#callOffs.push(startTimer(ms, action));
+  #sum(count: (consumer: Consumer) => number): number {
+    return this.#consumers.reduce((sum, consumer) => sum + count(consumer), 0);
   }
 }
 

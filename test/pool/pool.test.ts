@@ -153,6 +153,61 @@ test("stops within its time while Redis is down, from the start and in the middl
   expect(await takes(late[Symbol.asyncDispose]())).toBeLessThan(1000);
 });
 
+test("an idle pool waits no longer for a Redis that is down than it is told to, whatever drain and grace are", async () => {
+  const redis = await startRedis();
+  const app = testApp({ redis: redis.url });
+  const [idle, told] = [app.pool([deaf()]), app.pool([deaf()])];
+  await Promise.all([idle.ready, told.ready]);
+  await redis.kill();
+  const [idleMs, toldMs] = await Promise.all([takes(idle.cancel()), takes(told.stop({ drain: "1m", grace: "1m", flush: 50 }))]);
+  expect(idleMs).toBeLessThan(3000);
+  expect(toldMs).toBeLessThan(idleMs);
+});
+
+test("what has ended while Redis is down is waited for until drain and grace are over: it is not done twice", async () => {
+  const redis = await startRedis();
+  const log = recordedLog();
+  const app = testApp({ redis: redis.url, log });
+  const { handler, state } = gated();
+  const pool = app.pool([handler]);
+  const handle = await app.put(job, { n: 1 });
+  await until(() => state.started === 1);
+  await redis.kill();
+  const stopped = pool.stop({ drain: "20s", flush: 1 });
+  state.open();
+  await until(() => state.ended === 1 && pool.running === 0);
+  expect(pool.state).toBe("draining");
+  await redis.start();
+  await stopped;
+  expect(await handle.state()).toBe("completed");
+  expect(log.lines).toContainEqual(expect.objectContaining({ message: "stopping: what ran has ended", fields: { phase: "drain", tookMs: expect.any(Number) as number, left: 0 } }));
+});
+
+test("tells of each phase how long it took, and what it left", async () => {
+  const log = recordedLog();
+  const app = testApp({ log });
+  const started = Promise.withResolvers<void>();
+  const pool = app.pool([deaf(started.resolve)]);
+  expect(pool.state).toBe("starting");
+  await pool.ready;
+  expect(pool.state).toBe("ready");
+  const { id } = await app.put(job, { n: 1 });
+  await started.promise;
+  pool.quiet();
+  expect(pool.state).toBe("quiet");
+  const stopped = pool.stop({ drain: 50, grace: 50 });
+  expect(pool.state).toBe("draining");
+  await stopped;
+  expect(pool.state).toBe("stopped");
+  const told = log.lines.filter(({ message }) => message.startsWith("stopping: "));
+  expect(told.map(({ level, fields }) => ({ level, ...fields }))).toEqual([
+    { level: "warn", phase: "drain", tookMs: expect.any(Number) as number, left: 1, jobs: [`work ${id}`] },
+    { level: "warn", phase: "grace", tookMs: expect.any(Number) as number, left: 1, jobs: [`work ${id}`] },
+    { level: "info", phase: "flush", tookMs: expect.any(Number) as number, left: 0 },
+  ]);
+  expect(pool.ended).toBe(1);
+});
+
 test("stops within its time while Redis is paused", async () => {
   const redis = await startRedis();
   const app = testApp({ redis: redis.url });
