@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { monotonicMs } from "../support/journal.ts";
-import type { Told } from "./producer.ts";
+import type { Job, Told } from "./producer.ts";
 import type { PutSettings } from "./subject.ts";
 import type { Work } from "./work.ts";
 
@@ -76,6 +76,20 @@ export class Producer extends Actor {
 
   rest(): Promise<void> {
     return this.#tell({ rest: true });
+  }
+
+  cancel(jobs: readonly Job[]): Promise<void> {
+    return this.#tell({ cancel: jobs });
+  }
+
+  /** Resolves when it knows the outcome of each. */
+  follow(jobs: readonly Job[]): Promise<void> {
+    return this.#tell({ follow: jobs });
+  }
+
+  /** Puts works that do nothing, and are not recorded. */
+  flood(count: number, from: number): Promise<void> {
+    return this.#tell({ flood: count, from });
   }
 
   #tell(told: Told extends infer T ? (T extends Told ? Omit<T, "number"> : never) : never): Promise<void> {

@@ -1,6 +1,6 @@
 /** The reference: BullMQ's own Queue and Worker as its documentation sets them up for production. */
 import { fileURLToPath } from "node:url";
-import { Queue } from "bullmq";
+import { Job, Queue, QueueEvents } from "bullmq";
 import type { Subject } from "./subject.ts";
 
 const worker = fileURLToPath(new URL("bullmq-worker.ts", import.meta.url));
@@ -11,12 +11,27 @@ export const bullmq: Subject = {
   async open(redisUrl) {
     const queue = new Queue("work", { connection: { url: redisUrl }, defaultJobOptions: { attempts: 3 } });
     queue.on("error", () => undefined);
+    let events: QueueEvents | undefined;
+    const found = async (id: string): Promise<Job> => {
+      const job = await Job.fromId(queue, id);
+      if (job === undefined) throw new Error("no such job");
+      return job;
+    };
     return {
       put: async (payload, { delayMs, attempts }) => {
         const { id } = await queue.add("work", payload, { ...(delayMs !== undefined && { delay: delayMs }), ...(attempts !== undefined && { attempts }) });
         return id ?? "";
       },
       putMany: async (payloads) => void (await queue.addBulk(payloads.map((data) => ({ name: "work", data })))),
+      // Nothing of it reaches a job that runs elsewhere; removing is what it offers for all others.
+      cancel: async (id) => (await found(id)).remove(),
+      async outcome(id) {
+        events ??= new QueueEvents("work", { connection: { url: redisUrl } });
+        events.on("error", () => undefined);
+        const job = await found(id);
+        await job.waitUntilFinished(events).catch((error: Error) => error);
+        return job.getState();
+      },
     };
   },
 };

@@ -9,14 +9,14 @@ import type { StoredJob } from "./stored-jobs.ts";
  */
 export function contradictions(entries: readonly Entry[], stored: readonly StoredJob[]): string[] {
   const found: string[] = [];
-  const ids = new Set(stored.map(({ id }) => id));
+  const works = new Map(stored.map(({ id, n }) => [id, n]));
   const byWork = new Map<number, StoredJob[]>();
   for (const job of stored) byWork.set(job.n, [...(byWork.get(job.n) ?? []), job]);
   const runs = new Map<number, Entry[]>();
   for (const entry of entries) {
     if (entry.did === "started" || entry.did === "ended") runs.set(entry.n, [...(runs.get(entry.n) ?? []), entry]);
     if (entry.did !== "acknowledged") continue;
-    const isStored = entry.id === undefined ? byWork.has(entry.n) : ids.has(entry.id);
+    const isStored = entry.id === undefined ? byWork.has(entry.n) : isWork(works.get(entry.id), entry.n);
     if (!isStored) found.push(`${entry.n}: acknowledged${entry.id === undefined ? "" : ` as ${entry.id}`}, and lost`);
   }
   for (const [n, jobs] of byWork) if (jobs.length > 1 && !Number.isNaN(n)) found.push(`${n}: put once, and ${jobs.length} jobs: ${jobs.map(({ id }) => id).join(", ")}`);
@@ -29,6 +29,11 @@ export function contradictions(entries: readonly Entry[], stored: readonly Store
     else if (result!.fence !== last) found.push(`${n} (${id}): completed by run #${result!.fence} after #${last} had started`);
   }
   return found;
+}
+
+/** NaN where the payload is gone. */
+function isWork(stored: number | undefined, n: number): boolean {
+  return stored === n || Number.isNaN(stored);
 }
 
 /** How many runs started while an earlier run of the same job went on. A process that died ends nothing: for scenarios without. */

@@ -5,8 +5,9 @@ export interface Entry {
   /**
    * Of a put: "put" before it is sent; then "acknowledged" or "refused".
    * Of a run: "started"; "told" when its signal fires; "broke off" when it throws; "ended" when its work is done.
+   * Of who asks for a job to be cancelled: "asked". Of who waits for its outcome: "settled", and how by its code.
    */
-  readonly did: "put" | "acknowledged" | "refused" | "started" | "told" | "broke off" | "ended";
+  readonly did: "put" | "acknowledged" | "refused" | "started" | "told" | "broke off" | "ended" | "asked" | "settled";
   /** Which work it is: the scenario gives each a number of its own. */
   readonly n: number;
   readonly pid: number;
@@ -17,7 +18,7 @@ export interface Entry {
   /** Grows with every delivery of the job. */
   readonly fence?: number;
   readonly attempt?: number;
-  /** Of what was thrown, or fired the signal. */
+  /** Of what was thrown, or fired the signal; the state of an outcome. */
   readonly code?: string;
   /** Of a refused put. */
   readonly jobMayExist?: boolean;

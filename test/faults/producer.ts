@@ -14,7 +14,17 @@ export type Told = { readonly number: number } & (
   /** Puts works like this one, numbered from its own on, one after the other in so many lanes, until it is told to rest. */
   | { readonly load: Work; readonly lanes: number; readonly pauseMs: number }
   | { readonly rest: true }
+  | { readonly cancel: readonly Job[] }
+  /** Waits for the outcome of each. */
+  | { readonly follow: readonly Job[] }
+  /** Puts so many that do nothing, which no ledger could hold. */
+  | { readonly flood: number; readonly from: number }
 );
+
+export interface Job {
+  readonly n: number;
+  readonly id: string;
+}
 
 const { ledger } = ledgerOfProcess();
 const subject = await subjects[process.argv[2] as Subject["name"]]();
@@ -30,6 +40,9 @@ async function obey(told: Told): Promise<void> {
   if ("put" in told) await Promise.all(told.put.map((work) => put(work, told.settings)));
   else if ("putMany" in told) await putMany(told.putMany);
   else if ("load" in told) await load(told.load, told.lanes, told.pauseMs);
+  else if ("cancel" in told) await Promise.all(told.cancel.map(cancel));
+  else if ("follow" in told) await Promise.all(told.follow.map(follow));
+  else if ("flood" in told) await putter.putMany(Array.from({ length: told.flood }, (_, i) => ({ n: told.from + i, does: "nothing", ms: [0] })));
   else rest.abort();
 }
 
@@ -64,6 +77,16 @@ async function load(work: Work, lanes: number, pauseMs: number): Promise<void> {
     }
   };
   await Promise.all(Array.from({ length: lanes }, lane));
+}
+
+async function cancel({ n, id }: Job): Promise<void> {
+  ledger.record({ did: "asked", n, id });
+  await putter.cancel(id).catch(() => undefined); // what became of it is seen in the job
+}
+
+async function follow({ n, id }: Job): Promise<void> {
+  const state = await putter.outcome(id).catch((error: unknown) => `unknown: ${codeOf(error)}`);
+  ledger.record({ did: "settled", n, id, code: state });
 }
 
 function recordRefusal(n: number, error: unknown): void {

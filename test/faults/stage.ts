@@ -42,7 +42,7 @@ export async function playPhase(scenario: Scenario, options: PhaseOptions): Prom
 async function played(scenario: Scenario, stage: Stage, seed: number): Promise<Phase> {
   try {
     const figures = await scenario.play(stage);
-    return { seed, figures, contradictions: contradictions(stage.entries(), await stage.stored()) };
+    return { seed, figures, contradictions: contradictions(stage.entries().filter(({ n }) => !stage.forgiven.has(n)), await stage.stored()) };
   } catch (error) {
     return { seed, figures: {}, contradictions: [`could not be played: ${(error as Error).stack ?? String(error)}`] };
   }
@@ -52,6 +52,8 @@ export class Stage {
   readonly subject: Subject;
   /** From 0 to below 1. */
   readonly random: () => number;
+  /** Works that may be lost. */
+  readonly forgiven = new Set<number>();
   readonly #serverProgram: string;
   /** Of the ledger, and of what the processes write. */
   readonly folder = mkdtempSync(join(tmpdir(), "millrace-faults-"));
@@ -95,18 +97,23 @@ export class Stage {
     const { argv, env } = this.subject.workerArguments(options);
     const offMs = options.clockOffMs ?? 0;
     const preload = offMs === 0 ? [] : ["--import", fileURLToPath(new URL("wrong-clock.ts", import.meta.url))];
-    return this.#take(new Actor([...preload, ...argv], { ...this.#environment(redisUrl), ...env, FAULTS_CLOCK_OFF: String(offMs) }, this.#logPath()));
+    return this.#take(new Actor([...preload, ...argv], { ...this.#environment(redisUrl), ...env, FAULTS_CLOCK_OFF: String(offMs), FAULTS_FORGETS: options.forgets ? "yes" : "no" }, this.#logPath()));
   }
 
   /** A producer process that is ready. */
-  async producer(redisUrl: string): Promise<Producer> {
+  async producer(redisUrl: string, options: { readonly forgets?: true } = {}): Promise<Producer> {
     const program = fileURLToPath(new URL("producer.ts", import.meta.url));
-    return this.#ready(this.#take(new Producer([program, this.subject.name], this.#environment(redisUrl), this.#logPath())));
+    return this.#ready(this.#take(new Producer([program, this.subject.name], { ...this.#environment(redisUrl), FAULTS_FORGETS: options.forgets ? "yes" : "no" }, this.#logPath())));
   }
 
   /** So many works, each of a number of its own. */
   works(count: number, does: Work["does"], ms: readonly number[] | (() => readonly number[])): Work[] {
     return Array.from({ length: count }, () => ({ n: this.#works++, does, ms: typeof ms === "function" ? ms() : ms }));
+  }
+
+  /** Leaves out so many numbers, which a load has taken. */
+  skip(count: number): void {
+    this.#works += count;
   }
 
   /** The ledger so far. */
@@ -129,6 +136,12 @@ export class Stage {
     let found: Entry | undefined;
     await this.comesTrue(() => (found = this.did(did).find(({ at }) => at > after)) !== undefined);
     return found;
+  }
+
+  /** The jobs of works that were put one by one. */
+  jobs(works: readonly Work[]): { readonly n: number; readonly id: string }[] {
+    const numbers = new Set(works.map(({ n }) => n));
+    return this.did("acknowledged").flatMap(({ n, id }) => (numbers.has(n) && id !== undefined ? [{ n, id }] : []));
   }
 
   /** What the servers hold. */

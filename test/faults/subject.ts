@@ -17,6 +17,8 @@ export interface WorkerOptions {
   readonly graceMs?: number;
   /** By how much its clock is wrong. */
   readonly clockOffMs?: number;
+  /** Ended jobs are removed as by default; else all of them stay, for the checker. */
+  readonly forgets?: true;
 }
 
 export interface PutSettings {
@@ -29,6 +31,10 @@ export interface Putter {
   put(work: Work, settings: PutSettings): Promise<string>;
   /** The way to put many at once. */
   putMany(works: readonly Work[]): Promise<void>;
+  /** By whatever it has to end a job that may run anywhere. */
+  cancel(id: string): Promise<void>;
+  /** Waits for the job's end. @returns the state that it ended in */
+  outcome(id: string): Promise<string>;
 }
 
 export const subjects: Readonly<Record<Subject["name"], () => Promise<Subject>>> = {

@@ -5,7 +5,7 @@ import type { Entry, Ledger } from "./ledger.ts";
 /** A job's payload. */
 export type Work = {
   readonly n: number;
-  readonly does: "sleep" | "ignore" | "block" | "die";
+  readonly does: "sleep" | "ignore" | "block" | "die" | "nothing";
   /** For how long, by run: the last holds for all later ones. */
   readonly ms: readonly number[];
 };
@@ -21,7 +21,7 @@ export interface Run {
   readonly signal: AbortSignal | undefined;
 }
 
-const deeds: Readonly<Record<Work["does"], (ms: number, signal: AbortSignal | undefined) => unknown>> = {
+const deeds: Readonly<Record<Exclude<Work["does"], "nothing">, (ms: number, signal: AbortSignal | undefined) => unknown>> = {
   /** Ends at once when it is told to. */
   sleep: (ms, signal) => delay(ms, undefined, signal && { signal }),
   /** Goes on whatever it is told. */
@@ -38,6 +38,8 @@ const deeds: Readonly<Record<Work["does"], (ms: number, signal: AbortSignal | un
 
 /** @param earlier  how many runs of it have started before */
 export async function perform({ n, does, ms }: Work, run: Run, ledger: Ledger, earlier: (n: number) => number): Promise<Done> {
+  // Of these there are too many for the ledger.
+  if (does === "nothing") return { n, fence: run.fence };
   const { signal, ...facts } = run;
   const record = (did: Entry["did"], code?: string): void => ledger.record({ did, n, ...facts, ...(code !== undefined && { code }) });
   const length = ms[Math.min(ms.length > 1 ? earlier(n) : 0, ms.length - 1)] ?? 0;
