@@ -29,6 +29,13 @@ export interface JobTask<T extends JobTypes = JobTypes> {
    * @throws PayloadError when the contract does not take the value
    */
   progress(value: T["progress"]): Promise<void>;
+  /**
+   * Asks Redis whether this delivery still holds its lease; if so, nobody else has the job for the pool's `lease` from then.
+   * For the moment before what must not be done twice.
+   *
+   * @throws LeaseLostError, with which the signal fires too; BackendError when Redis does not answer
+   */
+  assertLease(): Promise<void>;
 }
 
 /** Where a handler runs that would block the loop. */

@@ -43,6 +43,8 @@ export class Consumer {
   open = 0;
   /** Deliveries that came to an end here. */
   ended = 0;
+  /** Settlements that came too late: their lease had passed on. */
+  refused = 0;
   readonly #lane: SettleLane;
   readonly #leases: QueueLeases;
   readonly #cancels: CancelWatch<DeliveredTask>;
@@ -148,7 +150,7 @@ export class Consumer {
 
   #start(group: TaskGroup, leased: Leased, askedAt: number, quiet: AbortSignal): void {
     const { log } = this.#options;
-    const task = new DeliveredTask(this.queue.stored, this.#runnables.get(leased.job.name)?.definition, leased, log);
+    const task = new DeliveredTask(this.queue.stored, this.#runnables.get(leased.job.name)?.definition, leased, this.#leases, log);
     this.running.add(task);
     this.open += 1;
     this.#cancels.begun(task);
@@ -194,7 +196,10 @@ export class Consumer {
       const settled = await this.#lane.settle(settlement);
       if (settled === "done") this.#logEnd(settlement);
       else if (settled !== "lost") await this.#settle(cancelled(leased, this.#runnables.get(job.name)?.definition, settled.cancelReason));
-      else this.#options.log.warn({ queue: this.queue.name, job: job.name, id: job.id }, `${settlement.kind} refused: its lease had passed on`);
+      else {
+        this.refused += 1;
+        this.#options.log.warn({ queue: this.queue.name, job: job.name, id: job.id }, `${settlement.kind} refused: its lease had passed on`);
+      }
     } catch (error) {
       this.#options.log.error({ queue: this.queue.name, job: job.name, id: job.id, err: error }, `${settlement.kind} could not be delivered`);
     }

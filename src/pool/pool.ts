@@ -109,6 +109,11 @@ export class Pool implements AsyncDisposable {
     return this.#sum(({ ended }) => ended);
   }
 
+  /** How many results and errors of handlers came to nothing, because their job was somebody else's by then. */
+  get refused(): number {
+    return this.#consumers.reduce((sum, consumer) => sum + consumer.refused, 0);
+  }
+
   get state(): WorkerState {
     if (this.#ended.signal.aborted) return "stopped";
     if (this.#stopping.begun) return "draining";

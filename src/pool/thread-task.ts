@@ -9,7 +9,8 @@ export type TaskFacts = Pick<JobTask, "id" | "name" | "attempt" | "deadline" | "
 
 export type FromThread =
   | { readonly log: keyof TaskLog; readonly message: string; readonly fields: object }
-  | { readonly progress: unknown; readonly call: number };
+  | { readonly progress: unknown; readonly call: number }
+  | { readonly assertsLease: true; readonly call: number };
 
 export type ToThread = { readonly interrupted: Carried } | { readonly call: number; readonly failed: Carried | undefined };
 
@@ -37,14 +38,18 @@ export class ThreadTask implements JobTask, Disposable {
 
   async progress(value: unknown): Promise<void> {
     const call = (this.#lastCall += 1);
-    const answer = Promise.withResolvers<void>();
     try {
       this.#tell({ progress: value, call });
     } catch (cause) {
       throw new PayloadError(`expected progress of job ${this.name} that can leave its thread: ${(cause as Error).message}`);
     }
-    this.#calls.set(call, answer);
-    await answer.promise;
+    await this.#answerTo(call);
+  }
+
+  async assertLease(): Promise<void> {
+    const call = (this.#lastCall += 1);
+    this.#tell({ assertsLease: true, call });
+    await this.#answerTo(call);
   }
 
   [Symbol.dispose](): void {
@@ -70,6 +75,12 @@ export class ThreadTask implements JobTask, Disposable {
 
   #fetch(): void {
     for (let next = receiveMessageOnPort(this.#port); next !== undefined; next = receiveMessageOnPort(this.#port)) this.#receive(next.message as ToThread);
+  }
+
+  #answerTo(call: number): Promise<void> {
+    const answer = Promise.withResolvers<void>();
+    this.#calls.set(call, answer);
+    return answer.promise;
   }
 
   #receive(message: ToThread): void {

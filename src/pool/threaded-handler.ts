@@ -55,9 +55,9 @@ export class ThreadedHandler implements AsyncDisposable {
 
 async function answer(message: FromThread, task: DeliveredTask, tell: (message: ToThread) => void): Promise<void> {
   if ("log" in message) return task.log[message.log](message.message, message.fields);
-  const { call, progress } = message;
+  const { call } = message;
   try {
-    await task.progress(progress as never);
+    await ("progress" in message ? task.progress(message.progress as never) : task.assertLease());
     tell({ call, failed: undefined });
   } catch (error) {
     tell({ call, failed: carry(error) });

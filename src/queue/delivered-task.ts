@@ -7,6 +7,7 @@ import type { Logger } from "../log.ts";
 import { asBackendError } from "../redis/errors.ts";
 import type { Leased } from "../store/reserve.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
+import type { QueueLeases } from "./lease-keeper.ts";
 import type { KeptLease } from "./lease-table.ts";
 
 export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> {
@@ -17,6 +18,7 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
   /** Why it was told to end; `undefined` while it may go on. */
   interruption: Error | undefined = undefined;
   readonly #queue: StoredQueue;
+  readonly #leases: QueueLeases;
   readonly #definition: JobDefinition | undefined;
   readonly #root: Logger;
   #log: TaskLog | undefined;
@@ -24,9 +26,10 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
   #abandoned = false;
   #onAbandoned: (() => void) | undefined;
 
-  constructor(queue: StoredQueue, definition: JobDefinition | undefined, leased: Leased, log: Logger) {
+  constructor(queue: StoredQueue, definition: JobDefinition | undefined, leased: Leased, leases: QueueLeases, log: Logger) {
     this.leased = leased;
     this.#queue = queue;
+    this.#leases = leases;
     this.#definition = definition;
     this.#root = log;
   }
@@ -80,6 +83,14 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
     }
   }
 
+  async assertLease(): Promise<void> {
+    if (!(this.interruption instanceof LeaseLostError)) {
+      if (await this.#leases.stillHolds(this.leased)) return;
+      this.lease?.lost();
+    }
+    throw this.interruption instanceof LeaseLostError ? this.interruption : this.#lostError();
+  }
+
   /** Tells the handler to end; the first reason stands. */
   interrupt(reason: Error): void {
     if (this.interruption !== undefined) return;
@@ -92,7 +103,7 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
   }
 
   leaseLost(): void {
-    this.interrupt(new LeaseLostError(`the lease of job ${this.id} is lost: it may run elsewhere`));
+    this.interrupt(this.#lostError());
   }
 
   /** Nobody waits for the handler any longer. */
@@ -113,6 +124,10 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
             callback();
           };
     if (this.#abandoned) callback();
+  }
+
+  #lostError(): LeaseLostError {
+    return new LeaseLostError(`the lease of job ${this.id} is lost: it may run elsewhere`);
   }
 }
 

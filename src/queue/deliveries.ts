@@ -155,7 +155,7 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
   async #admit(leased: Leased, askedAt: number): Promise<Delivery<T> | undefined> {
     const { name } = leased.job;
     const definition = name === this.definition.name ? this.definition : undefined;
-    const delivery = new OpenDelivery<T>(this, new DeliveredTask<T>(this.#queue.stored, definition, leased, this.log));
+    const delivery = new OpenDelivery<T>(this, new DeliveredTask<T>(this.#queue.stored, definition, leased, this.#leases, this.log));
     delivery.task.lease = this.#leases.keep(leased, askedAt, delivery);
     const admission = await admit(this.#queue.stored, leased, definition, { unknownForMs: UNKNOWN_FOR_MS, log: this.log });
     if ("payload" in admission) {

@@ -15,6 +15,7 @@ const task: JobTask<never> = {
   scheduledAt: undefined,
   log: { debug() {}, info() {}, warn() {}, error() {} },
   async progress() {},
+  async assertLease() {},
 };
 
 test("runs its function with payload and task, and gives its result", async () => {

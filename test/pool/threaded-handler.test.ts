@@ -88,6 +88,17 @@ test("what it logs comes out with the job's id, and its last line is not lost", 
   ]);
 });
 
+test("it asks for its lease as any handler does, and is told when it is lost", async () => {
+  const { put, pool, prefix, log, says } = setup();
+  const { id } = await put({ does: "assert lease" });
+  void pool;
+  const redis = redisClient();
+  await until(async () => (await redis.hget(`${prefix}:threaded:${id}`, "progress")) === "1");
+  await redis.set(`${prefix}:threaded:${id}:lock`, "somebody else");
+  await says("LEASE_LOST");
+  expect(log.lines.find(({ message }) => message === "LEASE_LOST")).toMatchObject({ fields: { aborted: true } });
+});
+
 test("its progress is stored, and what no schema or copy takes is its error", async () => {
   const { handle, prefix, outcome } = await ran({ does: "progress" });
   expect(outcome).toMatchObject({ state: "completed" });

@@ -6,7 +6,7 @@ import { defineJob, typed } from "../../src/job/index.ts";
 import { defineHandler } from "../../src/job/handler.ts";
 
 export interface Order {
-  readonly does: "tell" | "spin" | "look" | "listen" | "fail" | "retry" | "give up" | "exit" | "function" | "log" | "progress" | "wrong progress" | "together" | "hoard" | "throw later";
+  readonly does: "tell" | "spin" | "look" | "listen" | "fail" | "retry" | "give up" | "exit" | "function" | "log" | "progress" | "wrong progress" | "assert lease" | "together" | "hoard" | "throw later";
   readonly ms?: number;
 }
 
@@ -59,6 +59,14 @@ export default defineHandler(threadedJob, {
         await task.progress(50);
         await task.progress(100);
         return null;
+      case "assert lease":
+        await task.assertLease();
+        await task.progress(1);
+        while (!task.signal.aborted) {
+          await new Promise((resolve) => setTimeout(resolve, 50));
+          await task.assertLease().catch((error: { readonly code: string }) => task.log.info(error.code, { aborted: task.signal.aborted }));
+        }
+        return undefined;
       case "wrong progress":
         return task.progress((() => 1) as never).catch((error: Error) => error.name);
       case "together":
