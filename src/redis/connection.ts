@@ -114,7 +114,7 @@ export class Connections implements AsyncDisposable {
 
   /** Whether a command can be sent now; where it cannot, it would wait. */
   get isConnected(): boolean {
-    return this.#opened?.command.status === "ready";
+    return this.#closed === undefined && this.#opened?.command.status === "ready";
   }
 
   /** Redis was not reached for 4.5 s, or longer, and still is not: whoever asks for it now need not wait to know. */

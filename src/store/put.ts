@@ -173,8 +173,8 @@ export class PutLane {
       }
       try {
         const numbered = { own: number, lowestOpen: Math.min(number, this.#numbers.lowestOpen()), heard: this.#numbers.heard() };
-        const sent = putJobs(this.#queue, this.#producerId, numbered, this.#maxSize, jobs);
         const ownDeadlineAt = performance.now() + (this.#queue.client.options.commandTimeout ?? Infinity);
+        const sent = putJobs(this.#queue, this.#producerId, numbered, this.#maxSize, jobs);
         return await (ownDeadlineAt <= deadlineAt ? sent : beforeDeadline(deadlineAt, sent, { mayHaveRun: true }));
       } catch (error) {
         // "Full" says that nothing was written, which is not certain once a sending went unanswered.

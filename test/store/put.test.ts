@@ -206,6 +206,16 @@ test("while Redis is known to be down every put is refused at once, and the next
   expect(await waitingIds(queue)).toEqual(["a", "b"]);
 }, 30_000);
 
+test("a put while the app is being closed is refused at once", async () => {
+  const queue = await openQueue();
+  const lane = new PutLane(queue, "p", 0);
+  const closing = queue.connections.close();
+  const { error, tookMs } = await failure(lane.put(newJob("a"), waits));
+  expect(error).toMatchObject({ jobMayExist: false, message: expect.stringContaining("closed") });
+  expect(tookMs).toBeLessThan(100);
+  await closing;
+});
+
 test("a retry into a bounded queue that has become full says so, and puts once there is room", async () => {
   const server = await startRedis();
   const queue = await openQueue({ url: server.url });
