@@ -249,6 +249,7 @@ class Run {
       case "cancelled":
         return { error: `cancelled: ${outcome.reason}` };
       case "removed":
+      case "unknown":
         return undefined;
     }
   }

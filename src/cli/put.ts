@@ -96,9 +96,22 @@ async function printOutcome(output: Context["output"], id: string, outcome: Outc
   if (outcome.state === "completed") {
     return output.result(JSON.stringify(outcome.result ?? null), { id, state: "completed", result: outcome.result ?? null });
   }
-  const reason = outcome.state === "failed" ? outcome.error.message : outcome.state === "cancelled" ? outcome.reason : "removed before anybody saw its end";
+  const reason = reasonOf(outcome);
   if (!output.json) output.warning(`job ${id} ${outcome.state}: ${reason}`);
   await output.result(undefined, { id, state: outcome.state, error: outcome.state === "failed" ? describe(outcome.error) : { code: outcome.state.toUpperCase(), message: reason } });
+}
+
+function reasonOf(outcome: Exclude<Outcome<unknown>, { state: "completed" }>): string {
+  switch (outcome.state) {
+    case "failed":
+      return outcome.error.message;
+    case "cancelled":
+      return outcome.reason;
+    case "removed":
+      return "removed before it ended";
+    case "unknown":
+      return "gone, and nothing tells how it ended";
+  }
 }
 
 /** Says which line, and what to do when there was no payload at all. */

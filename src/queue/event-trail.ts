@@ -3,8 +3,8 @@ import { reasonOfCancel } from "../job/state.ts";
 import type { JobReport } from "../store/inspect.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 
-/** How a job ended, or that it is not there. */
-export type Ending = Extract<JobReport, { state: "completed" | "failed" | "cancelled" | "removed" }>;
+/** How a job ended. `removed`: it was, before it ended. `unknown`: it is not there, and nothing tells what became of it. */
+export type Ending = Extract<JobReport, { state: "completed" | "failed" | "cancelled" | "removed" }> | { readonly state: "unknown" };
 
 /** A stream entry's fields by name. */
 export type QueueEvent = ReadonlyMap<string, string>;
@@ -19,10 +19,16 @@ export function readEvent(fields: readonly string[]): QueueEvent {
   return event;
 }
 
-/** How each of these jobs ended, read from the newest event back. Those that are not named left no trail of an end. */
+/**
+ * How each of these jobs ended, that are not there any more, read from the newest event back.
+ *
+ * The stream loses its oldest events first: where it still tells of a job, it tells of all that came after that. So one
+ * that went on last, and is gone, was removed.
+ */
 export async function endingsInTrail(queue: StoredQueue, ids: readonly string[]): Promise<ReadonlyMap<string, Ending>> {
   const found = new Map<string, Ending>();
   const attempts = new Map<string, number>();
+  const removed = new Set<string>();
   const wanted = new Set(ids);
   for (let before = "+"; wanted.size > 0; ) {
     const page = await queue.client.xrevrange(queue.keys.events, before, "-", "COUNT", PAGE);
@@ -31,20 +37,21 @@ export async function endingsInTrail(queue: StoredQueue, ids: readonly string[])
       const id = event.get("jobId");
       if (id === undefined || !wanted.has(id)) continue;
       if (event.get("event") === "retries-exhausted") attempts.set(id, Number(event.get("attemptsMade")));
+      if (event.get("event") === "removed") removed.add(id);
       if (AFTERMATH.has(event.get("event"))) continue;
       wanted.delete(id);
-      const ending = endingOf(event, attempts.get(id) ?? 1);
-      if (ending !== undefined) found.set(id, ending);
+      found.set(id, endingOf(event, attempts.get(id) ?? 1));
     }
     if (page.length < PAGE) break;
     before = `(${page.at(-1)![0]}`;
   }
+  for (const id of wanted) found.set(id, { state: removed.has(id) ? "removed" : "unknown" });
   return found;
 }
 
-function endingOf(event: QueueEvent, attempts: number): Ending | undefined {
+function endingOf(event: QueueEvent, attempts: number): Ending {
   if (event.get("event") === "completed") return { state: "completed", result: event.get("returnvalue") };
-  if (event.get("event") !== "failed") return undefined;
+  if (event.get("event") !== "failed") return { state: "removed" };
   const reason = event.get("failedReason") ?? "";
   const cancelled = reasonOfCancel(reason);
   return cancelled === undefined ? { state: "failed", reason, attempts } : { state: "cancelled", reason: cancelled, attempts };

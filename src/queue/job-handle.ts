@@ -8,6 +8,7 @@ import { inspectJobs, type JobReport } from "../store/inspect.ts";
 import { cancelJob } from "./cancel.ts";
 import type { Ending } from "./event-trail.ts";
 import type { OpenQueue } from "./open-queue.ts";
+import { progressOf } from "./progress.ts";
 
 /** How long to wait. */
 export interface Wait {
@@ -17,12 +18,13 @@ export interface Wait {
   readonly signal?: AbortSignal;
 }
 
-/** How a job ended. `removed`: it is not in Redis (any more), so nobody can say. */
+/** How a job ended. `removed`: it was, before it ended. `unknown`: it is not in Redis (any more), and nothing tells why. */
 export type Outcome<R> =
   | { readonly state: "completed"; readonly result: R }
   | { readonly state: "failed"; readonly error: JobFailedError }
   | { readonly state: "cancelled"; readonly reason: string }
-  | { readonly state: "removed" };
+  | { readonly state: "removed" }
+  | { readonly state: "unknown" };
 
 export interface JobHandle<T extends JobTypes = JobTypes> {
   readonly id: string;
@@ -37,6 +39,13 @@ export interface JobHandle<T extends JobTypes = JobTypes> {
   result(options?: Wait): Promise<T["result"]>;
   /** As `result()`, but a value for every way to end. */
   outcome(options?: Wait): Promise<Outcome<T["result"]>>;
+  /**
+   * How far the job is, as its handler tells: the latest value now, then each later one, unless a later one still comes
+   * before it is asked for. Ends with the job, however that ends. An outage of Redis only prolongs it.
+   *
+   * @throws TimeoutError when the job has not ended in time; the signal's reason
+   */
+  progress(options?: Wait): AsyncIterable<T["progress"]>;
   /**
    * Cancels the job, whatever it is doing and wherever. One that runs is told by its signal, within a second, and ends as
    * cancelled unless it completes; any other ends at once.
@@ -68,6 +77,10 @@ export function jobHandle<T extends JobTypes>(queue: OpenQueue, job: Job<T>, id:
       if (ended.state === "cancelled") throw new JobCancelledError(ended.reason, { jobId: id });
       throw new JobRemovedError(id);
     },
+    progress(options) {
+      const { timeout, signal } = checkWait(options);
+      return progressOf(queue, id, timeout, signal) as AsyncIterable<T["progress"]>;
+    },
     async cancel(reason) {
       return await cancelJob(queue, definitionOf(job as Job), id, checkReason(reason, "the reason of cancel"));
     },
@@ -95,11 +108,16 @@ async function toOutcome<R>(job: Job, id: string, ending: Ending): Promise<Outco
     case "cancelled":
       return { state: "cancelled", reason: ending.reason };
     case "removed":
-      return { state: "removed" };
+    case "unknown":
+      return { state: ending.state };
   }
 }
 
 const waitOptions = { timeout: check.duration(), signal: check.signal() };
+
+function checkWait(options: Wait | undefined): { readonly timeout?: number; readonly signal?: AbortSignal } {
+  return checkOptions("wait", options, waitOptions);
+}
 
 /**
  * Waits under the caller's timeout and signal.
@@ -107,7 +125,7 @@ const waitOptions = { timeout: check.duration(), signal: check.signal() };
  * @throws OptionError when the options are not of their form; TimeoutError; the signal's reason
  */
 export async function waitAtMost<R>(options: Wait | undefined, what: string, wait: (signal: AbortSignal | undefined) => Promise<R>): Promise<R> {
-  const { timeout, signal } = checkOptions("wait", options, waitOptions);
+  const { timeout, signal } = checkWait(options);
   if (timeout === undefined && signal === undefined) return wait(undefined);
   signal?.throwIfAborted();
   using limit = new Limit({ timeout, signal }, () => new TimeoutError(`expected ${what} within ${timeout} ms`));

@@ -2,11 +2,12 @@
  * Waits for jobs to end: events wake, state is the truth.
  *
  * One reader of the queue's event stream serves everybody who waits in this process. An event only says which job to
- * look at; whatever an event may have missed (a trimmed stream, a lost connection) a look every second finds. An
- * outage of Redis only prolongs a wait.
+ * look at; whatever an event may have missed (a trimmed stream, a lost or silent connection) a look at all of them finds,
+ * which comes every 750 ms whether or not the reader gets anywhere. An outage of Redis only prolongs a wait.
  */
 import type { Redis } from "ioredis";
 import { sleep } from "../concurrency/sleep.ts";
+import { startTimer } from "../concurrency/timer.ts";
 import { BackendError } from "../errors.ts";
 import { asBackendError } from "../redis/errors.ts";
 import { inspectJobs } from "../store/inspect.ts";
@@ -16,9 +17,11 @@ import { endingsInTrail, readEvent, type Ending } from "./event-trail.ts";
 interface Waiter {
   settle(ending: Ending): void;
   fail(error: unknown): void;
+  /** There may be news of the job, though it has not ended. */
+  readonly stir: (() => void) | undefined;
 }
 
-const LOOK_EVERY_MS = 1000;
+const LOOK_EVERY_MS = 750;
 const BLOCK_MS = 1000;
 const RETRY_MS = 250;
 const ENDS: ReadonlySet<string | undefined> = new Set(["completed", "failed", "removed"]);
@@ -29,6 +32,7 @@ export class ResultWatcher {
   readonly #waiting = new Map<string, Set<Waiter>>();
   #unseen = new Set<string>();
   #looking = false;
+  #watching = false;
   #reading = false;
   /** Kept while nobody waits: the next one who does shall not wait for a connection as well. */
   #client: Redis | undefined;
@@ -43,9 +47,10 @@ export class ResultWatcher {
   /**
    * Resolves when the job has ended or is not there.
    *
+   * @param stir  called when the job has told of its progress, and now and then
    * @throws the signal's reason when it fires first; BackendError when the app is closed; what a look throws that is no outage
    */
-  ending(id: string, signal: AbortSignal | undefined): Promise<Ending> {
+  ending(id: string, signal: AbortSignal | undefined, stir?: () => void): Promise<Ending> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
       if (this.#closed) throw closedError();
@@ -58,6 +63,7 @@ export class ResultWatcher {
       const waiter: Waiter = {
         settle: (ending) => (stop(), resolve(ending)),
         fail: (error) => (stop(), reject(error)),
+        stir,
       };
       const waiting = this.#waiting.get(id) ?? new Set<Waiter>();
       this.#waiting.set(id, waiting.add(waiter));
@@ -76,36 +82,43 @@ export class ResultWatcher {
     this.#unseen.add(id);
     if (this.#looking) return;
     this.#looking = true;
-    setImmediate(() => void this.#lookNow());
+    setImmediate(async () => {
+      this.#looking = false;
+      const ids = [...this.#unseen];
+      this.#unseen = new Set();
+      await this.#persist(() => this.#inspect(ids));
+      if (!this.#watching) void this.#watch();
+      if (!this.#reading) void this.#read();
+    });
   }
 
-  async #lookNow(): Promise<void> {
-    this.#looking = false;
-    const ids = [...this.#unseen];
-    this.#unseen = new Set();
-    await this.#persist(() => this.#inspect(ids));
-    if (!this.#reading) void this.#read();
+  /** Looks at all who are waited for, while there are any. Never rejects. */
+  async #watch(): Promise<void> {
+    this.#watching = true;
+    while (this.#waiting.size > 0) {
+      // What waits is kept alive by its connection; after it nothing is to be waited for.
+      await new Promise<void>((resolve) => void startTimer(LOOK_EVERY_MS, resolve, { keepsAlive: false }));
+      await this.#persist(() => this.#inspectAll());
+      for (const waiters of this.#waiting.values()) for (const waiter of waiters) waiter.stir?.();
+    }
+    this.#watching = false;
   }
 
   /** Reads events while anybody waits. Never rejects. */
   async #read(): Promise<void> {
     this.#reading = true;
     let position: string | undefined;
-    let lookedAt = 0;
     while (this.#waiting.size > 0) {
       const went = await this.#persist(async () => {
-        // Before the look, so that what ends between the two is seen by one of them.
-        position ??= await this.#lastEventId();
-        if (performance.now() - lookedAt >= LOOK_EVERY_MS) {
-          lookedAt = performance.now();
-          await this.#inspect([...this.#waiting.keys()]);
-          if (this.#waiting.size === 0) return;
+        if (position === undefined) {
+          // Before the look, so that what ends between the two is seen by one of them.
+          position = await this.#lastEventId();
+          await this.#inspectAll();
         }
-        position = await this.#follow(position);
+        if (this.#waiting.size > 0) position = await this.#follow(position);
       });
       if (went) continue;
       position = undefined;
-      lookedAt = 0;
       await sleep(RETRY_MS);
     }
     this.#reading = false;
@@ -129,10 +142,20 @@ export class ResultWatcher {
     this.#client ??= this.#queue.connections.dedicated(`results:${this.#queue.name}`, { blockMs: BLOCK_MS });
     const reply = await this.#client.xread("COUNT", 1000, "BLOCK", BLOCK_MS, "STREAMS", this.#queue.keys.events, position);
     const entries = reply?.[0]?.[1] ?? [];
-    const events = entries.map(([, fields]) => readEvent(fields)).filter((event) => ENDS.has(event.get("event")));
-    const ended = new Set(events.map((event) => event.get("jobId") ?? "").filter((id) => this.#waiting.has(id)));
+    const ended = new Set<string>();
+    for (const [, fields] of entries) {
+      const event = readEvent(fields);
+      const id = event.get("jobId") ?? "";
+      if (!this.#waiting.has(id)) continue;
+      if (ENDS.has(event.get("event"))) ended.add(id);
+      else if (event.get("event") === "progress") for (const waiter of this.#waiting.get(id) ?? []) waiter.stir?.();
+    }
     await this.#inspect([...ended]);
     return entries.at(-1)?.[0] ?? position;
+  }
+
+  #inspectAll(): Promise<void> {
+    return this.#inspect([...this.#waiting.keys()]);
   }
 
   async #inspect(ids: readonly string[]): Promise<void> {

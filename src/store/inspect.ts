@@ -1,5 +1,6 @@
 /** Reads how jobs stand, many in one script. */
 import { reasonOfCancel } from "../job/state.ts";
+import { asBackendError } from "../redis/errors.ts";
 import { runScript, type Script } from "../redis/script.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
@@ -25,6 +26,15 @@ export async function inspectJobs(queue: StoredQueue, ids: readonly string[]): P
     for (const [state, text, attempts] of rows) reports.push(toReport(state, text, attempts));
   }
   return reports;
+}
+
+/** What was told last of how far a job is, as JSON. @throws BackendError */
+export async function readProgress({ client, keys }: StoredQueue, id: string): Promise<string | undefined> {
+  try {
+    return (await client.hget(keys.base + id, "progress")) ?? undefined;
+  } catch (error) {
+    throw asBackendError(error);
+  }
 }
 
 const AT_ONCE = 500;

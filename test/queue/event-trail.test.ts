@@ -32,6 +32,7 @@ test("tells how each job ended, from the newest event back", async () => {
       ["f", { state: "failed", reason: "no", attempts: 1 }],
       ["x", { state: "cancelled", reason: "the user has gone", attempts: 1 }],
       ["again", { state: "completed", result: '"second"' }],
+      ["never", { state: "unknown" }],
     ]),
   );
 });
@@ -56,7 +57,7 @@ test("what may follow an end does not hide it; attempts are those that were spen
   );
 });
 
-test("a job that went on after an end, or was removed without one, left no end", async () => {
+test("a job that went on after an end, or had none, was removed: also where only that is told, or only what came before", async () => {
   const queue = await openQueue();
   await happened(
     queue,
@@ -66,8 +67,11 @@ test("a job that went on after an end, or was removed without one, left no end",
     ["added", "waiting", "name", "job"],
     ["waiting", "waiting"],
     ["removed", "waiting", "prev", "wait"],
+    ["active", "swept"],
+    ["removed", "trimmed"],
   );
-  expect(await endingsInTrail(queue, ["retried", "waiting"])).toEqual(new Map());
+  const ids = ["retried", "waiting", "swept", "trimmed"];
+  expect(await endingsInTrail(queue, ids)).toEqual(new Map(ids.map((id) => [id, { state: "removed" }])));
 });
 
 test("reads as far back as it must, page by page", async () => {
@@ -76,6 +80,6 @@ test("reads as far back as it must, page by page", async () => {
   await happened(queue, ...Array.from({ length: 2500 }, (_, n) => ["completed", `n${n}`, "returnvalue", `${n}`] as const));
   const endings = await endingsInTrail(queue, ["old", "n0", "n999", "n1500", "n2499", "never"]);
   expect(endings.get("old")).toEqual({ state: "completed", result: "1" });
-  expect([...endings.keys()].toSorted()).toEqual(["n0", "n1500", "n2499", "n999", "old"]);
+  expect([...endings.keys()].toSorted()).toEqual(["n0", "n1500", "n2499", "n999", "never", "old"]);
   for (const n of [0, 999, 1500, 2499]) expect(endings.get(`n${n}`)).toEqual({ state: "completed", result: `${n}` });
 });

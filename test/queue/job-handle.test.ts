@@ -84,6 +84,7 @@ test("a job that is removed, or never was, is gone", async () => {
     expect(error).toMatchObject({ jobId });
   }
   expect(await put.outcome()).toEqual({ state: "removed" });
+  expect(await queue.job("never").outcome()).toEqual({ state: "unknown" });
   expect(await put.state()).toBe("removed");
 });
 
