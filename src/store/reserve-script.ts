@@ -29,6 +29,8 @@ export interface ReserveRequest {
   readonly worker: string;
   /** Tokens of requests that Redis did not answer: what they leased comes before anything else. */
   readonly unanswered: readonly string[];
+  /** Nothing but that. */
+  readonly onlyUnanswered?: true;
 }
 
 /** What the script answers of it: next delayed at, limited for ms, last fence, [[id, [field, value, …]], …]. */
@@ -73,7 +75,7 @@ local function started(hash)
   return '1'
 end
 
-local function reserve(most, token, leaseMs, worker, unanswered)
+local function reserve(most, token, leaseMs, worker, unanswered, onlyUnanswered)
   local ids = leasedBefore(most, unanswered)
   if #ids > 0 then
     local rows = {}
@@ -85,6 +87,7 @@ local function reserve(most, token, leaseMs, worker, unanswered)
     redis.call('ZADD', marker, 0, '0')
     return 0, 0, redis.call('INCRBY', fence, #ids), rows
   end
+  if onlyUnanswered then return 0, 0, 0, {} end
 
   local function open() trimEvents(meta, events, state[5]) end
   promoteDue({delayed = delayed, wait = wait, prioritized = prioritized, counter = counter, events = events}, base, now, open)

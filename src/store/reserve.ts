@@ -9,7 +9,7 @@ import { sleep } from "../concurrency/sleep.ts";
 import { BackendError } from "../errors.ts";
 import type { Client } from "../redis/client.ts";
 import { asBackendError } from "../redis/errors.ts";
-import type { Leased } from "./reserve-script.ts";
+import type { Leased, ReserveRequest } from "./reserve-script.ts";
 import type { SettleLane } from "./settle.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
@@ -19,6 +19,7 @@ export type { Leased } from "./reserve-script.ts";
 const LONGEST_WAIT_MS = 5000;
 /** Redis rounds shorter blocks up; a job that is due sooner is simply due. */
 const SHORTEST_WAIT_MS = 2;
+const GIVEN_BACK_AT_ONCE = 100;
 
 export class Reserver {
   readonly #queue: StoredQueue;
@@ -56,21 +57,8 @@ export class Reserver {
    * @param token  one of `nextToken`, for one request
    * @throws BackendError when Redis does not answer; what it leased all the same, the next call takes
    */
-  async take(most: number, token = this.nextToken()): Promise<readonly Leased[]> {
-    const { clock } = this.#queue.connections;
-    const request = { most, token, leaseMs: this.#leaseMs, worker: this.#worker, unanswered: this.#unanswered };
-    const sentAt = performance.now();
-    try {
-      const { leased, now, nextDelayedAt, limitedForMs } = await this.#lane.reserve(request);
-      clock.observe(now, performance.now() - sentAt);
-      this.#nextDelayedAt = nextDelayedAt;
-      this.#limitedUntil = limitedForMs > 0 ? performance.now() + limitedForMs : 0;
-      if (leased.length < most) this.#unanswered = [];
-      return leased;
-    } catch (error) {
-      if (error instanceof BackendError && error.mayHaveRun) this.#unanswered = [...this.#unanswered, token];
-      throw error;
-    }
+  take(most: number, token = this.nextToken()): Promise<readonly Leased[]> {
+    return this.#ask({ most, token, leaseMs: this.#leaseMs, worker: this.#worker, unanswered: this.#unanswered });
   }
 
   /**
@@ -94,11 +82,35 @@ export class Reserver {
     if (!signal.aborted) await this.wait(signal);
   }
 
-  /** Ends the connection and wakes another consumer in this one's stead. */
+  /** Ends the connection, wakes another consumer in this one's stead, and gives back what requests without an answer have leased. */
   async close(): Promise<void> {
     this.#blocking?.abandon();
     this.#blocking = undefined;
-    await this.#queue.client.zadd(this.#queue.keys.marker, 0, "0");
+    await Promise.all([this.#queue.client.zadd(this.#queue.keys.marker, 0, "0"), this.#giveBack()]);
+  }
+
+  async #giveBack(): Promise<void> {
+    while (this.#unanswered.length > 0) {
+      const request = { most: GIVEN_BACK_AT_ONCE, token: this.nextToken(), leaseMs: this.#leaseMs, worker: this.#worker, unanswered: this.#unanswered };
+      const leased = await this.#ask({ ...request, onlyUnanswered: true });
+      await Promise.all(leased.map((each) => this.#lane.settle({ leased: each, kind: "release", delayMs: 0 })));
+    }
+  }
+
+  async #ask(request: ReserveRequest): Promise<readonly Leased[]> {
+    const { clock } = this.#queue.connections;
+    const sentAt = performance.now();
+    try {
+      const { leased, now, nextDelayedAt, limitedForMs } = await this.#lane.reserve(request);
+      clock.observe(now, performance.now() - sentAt);
+      this.#nextDelayedAt = nextDelayedAt;
+      this.#limitedUntil = limitedForMs > 0 ? performance.now() + limitedForMs : 0;
+      if (leased.length < request.most) this.#unanswered = [];
+      return leased;
+    } catch (error) {
+      if (error instanceof BackendError && error.mayHaveRun) this.#unanswered = [...this.#unanswered, request.token];
+      throw error;
+    }
   }
 
   /** The score of the marker that came, if one came. */

@@ -30,7 +30,8 @@ export async function takeTurn(queue: StoredQueue, settlements: readonly Settlem
     ],
     [
       keys.base, settlements.length === 0 ? "" : packSettlements(settlements),
-      request?.most ?? 0, request?.token ?? "", request?.leaseMs ?? 0, request?.worker ?? "", ...(request?.unanswered ?? []),
+      request?.most ?? 0, request?.token ?? "", request?.leaseMs ?? 0, request?.worker ?? "", request?.onlyUnanswered ? 1 : 0,
+      ...(request?.unanswered ?? []),
     ],
   )) as [number, SettleCode[], ...ReserveReply];
   return {
@@ -41,7 +42,7 @@ export async function takeTurn(queue: StoredQueue, settlements: readonly Settlem
 
 /**
  * KEYS  wait, active, prioritized, delayed, completed, failed, events, meta, marker, priority counter, stalled, limiter, fence
- * ARGV  base, msgpack of settlements or "", most or 0, token, leaseMs, worker, unanswered token…
+ * ARGV  base, msgpack of settlements or "", most or 0, token, leaseMs, worker, 1 for nothing but what the following leased or 0, unanswered token…
  * reply msgpack {now, {code, …}, next delayed at, limited for ms, last fence, {{id, {field, value, …}}, …}}
  */
 const TURN: Script = {
@@ -56,8 +57,8 @@ if ARGV[2] ~= '' then codes = settle(cmsgpack.unpack(ARGV[2])) end
 local most = tonumber(ARGV[3])
 if most == 0 then return cmsgpack.pack({now, codes, 0, 0, 0, {}}) end
 local unanswered = {}
-for i = 7, #ARGV do unanswered[ARGV[i]] = true end
-local nextAt, limited, lastFence, rows = reserve(most, ARGV[4], ARGV[5], ARGV[6], unanswered)
+for i = 8, #ARGV do unanswered[ARGV[i]] = true end
+local nextAt, limited, lastFence, rows = reserve(most, ARGV[4], ARGV[5], ARGV[6], unanswered, ARGV[7] == '1')
 return cmsgpack.pack({now, codes, nextAt, limited, lastFence, rows})
 `,
 };

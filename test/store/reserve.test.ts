@@ -7,7 +7,7 @@ import type { StoredQueue } from "../../src/store/stored-queue.ts";
 import { failure, takes } from "../support/outcome.ts";
 import { startRedis } from "../support/redis.ts";
 import { startProxy } from "../support/tcp-proxy.ts";
-import { consumerOf, eventsOf, newJob, openQueue, placesOf, putAll } from "./opened-queue.ts";
+import { consumerOf, eventsOf, newJob, openQueue, placesOf, putAll, waitingIds } from "./opened-queue.ts";
 
 const never = new AbortController().signal;
 
@@ -227,6 +227,26 @@ test("jobs that were leased by a call whose answer was lost come with the next o
   expect(await takes(reserver.wait(never))).toBeLessThan(1000);
   expect((await reserver.take(2)).map(({ job }) => job.id)).toEqual(["d"]);
   for (const { job, token } of [...first, ...rest]) expect(await operator.get(`${queue.keys.base}${job.id}:lock`)).toBe(token);
+});
+
+test("what a call whose answer was lost has leased is given back on closing, no attempt spent, and nothing else is touched", async () => {
+  const server = await startRedis();
+  const proxy = await startProxy(server.port);
+  onTestFinished(() => proxy[Symbol.asyncDispose]());
+  const queue = await openQueue({ url: `redis://127.0.0.1:${proxy.port}` });
+  const operator = new Redis(server.url);
+  onTestFinished(() => operator.disconnect());
+  const { reserver } = consumerOf(queue);
+  await reserver.take(1);
+  await putAll(queue, ["a", "b", "c", "d"].map((id) => newJob(id)));
+  proxy.loseReplies();
+  expect((await failure(reserver.take(3))).error).toBeInstanceOf(BackendError);
+  await reserver.close();
+  expect(await operator.llen(queue.keys.active)).toBe(0);
+  expect(new Set(await waitingIds(queue))).toEqual(new Set(["a", "b", "c", "d"]));
+  expect(await operator.hget(`${queue.keys.base}a`, "atm")).toBeNull();
+  expect(await operator.hget(`${queue.keys.base}d`, "ats")).toBeNull();
+  expect(await operator.exists(...["a", "b", "c", "d"].map((id) => `${queue.keys.base}${id}:lock`))).toBe(0);
 });
 
 test("a job whose hash is gone from Redis is delivered without data, one whose fields are garbage with what can be read", async () => {
