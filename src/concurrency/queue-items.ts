@@ -9,37 +9,54 @@ export interface QueueItems<T> {
   take(): T;
 }
 
-/** In the order put. An array with a moving start, cut when half of it is empty, so that both ends are cheap. */
+const SMALLEST_RING = 16;
+/** A ring of no more places than this is kept though it is empty. */
+const KEPT_RING = 1024;
+
+/** In the order put: a ring, so that both ends are cheap, and a queue that is emptied again and again asks for no memory. */
 export class FifoItems<T> implements QueueItems<T> {
-  #items: (T | undefined)[] = [];
-  #start = 0;
+  /** Its length is a power of two. */
+  #ring: (T | undefined)[] = newRing(SMALLEST_RING);
+  #first = 0;
+  #size = 0;
 
   get size(): number {
-    return this.#items.length - this.#start;
+    return this.#size;
   }
 
   add(item: T): void {
-    this.#items.push(item);
+    if (this.#size === this.#ring.length) this.#resize(this.#size * 2);
+    this.#ring[(this.#first + this.#size) & (this.#ring.length - 1)] = item;
+    this.#size += 1;
   }
 
   putBack(item: T): void {
-    if (this.#start === 0) this.#items.unshift(item);
-    else this.#items[(this.#start -= 1)] = item;
+    if (this.#size === this.#ring.length) this.#resize(this.#size * 2);
+    this.#first = (this.#first - 1) & (this.#ring.length - 1);
+    this.#ring[this.#first] = item;
+    this.#size += 1;
   }
 
   take(): T {
-    const item = this.#items[this.#start] as T;
-    this.#items[this.#start] = undefined;
-    this.#start += 1;
-    if (this.#start === this.#items.length) {
-      this.#items = [];
-      this.#start = 0;
-    } else if (this.#start >= 1024 && this.#start * 2 >= this.#items.length) {
-      this.#items = this.#items.slice(this.#start);
-      this.#start = 0;
-    }
+    const item = this.#ring[this.#first] as T;
+    this.#ring[this.#first] = undefined;
+    this.#first = (this.#first + 1) & (this.#ring.length - 1);
+    this.#size -= 1;
+    if (this.#size * 4 < this.#ring.length && this.#ring.length > KEPT_RING) this.#resize(this.#ring.length / 2);
     return item;
   }
+
+  #resize(length: number): void {
+    const last = this.#ring;
+    const ring = newRing<T>(length);
+    for (let at = 0; at < this.#size; at += 1) ring[at] = last[(this.#first + at) & (last.length - 1)];
+    this.#ring = ring;
+    this.#first = 0;
+  }
+}
+
+function newRing<T>(length: number): (T | undefined)[] {
+  return Array.from({ length }, () => undefined);
 }
 
 /** The last put first. */

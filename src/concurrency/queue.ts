@@ -15,6 +15,9 @@ export interface QueueOptions {
   readonly maxSize?: number | undefined;
 }
 
+/** What every put gives that need not wait. */
+const hasPut = Promise.resolve();
+
 /**
  * ```ts
  * const queue = new Queue<string>({ maxSize: 100 });
@@ -65,15 +68,13 @@ export class Queue<T> {
    * @throws QueueShutDownError when the queue is shut down, before or while it waits; nothing is put then
    * @throws the signal's reason when it fires first; nothing is put then
    */
-  async put(item: T, { signal }: Interruptible = {}): Promise<void> {
-    if (signal?.aborted) throw signal.reason;
-    this.#checkOpen();
-    if (this.full || this.#putters.waking) {
-      await this.#placeFor(signal);
-      this.#reserved -= 1;
-      this.#checkOpen();
-    }
+  put(item: T, options?: Interruptible): Promise<void> {
+    const signal = options?.signal;
+    if (signal?.aborted) return Promise.reject(signal.reason as Error);
+    if (this.#shutDown !== "no") return Promise.reject(shutDownError());
+    if (this.full || this.#putters.waking) return this.#putInTurn(item, signal);
     this.#add(item);
+    return hasPut;
   }
 
   /** @throws QueueFullError when there is no place now, QueueShutDownError when the queue is shut down */
@@ -89,7 +90,8 @@ export class Queue<T> {
    * @throws QueueShutDownError when the queue is shut down and holds nothing more
    * @throws the signal's reason when it fires first; no item is lost by that
    */
-  get({ signal }: Interruptible = {}): Promise<T> {
+  get(options?: Interruptible): Promise<T> {
+    const signal = options?.signal;
     if (signal?.aborted) return Promise.reject(signal.reason as Error);
     if (!this.empty) return this.#getters.waking ? this.#getters.follow(this.#take(), signal) : Promise.resolve(this.#take());
     if (this.#shutDown !== "no") return Promise.reject(shutDownError());
@@ -150,6 +152,13 @@ export class Queue<T> {
 
   [Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
     return this.items();
+  }
+
+  async #putInTurn(item: T, signal: AbortSignal | undefined): Promise<void> {
+    await this.#placeFor(signal);
+    this.#reserved -= 1;
+    this.#checkOpen();
+    this.#add(item);
   }
 
   #add(item: T): void {

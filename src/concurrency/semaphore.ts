@@ -52,7 +52,8 @@ export class Semaphore {
    *
    * @throws the signal's reason when it fires first; no permit is taken then
    */
-  acquire({ signal }: Interruptible = {}): Promise<Permit> {
+  acquire(options?: Interruptible): Promise<Permit> {
+    const signal = options?.signal;
     if (signal?.aborted) return Promise.reject(signal.reason as Error);
     if (!this.tryAcquire()) return this.#waiters.wait(signal);
     return this.#waiters.waking ? this.#waiters.follow(new Permit(this), signal) : Promise.resolve(new Permit(this));

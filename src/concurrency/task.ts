@@ -167,7 +167,8 @@ export class OwnedTask<T> extends Scope implements Task<T> {
   #outcome: "fulfilled" | "rejected" | undefined = undefined;
   #value: unknown = undefined;
   #promise: Promise<T> | undefined = undefined;
-  #settle: (() => void) | undefined = undefined;
+  #resolve: ((value: unknown) => void) | undefined = undefined;
+  #reject: ((error: unknown) => void) | undefined = undefined;
   #callbacks: (() => void)[] | undefined = undefined;
 
   constructor(name: string | undefined, owner: TaskOwner | undefined) {
@@ -226,7 +227,8 @@ export class OwnedTask<T> extends Scope implements Task<T> {
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     this.#promise ??= new Promise<T>((resolve, reject) => {
-      this.#settle = () => (this.#outcome === "fulfilled" ? resolve(this.#value as T) : reject(this.#value as Error));
+      this.#resolve = resolve as (value: unknown) => void;
+      this.#reject = reject;
     });
     if (this.#outcome !== undefined) {
       observer?.seen(this);
@@ -270,9 +272,10 @@ export class OwnedTask<T> extends Scope implements Task<T> {
   }
 
   #settlePromise(): void {
-    if (this.#settle === undefined) return;
-    this.#settle();
-    this.#settle = undefined;
+    if (this.#resolve === undefined) return;
+    if (this.#outcome === "fulfilled") this.#resolve(this.#value);
+    else this.#reject?.(this.#value);
+    this.#resolve = this.#reject = undefined;
     if (this.#outcome === "rejected") seen(this);
   }
 }

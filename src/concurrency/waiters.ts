@@ -5,13 +5,6 @@
  * wake-up is lost. A linked list, so that one that gives up from the middle costs no more than one at the front.
  */
 
-interface Waiter<T> {
-  readonly wakeUp: (value: T) => void;
-  readonly fail: (error: Error) => void;
-  previous: Waiter<T> | undefined;
-  next: Waiter<T> | undefined;
-}
-
 export class Waiters<T> {
   readonly #passOn: (value: T) => void;
   #first: Waiter<T> | undefined = undefined;
@@ -40,24 +33,13 @@ export class Waiters<T> {
   wait(signal: AbortSignal | undefined): Promise<T> {
     if (signal?.aborted) return Promise.reject(signal.reason as Error);
     return new Promise<T>((resolve, reject) => {
-      // One microtask between being woken and running, with a signal or without, or the first would be overtaken.
-      const waiter = this.#add((value) => queueMicrotask(() => run(value)), (error) => {
-        signal?.removeEventListener("abort", giveUp);
-        reject(error);
-      });
-      const giveUp = (): void => {
-        if (this.#remove(waiter)) reject(signal?.reason as Error);
+      const waiter: Waiter<T> = { resolve, reject, signal, giveUp: undefined, previous: this.#last, next: undefined };
+      this.#append(waiter);
+      if (signal === undefined) return;
+      waiter.giveUp = () => {
+        if (this.#remove(waiter)) reject(signal.reason as Error);
       };
-      signal?.addEventListener("abort", giveUp, { once: true });
-
-      const run = (value: T): void => {
-        this.#waking -= 1;
-        if (signal === undefined) return resolve(value);
-        signal.removeEventListener("abort", giveUp);
-        if (!signal.aborted) return resolve(value);
-        this.#passOn(value);
-        reject(signal.reason as Error);
-      };
+      signal.addEventListener("abort", waiter.giveUp, { once: true });
     });
   }
 
@@ -67,7 +49,8 @@ export class Waiters<T> {
     if (first === undefined) return false;
     this.#remove(first);
     this.#waking += 1;
-    first.wakeUp(value);
+    // One microtask between being woken and running, with a signal or without, or the first would be overtaken.
+    void aMicrotaskLater.then(() => this.#run(first, value));
     return true;
   }
 
@@ -82,17 +65,25 @@ export class Waiters<T> {
   failAll(error: () => Error): void {
     for (let first = this.#first; first !== undefined; first = this.#first) {
       this.#remove(first);
-      first.fail(error());
+      stopListening(first);
+      first.reject(error());
     }
   }
 
-  #add(wakeUp: (value: T) => void, fail: (error: Error) => void): Waiter<T> {
-    const waiter: Waiter<T> = { wakeUp, fail, previous: this.#last, next: undefined };
+  #run(waiter: Waiter<T>, value: T): void {
+    const { signal } = waiter;
+    this.#waking -= 1;
+    stopListening(waiter);
+    if (signal?.aborted !== true) return waiter.resolve(value);
+    this.#passOn(value);
+    waiter.reject(signal.reason);
+  }
+
+  #append(waiter: Waiter<T>): void {
     if (this.#last === undefined) this.#first = waiter;
     else this.#last.next = waiter;
     this.#last = waiter;
     this.#length += 1;
-    return waiter;
   }
 
   /** Returns false when it was taken out before. */
@@ -107,4 +98,20 @@ export class Waiters<T> {
     this.#length -= 1;
     return true;
   }
+}
+
+interface Waiter<T> {
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+  readonly signal: AbortSignal | undefined;
+  giveUp: (() => void) | undefined;
+  previous: Waiter<T> | undefined;
+  next: Waiter<T> | undefined;
+}
+
+/** Cheaper than `queueMicrotask`, which Node makes a resource of. */
+const aMicrotaskLater = Promise.resolve();
+
+function stopListening<T>({ signal, giveUp }: Waiter<T>): void {
+  if (giveUp !== undefined) signal?.removeEventListener("abort", giveUp);
 }
