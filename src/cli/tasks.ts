@@ -6,7 +6,7 @@ import { text } from "node:stream/consumers";
 import type { ReportedTask, TaskReport } from "../concurrency/task-report.ts";
 import { taskSocketOf } from "../concurrency/task-socket.ts";
 import { maskSecrets } from "../config.ts";
-import { NotFoundError } from "../errors.ts";
+import { NotFoundError, StateError, TimeoutError } from "../errors.ts";
 import { check } from "../options.ts";
 import type { Context } from "./context.ts";
 import { seconds } from "./progress-line.ts";
@@ -18,37 +18,40 @@ const ANSWER_MS = 3000;
  * Prints every task that is not done: its age, below the task that started it, and where it waits if the process is in
  * debug mode.
  *
- * @throws NotFoundError when there is no such process, it serves no tasks, or does not answer; OptionError
+ * @throws NotFoundError when there is no such process, or it serves no tasks; StateError when it is another user's;
+ *   TimeoutError when it does not answer; OptionError
  */
 export async function tasks({ output }: Context, flags: { readonly pid: string }): Promise<void> {
   const pid = check.integer({ min: 1 })(/^\d{1,15}$/.test(flags.pid) ? Number(flags.pid) : flags.pid, "--pid");
+  assertOurs(pid);
   const report = await ask(pid);
   await output.result(shown(report), report);
 }
 
+/** The system lets nobody but root send a signal to another user's process, not even none. */
+function assertOurs(pid: number): void {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EPERM") throw new NotFoundError(`no process has the number ${pid}`);
+    throw new StateError(`expected a process of this user, but ${pid} is another's: only they and root may ask for its tasks`);
+  }
+}
+
 async function ask(pid: number): Promise<TaskReport> {
-  if (!isAlive(pid)) throw new NotFoundError(`no process has the number ${pid}`);
   const path = taskSocketOf(pid, ownerOf(pid));
   if (path === undefined || !existsSync(path)) {
     throw new NotFoundError(`process ${pid} does not tell its tasks: it runs no millrace command and no run(), or in another container or with another TMPDIR`);
   }
   const socket = connect(path);
-  socket.setTimeout(ANSWER_MS, () => socket.destroy(new NotFoundError(`process ${pid} does not answer within ${seconds(ANSWER_MS)}: its event loop is blocked, or it is stopped`)));
+  socket.setTimeout(ANSWER_MS, () => socket.destroy(new TimeoutError(`process ${pid} does not answer within ${seconds(ANSWER_MS)}: its event loop is blocked, or it is stopped`)));
   try {
     await once(socket, "connect");
     // Everybody who may list processes can read it, but not in a log that this ends up in.
     return JSON.parse(maskSecrets(await text(socket))) as TaskReport;
   } catch (error) {
-    if (error instanceof NotFoundError) throw error;
+    if (error instanceof TimeoutError) throw error;
     throw new NotFoundError(`process ${pid} does not answer: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

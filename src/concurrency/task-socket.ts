@@ -3,8 +3,8 @@
  * mode 0700 below the system's temporary folder, named by the process id. Whoever connects is sent a report, and
  * nothing is read.
  */
-import { lstatSync, mkdirSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
+import { lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { isMainThread } from "node:worker_threads";
@@ -28,6 +28,7 @@ export function openTaskSocket(): (() => void) | undefined {
     socket.end(JSON.stringify(taskReport()));
   });
   server.on("error", () => undefined).listen(path).unref();
+  removeDead(dirname(path));
   return () => {
     server.close();
     process.off("exit", remove);
@@ -39,4 +40,23 @@ function isOwnFolder(folder: string): boolean {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const found = lstatSync(folder);
   return found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o077) === 0;
+}
+
+/** What killed processes left: nobody has the number, and nobody listens, in another container with these files either. */
+function removeDead(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const pid = Number(/^(\d+)\.sock$/.exec(name)?.[1]);
+    if (Number.isNaN(pid) || isAlive(pid)) continue;
+    const path = join(folder, name);
+    const socket = connect(path, () => socket.destroy()).unref();
+    socket.on("error", ({ code }: NodeJS.ErrnoException) => code === "ECONNREFUSED" && rmSync(path, { force: true }));
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }

@@ -2,8 +2,9 @@
  * What debug mode knows of tasks: where each was spawned and where it waits, and which of them nobody awaits or nothing
  * can end any more.
  *
- * A task waits where it was at an `await` last. That is seen by a hook on promises, which costs some microseconds an
- * await: the price of debug mode. Where one task awaits several things at once, the last of them is shown.
+ * A task waits where it was at an `await` last: in the innermost of functions that await one another. That is seen by
+ * hooks on promises, which cost some microseconds an await: the price of debug mode. Where one task awaits several things
+ * at once, one of the last of them is shown.
  */
 import { innermostScope, type Scope } from "./scope.ts";
 import { placeOf, programFrames } from "./stack-frames.ts";
@@ -12,6 +13,8 @@ import { liveTasks, observeTasks, OwnedTask, surroundingTask, type TaskObserver 
 /** Read when it is asked for: the runtime writes the text of a stack only then. */
 interface Trace {
   readonly stack: string;
+  /** When it was taken, as a number of promises. */
+  readonly at: number;
   /** The one before, for when this shows nothing of the program: what follows a promise that was returned, say. */
   before: Trace | undefined;
 }
@@ -32,15 +35,23 @@ export class TaskTraces implements TaskObserver, Disposable {
   readonly #replaced: TaskObserver | undefined;
   /** What the toolkit itself awaits: that a task awaits its body says nothing. */
   #work: PromiseLike<unknown> | undefined;
+  /** Of promises, by which time is told here: when each was made. */
+  readonly #madeAt = new WeakMap<Promise<unknown>, number>();
+  #made = 0;
+  #resumedAt = 0;
 
   constructor() {
-    const init = (_: Promise<unknown>, awaited: Promise<unknown> | undefined): void => {
+    const init = (promise: Promise<unknown>, awaited: Promise<unknown> | undefined): void => {
+      this.#made += 1;
       // The promise of an await has what is awaited for its parent.
+      const since = awaited === undefined ? this.#made : this.#madeAt.get(awaited);
+      if (since !== undefined) this.#madeAt.set(promise, since);
       if (awaited === undefined) return;
       if (awaited === this.#work) this.#work = undefined;
-      else this.#awaits(init);
+      else this.#awaits(init, since);
     };
-    this.#stopHooks = process.getBuiltinModule("node:v8").promiseHooks.createHook({ init }) as () => void;
+    const before = (): void => void (this.#resumedAt = this.#made);
+    this.#stopHooks = process.getBuiltinModule("node:v8").promiseHooks.createHook({ init, before }) as () => void;
     this.#replaced = observeTasks(this);
     process.on("beforeExit", this.#nothingLeft);
   }
@@ -52,7 +63,7 @@ export class TaskTraces implements TaskObserver, Disposable {
   }
 
   spawned(task: OwnedTask<unknown>): void {
-    this.#spawnedAt.set(task, trace(this.spawned));
+    this.#spawnedAt.set(task, trace(this.spawned, this.#made));
     const scope = innermostScope();
     if (scope !== undefined) this.#spawnedIn.set(task, scope);
   }
@@ -108,9 +119,14 @@ export class TaskTraces implements TaskObserver, Disposable {
     return scope === group;
   }
 
-  #awaits(from: (...args: never) => unknown): void {
+  /** @param since  when what is awaited was made; undefined where that is not known */
+  #awaits(from: (...args: never) => unknown, since: number | undefined): void {
     const task = surroundingTask();
-    if (task !== undefined) this.#waitsAt.set(task, trace(from, this.#waitsAt.get(task)));
+    if (task === undefined) return;
+    const last = this.#waitsAt.get(task);
+    // A function awaits one that it has just called, and which came to an await of its own within that call.
+    if (last !== undefined && since !== undefined && since > this.#resumedAt && since < last.at) return;
+    this.#waitsAt.set(task, trace(from, this.#made, last));
   }
 
   #lost(task: OwnedTask<unknown> | undefined): void {
@@ -127,8 +143,8 @@ export class TaskTraces implements TaskObserver, Disposable {
   };
 }
 
-function trace(from: (...args: never) => unknown, before?: Trace): Trace {
-  const trace = { before } as Trace;
+function trace(from: (...args: never) => unknown, at: number, before?: Trace): Trace {
+  const trace = { at, before } as Trace;
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = DEPTH;
   Error.captureStackTrace(trace, from);

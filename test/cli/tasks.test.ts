@@ -1,5 +1,6 @@
+import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import type { TaskReport } from "../../src/concurrency/task-report.ts";
 import { taskSocketOf } from "../../src/concurrency/task-socket.ts";
 import { Program } from "../concurrency/program.ts";
@@ -98,7 +99,7 @@ test("a worker's jobs stand below its pool by their names and ids", async () => 
   expect(stdout).toMatch(new RegExp(`^[├│└ ─]+ nap ${id} {2,}`, "m"));
 });
 
-test("ends with 4 and says why: no such process, one that tells nothing, one that does not answer", async () => {
+test("says why where there is nothing to tell: 4 for no such process and for one that tells nothing, 3 for one that does not answer", async () => {
   const gone = new Program(``);
   await gone.ended;
   const silent = new Program(`console.log("runs"); await sleep("1h");`);
@@ -110,7 +111,25 @@ test("ends with 4 and says why: no such process, one that tells nothing, one tha
   const [none, nothing, noAnswer] = await Promise.all([gone, silent, stopped].map(({ pid }) => tasksOf(pid)));
   expect(none).toMatchObject({ code: 4, stdout: "", stderr: `error: no process has the number ${gone.pid}\n` });
   expect(nothing).toMatchObject({ code: 4, stderr: expect.stringContaining(`process ${silent.pid} does not tell its tasks`) as string });
-  expect(noAnswer).toMatchObject({ code: 4, stderr: expect.stringContaining(`process ${stopped.pid} does not answer within 3.0 s: its event loop is blocked, or it is stopped`) as string });
+  expect(noAnswer).toMatchObject({ code: 3, stderr: expect.stringContaining(`process ${stopped.pid} does not answer within 3.0 s: its event loop is blocked, or it is stopped`) as string });
+  expect(JSON.parse((await tasksOf(gone.pid, "--json")).stderr)).toEqual({ error: { code: "NOT_FOUND", message: `no process has the number ${gone.pid}` } });
+});
+
+const NOBODY = 65_534;
+
+test.skipIf(process.getuid?.() !== 0)("ends with 1 for a process of another user; root may ask for everybody's", async () => {
+  const ours = new Program(family);
+  await ours.says("sleeps");
+  await answers(ours.pid);
+  const message = `error: expected a process of this user, but ${ours.pid} is another's: only they and root may ask for its tasks\n`;
+  expect(await millrace(["tasks", "--pid", String(ours.pid)], { uid: NOBODY, cwd: "/" })).toMatchObject({ code: 1, stdout: "", stderr: message });
+
+  const toolkit = new URL("../../src/concurrency/index.ts", import.meta.url).href;
+  const source = `import { run, sleep } from ${JSON.stringify(toolkit)}; await run((signal) => sleep("1h", { signal }));`;
+  const theirs = spawn(process.execPath, ["--input-type=module", "-e", source], { uid: NOBODY, cwd: "/", env: {}, stdio: "ignore" });
+  onTestFinished(() => void theirs.kill("SIGKILL"));
+  while (!existsSync(taskSocketOf(theirs.pid ?? 0, NOBODY) ?? "")) await new Promise((resolve) => setTimeout(resolve, 1));
+  expect(await tasksOf(theirs.pid ?? 0)).toMatchObject({ code: 0, stdout: expect.stringContaining(`process ${theirs.pid}, up `) as string });
 });
 
 test("ends with 4 where a killed process has left its socket", async () => {

@@ -41,6 +41,51 @@ test("knows where a task was spawned, and where it waits", async () => {
   await task.then(undefined, () => undefined);
 });
 
+test("of functions that await one another, it waits in the innermost, before and after that has resumed", async () => {
+  using _ = setDebug(true);
+  const place = (): string | undefined => /(\w+) \(.*debug\.test\.ts/.exec(taskTraces()?.waitsAt(task as never)[0] ?? "")?.[1];
+  const [first, second, third] = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  async function inner(): Promise<void> {
+    await first.promise;
+    await second.promise;
+  }
+  const middle = (): Promise<void> => inner().then(() => undefined);
+  async function outer(): Promise<void> {
+    await middle();
+    await third.promise;
+  }
+  const task = spawn(async () => await outer());
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  await turn();
+  expect(place()).toBe("inner");
+  first.resolve();
+  await turn();
+  expect(place()).toBe("inner");
+  second.resolve();
+  await turn();
+  expect(place()).toBe("outer");
+  third.resolve();
+  await task;
+});
+
+test("what was begun earlier and is awaited now is where it waits", async () => {
+  using _ = setDebug(true);
+  const [never, now] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  async function background(): Promise<void> {
+    await never.promise;
+  }
+  const task = spawn(async function awaiting() {
+    const begun = background();
+    await now.promise;
+    await begun;
+  });
+  now.resolve();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(taskTraces()?.waitsAt(task as never)[0]).toMatch(/^awaiting \(/);
+  never.resolve();
+  await task;
+});
+
 test("off, it is not there: no thread, no timer, no hook on callbacks or promises", async () => {
   const source = (debug: string): string => `
     import { executionAsyncResource } from "node:async_hooks";

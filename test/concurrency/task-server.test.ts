@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -81,6 +81,21 @@ test("leaves nothing behind where the program exits of its own accord, and repla
   );
   expect((await program.ended).code).toBe(7);
   expect(existsSync(join(folder, `millrace-${process.getuid?.()}`, `${program.pid}.sock`))).toBe(false);
+});
+
+test("removes what killed processes left, and nothing else", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "millrace-sockets-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const sockets = join(folder, `millrace-${process.getuid?.()}`);
+  const env = { TMPDIR: folder };
+  const [living, killed] = await Promise.all([asleep({ env }), asleep({ env })]);
+  for (const { path } of [living, killed]) await reportAt(path);
+  killed.program.process.kill("SIGKILL");
+  await killed.program.ended;
+  writeFileSync(join(sockets, "notes.txt"), "");
+  const next = await asleep({ env });
+  while (existsSync(killed.path)) await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(readdirSync(sockets).toSorted()).toEqual([living, next].map(({ program }) => `${program.pid}.sock`).concat("notes.txt").toSorted());
 });
 
 test.each([

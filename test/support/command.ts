@@ -35,6 +35,8 @@ export interface CommandOptions {
   readonly ownGroup?: true;
   /** Flags of Node itself. */
   readonly node?: readonly string[];
+  /** Of the user that runs it; only root may say so. */
+  readonly uid?: number;
 }
 
 /** A folder with these files in which `millrace` and zod can be imported; gone when the test is over. */
@@ -55,7 +57,7 @@ export function project(files: Readonly<Record<string, string>>): string {
 export function start(args: readonly string[], options: CommandOptions = {}): Running {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|REDIS_|MILLRACE_|VITEST|NODE_)/.test(name)));
   const main = join(ROOT, "src/cli/main.ts");
-  const child = spawn(process.execPath, [...(options.node ?? []), "-C", "millrace-source", main, ...args], { cwd: options.cwd, env: { ...env, ...options.env }, detached: options.ownGroup ?? false });
+  const child = spawn(process.execPath, [...(options.node ?? []), "-C", "millrace-source", main, ...args], { cwd: options.cwd, env: { ...env, ...options.env }, detached: options.ownGroup ?? false, uid: options.uid });
   let stdout = "";
   let stderr = "";
   let heard: (() => void)[] = [];
