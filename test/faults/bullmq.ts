@@ -1,6 +1,6 @@
 /** The reference: BullMQ's own Queue and Worker as its documentation sets them up for production. */
 import { fileURLToPath } from "node:url";
-import { Job, Queue, QueueEvents } from "bullmq";
+import { Job, Queue, QueueEvents, Worker } from "bullmq";
 import type { Subject } from "./subject.ts";
 
 const worker = fileURLToPath(new URL("bullmq-worker.ts", import.meta.url));
@@ -31,6 +31,26 @@ export const bullmq: Subject = {
         const job = await found(id);
         await job.waitUntilFinished(events).catch((error: Error) => error);
         return job.getState();
+      },
+    };
+  },
+  async openHere(redisUrl, name) {
+    const queue = new Queue(name, { connection: { url: redisUrl } });
+    let runner: Worker | undefined;
+    return {
+      put: async (payload, options) => {
+        const { id: jobId, ...others } = options as { readonly id?: string };
+        return (await queue.add("work", payload, typeof options === "object" ? { ...others, ...(jobId !== undefined && { jobId }) } : options)).id ?? "";
+      },
+      async run(handle) {
+        runner = new Worker(name, async (job, _token, signal) => handle(job.data, { id: job.id ?? "", signal }), { connection: { url: redisUrl, maxRetriesPerRequest: null } });
+        runner.on("error", () => undefined);
+        await runner.waitUntilReady();
+      },
+      hasEnded: async (id) => ["completed", "failed"].includes(await queue.getJobState(id)),
+      close: async () => {
+        await runner?.close(true);
+        await queue.close();
       },
     };
   },

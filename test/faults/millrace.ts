@@ -1,7 +1,8 @@
 /** The subject: Millrace, its workers run by its own command. */
 import { fileURLToPath } from "node:url";
-import { connect } from "millrace";
+import { connect, defineHandler, type JobTask } from "millrace";
 import { defineJob, typed } from "millrace/job";
+import { createLog } from "../../src/log.ts";
 import type { Subject } from "./subject.ts";
 import type { Done, Work } from "./work.ts";
 
@@ -31,6 +32,17 @@ export const millrace: Subject = {
       putMany: async (payloads) => void (await queue.putMany(payloads)),
       cancel: async (id) => void (await queue.cancel(id, "by the suite")),
       outcome: async (id) => (await queue.job(id).outcome()).state,
+    };
+  },
+  async openHere(redisUrl, name) {
+    const app = connect({ redis: redisUrl, log: createLog({ level: "silent" }) });
+    const job = defineJob("work", { queue: name, payload: typed<unknown>(), result: typed<unknown>(), backoff: { type: "fixed", base: 0 } });
+    const queue = app.queue(job);
+    return {
+      put: async (payload, options) => (await queue.put(payload, options)).id,
+      run: async (handle) => void app.pool([defineHandler(job, { handle: ((payload, { id, signal }) => handle(payload, { id, signal })) as (payload: unknown, task: JobTask) => Promise<unknown> })]),
+      hasEnded: async (id) => ["completed", "failed", "cancelled"].includes(await queue.job(id).state()),
+      close: () => app[Symbol.asyncDispose](),
     };
   },
 };

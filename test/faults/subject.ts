@@ -7,6 +7,16 @@ export interface Subject {
   workerArguments(options: WorkerOptions): { readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> };
   /** The two of it that a producer process needs. */
   open(redisUrl: string): Promise<Putter>;
+  /** One of its queues in this very process, for input that no payload could carry to another. */
+  openHere(redisUrl: string, queue: string): Promise<QueueHere>;
+}
+
+export interface QueueHere {
+  /** @returns the job's id */
+  put(payload: unknown, options: object): Promise<string>;
+  run(handle: (payload: unknown, task: { readonly id: string; readonly signal: unknown }) => unknown): Promise<void>;
+  hasEnded(id: string): Promise<boolean>;
+  close(): Promise<void>;
 }
 
 export interface WorkerOptions {
