@@ -59,6 +59,10 @@ const surroundings: Readonly<Record<string, Surroundings>> = {
   "src/concurrency/task.ts": { after: "await assert.rejects(async () => { await task; }, { code: 'CANCELLED' });" },
   "src/concurrency/timeout.ts": { before: 'const url = "data:,page";' },
   "src/concurrency/transfer.ts": { after: "const bytes = noise(8); assert.equal(bytes.length, 8);" },
+  "src/options.ts": {
+    before: `import { check, checkOptions } from ${JSON.stringify(new URL("../src/options.ts", import.meta.url).pathname)}; const options = { concurrency: 3 };`,
+    after: "assert.equal(concurrency, 3);",
+  },
   "src/queue/deliveries.ts": {
     before: `const app = connect({ prefix: process.env["MILLRACE_PREFIX"] ?? "bull" });
       const queue = app.queue(defineJob("double", { payload: typed<number>(), result: typed<number>() }));
@@ -86,7 +90,7 @@ const surroundings: Readonly<Record<string, Surroundings>> = {
 const beside = { "cpu.ts": "export function fib(n: number): number { return n < 2 ? n : fib(n - 1) + fib(n - 2); }\n" };
 
 const root = new URL("../", import.meta.url);
-const examples = examplesIn(root, ["src/concurrency", "src/queue", "src/sync"]);
+const examples = examplesIn(root, ["src"]);
 const fileOf = ({ name }: Example): string => `${name.replace(/^src\/|\.ts/g, "").replaceAll(/[/ ]/g, "-")}.ts`;
 
 let folder = "";
@@ -158,5 +162,5 @@ function speaksOf(program: string, name: string): boolean {
 
 async function tsconfig(): Promise<object> {
   const { compilerOptions } = JSON.parse(await readFile(new URL("tsconfig.json", root), "utf8")) as { compilerOptions: object };
-  return { compilerOptions: { ...compilerOptions, noUnusedLocals: false, noUnusedParameters: false }, include: ["*.ts"] };
+  return { compilerOptions: { ...compilerOptions, rewriteRelativeImportExtensions: false, noUnusedLocals: false, noUnusedParameters: false }, include: ["*.ts"] };
 }

@@ -56,9 +56,8 @@ export interface HandlerOptions<T extends JobTypes> {
   readonly concurrency?: number;
   /**
    * Runs `handle` in worker threads: for work that computes. Payload and result are copied over as by `structuredClone`.
-   * The task there has all but what needs Redis itself; its signal can be looked at in the midst of a computation, and
-   * a handler that does not end within the grace after it fired is ended with its thread. At most as many tasks run at
-   * once as there are threads.
+   * The task there is as everywhere; its signal can be looked at in the midst of a computation too, and a handler that does
+   * not end within the grace after it fired is ended with its thread. At most as many tasks run at once as there are threads.
    */
   readonly threads?: HandlerThreads;
   /** Runs one delivery. What it returns is the job's result; when it throws, the attempt has failed. */
