@@ -56,6 +56,11 @@ export class App implements AsyncDisposable {
     return this.#connections.address;
   }
 
+  /** Whether a command could be sent to Redis now. A connection that has fallen silent counts until it is given up for dead. */
+  get isConnected(): boolean {
+    return this.#connections.isConnected;
+  }
+
   /**
    * Connects, and looks whether the server is fit to hold jobs. Everything else does this by itself.
    *

@@ -43,6 +43,9 @@ export interface ConfigFile {
   readonly workers?: readonly string[];
 }
 
+/** Where a worker answers who asks for its health. */
+export type HealthAddress = { readonly host: string; readonly port: number } | { readonly path: string };
+
 /** Every setting of one process. Frozen. */
 export interface Config {
   readonly redis: string | object | undefined;
@@ -50,6 +53,7 @@ export interface Config {
   readonly logLevel: LogLevel;
   readonly concurrency: number | undefined;
   readonly name: string | undefined;
+  readonly health: HealthAddress | undefined;
   readonly drainMs: number;
   readonly graceMs: number;
   readonly flushMs: number;
@@ -64,7 +68,7 @@ export interface Config {
   readonly warnings: readonly string[];
 }
 
-export type Setting = "redis" | "prefix" | "logLevel" | "concurrency" | "name" | "drain" | "grace" | "flush" | "processes" | "maxRss" | "maxJobs" | "maxStuck" | "workers";
+export type Setting = "redis" | "prefix" | "logLevel" | "concurrency" | "name" | "health" | "drain" | "grace" | "flush" | "processes" | "maxRss" | "maxJobs" | "maxStuck" | "workers";
 
 /** The settings that flags carry, as text; the command line names them `--redis`, `--log-level` and so on. */
 export type Flags = { readonly [K in Exclude<Setting, "workers">]?: string | undefined } & { readonly workers?: readonly string[] | undefined };
@@ -86,6 +90,7 @@ const SETTINGS: Readonly<Record<Setting, Source>> = {
   logLevel: { flag: "--log-level", variable: "MILLRACE_LOG_LEVEL", check: check.oneOf(...LOG_LEVELS) },
   concurrency: { flag: "--concurrency", variable: "MILLRACE_CONCURRENCY", numeric: true, check: check.integer({ min: 1 }) },
   name: { flag: "--name", variable: "MILLRACE_NAME", check: check.string({ max: 200 }) },
+  health: { flag: "--health", variable: "MILLRACE_HEALTH", check: healthAddress },
   drain: { flag: "--drain", variable: "MILLRACE_DRAIN", numeric: true, check: check.duration() },
   grace: { flag: "--grace", variable: "MILLRACE_GRACE", numeric: true, check: check.duration() },
   flush: { flag: "--flush", variable: "MILLRACE_FLUSH", numeric: true, check: check.duration() },
@@ -98,7 +103,7 @@ const SETTINGS: Readonly<Record<Setting, Source>> = {
 
 const DEFAULTS: Readonly<Partial<Record<Setting, unknown>>> = Object.freeze({ prefix: "bull", logLevel: "info", drain: 25_000, grace: 5000, flush: 1000, maxStuck: 10, workers: ["workers"] });
 
-/** A worker's name belongs to one process, so a file that all share cannot give it. */
+/** A worker's name, and where it answers, belong to one process, so a file that all share cannot give them. */
 const IN_FILE = ["redis", "prefix", "logLevel", "concurrency", "drain", "grace", "flush", "processes", "maxRss", "maxJobs", "maxStuck", "workers"] as const;
 
 const FILES = ["millrace.config.ts", "millrace.config.js", "millrace.config.mjs"];
@@ -136,6 +141,7 @@ export async function loadConfig(options: {
     logLevel: valueOf("logLevel") as LogLevel,
     concurrency: valueOf("concurrency") as number | undefined,
     name: valueOf("name") as string | undefined,
+    health: valueOf("health") as HealthAddress | undefined,
     drainMs: valueOf("drain") as number,
     graceMs: valueOf("grace") as number,
     flushMs: valueOf("flush") as number,
@@ -223,6 +229,15 @@ function redisAddress(value: unknown, where: string): string | object {
   // What is no address may still hold a password, and there is no telling where.
   const got = shown(typeof value === "string" ? value.replace(/:.+$/s, ":…") : value);
   throw new OptionError(`expected redis://…, rediss://…, redis+sentinel://…, redis+cluster://…, unix:… or "embedded" for ${where}, got ${got}`);
+}
+
+function healthAddress(value: unknown, where: string): HealthAddress {
+  const [, path] = /^unix:(\/.{1,100})$/.exec(String(value)) ?? [];
+  if (path !== undefined) return { path };
+  const [, host = "127.0.0.1", digits] = /^(?:(\[[\da-f:]+\]|[^\s:[\]]+):)?(\d{1,5})$/i.exec(String(value)) ?? [];
+  const port = Number(digits);
+  if (port <= 65_535) return { host: host.replaceAll(/[[\]]/g, ""), port };
+  throw new OptionError(`expected 8080, 0.0.0.0:8080 or unix:/path for ${where}, got ${shown(value)}`);
 }
 
 function processCount(value: unknown, where: string): number {

@@ -35,6 +35,25 @@ test("takes processes as a number, or as one a core, and their limits as sizes a
   await expect(load({ flags: { maxRss: "1mb" } })).rejects.toThrow("of at least 67108864 bytes for --max-rss");
 });
 
+test.each([
+  ["8080", { host: "127.0.0.1", port: 8080 }],
+  ["0", { host: "127.0.0.1", port: 0 }],
+  ["0.0.0.0:8080", { host: "0.0.0.0", port: 8080 }],
+  ["[::1]:65535", { host: "::1", port: 65_535 }],
+  ["pod.local:80", { host: "pod.local", port: 80 }],
+  ["unix:/run/worker.sock", { path: "/run/worker.sock" }],
+])("takes %s as an address of the health endpoint", async (text, address) => {
+  expect(await load({ flags: { health: text } })).toMatchObject({ health: address });
+  expect(await load({ environment: { MILLRACE_HEALTH: text } })).toMatchObject({ health: address });
+});
+
+test.each(["", ":", "65536", "http://localhost:80", "a b:80", "::1:80", "unix:", "unix:run.sock", `unix:/${"x".repeat(101)}`, "8080:", "/run/worker.sock"])(
+  "refuses %j as an address of the health endpoint",
+  async (health) => {
+    await expect(load({ flags: { health } })).rejects.toThrow("expected 8080, 0.0.0.0:8080 or unix:/path for --health");
+  },
+);
+
 test("is frozen", async () => {
   const config = await load();
   for (const part of [config, config.origins, config.warnings, config.workers]) expect(Object.isFrozen(part)).toBe(true);

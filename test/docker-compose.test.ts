@@ -37,10 +37,15 @@ test("the worker waits for a healthy Redis, and gets longer to stop than it take
 test("the worker runs the command of this project, as the process that gets the signals", () => {
   const [shell, flag, line] = worker.command;
   expect([shell, flag]).toEqual(["sh", "-c"]);
-  const [, condition = "", main = ""] = /^npm ci --omit=dev && exec node -C (\S+) (\S+) worker start$/.exec(line ?? "") ?? [];
+  const [, condition = "", main = ""] = /^npm ci --omit=dev && exec node -C (\S+) (\S+) worker start --health 8080$/.exec(line ?? "") ?? [];
   expect(existsSync(new URL(main, root)), main).toBe(true);
   expect(Object.keys(packageJson.exports["."])).toContain(condition);
   expect(worker.image).toBe(`node:${packageJson.devDependencies.node.replace(/^\^(\d+).*/, "$1")}-alpine`);
+});
+
+test("the worker is healthy when it is ready, asked where it answers, with what its image has", () => {
+  expect(worker.healthcheck?.test).toEqual(["CMD", "wget", "-q", "-O", "-", "http://127.0.0.1:8080/ready"]);
+  expect(worker.image).toMatch(/-alpine$/);
 });
 
 test("every named volume is declared", () => {

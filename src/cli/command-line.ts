@@ -21,6 +21,7 @@ export interface GlobalFlags {
 export interface WorkerFlags {
   readonly concurrency?: string;
   readonly name?: string;
+  readonly health?: string;
   readonly drain?: string;
   readonly grace?: string;
   readonly flush?: string;
@@ -40,7 +41,8 @@ const EPILOGUE = `
 Settings: flags go over the environment, that over millrace.config.ts.
   REDIS_URL (or REDIS_URL_FILE), MILLRACE_PREFIX, MILLRACE_LOG_LEVEL,
   MILLRACE_CONCURRENCY, MILLRACE_NAME, MILLRACE_DRAIN, MILLRACE_GRACE,
-  MILLRACE_FLUSH, MILLRACE_PROCESSES, MILLRACE_MAX_RSS, MILLRACE_MAX_JOBS;
+  MILLRACE_FLUSH, MILLRACE_HEALTH, MILLRACE_PROCESSES, MILLRACE_MAX_RSS,
+  MILLRACE_MAX_JOBS;
   MILLRACE_DEBUG=1 tells what blocks the event loop, and where tasks wait
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 timed out, 4 a named thing does not
@@ -81,6 +83,7 @@ export function commandLine(program: Command, version: string, run: Run): Comman
     .argument("[paths...]", "files and folders whose default exports are\nhandlers (default: workers)")
     .option("--concurrency <n>", "tasks at once (default: what the handlers ask for)")
     .option("--name <text>", "this process's name (default: host and pid)")
+    .option("--health <address>", "answer GET /live and /ready at a port of this host,\nat host:port, or at unix:/path (default: nowhere)")
     .option("--drain <time>", "on SIGTERM, let tasks run on so long (default: 25s)")
     .option("--grace <time>", "then cancel them, and wait so long (default: 5s)")
     .option("--flush <time>", "at the end, wait so long for Redis (default: 1s)")

@@ -8,7 +8,9 @@ import { PLACE_VARIABLE } from "../pool/supervision.ts";
 import { Supervisor } from "../pool/supervisor.ts";
 import type { Context } from "./context.ts";
 import type { Cause } from "./interruption.ts";
+import { serveHealth, type Health } from "./health.ts";
 import { stopTimes } from "./stop-times.ts";
+import { healthOfAll } from "./worker-health.ts";
 
 /** What a process may take beyond what it gives itself: its loop may be held up. */
 const LATE_MS = 1000;
@@ -19,6 +21,9 @@ export async function supervise(context: Context, processes: number): Promise<nu
   const { maxRssBytes, maxJobs, maxStuck } = config;
   const { leaveAfterMs } = stopTimes(config);
   log.info({ processes, maxRssBytes, maxJobs, maxStuck }, "supervisor starts");
+  let health: (() => Health) | undefined;
+  using endpoint = config.health === undefined ? undefined : await serveHealth(config.health, () => health?.() ?? healthOfAll([], processes, false));
+  if (endpoint !== undefined) log.info({ at: endpoint.at }, "health endpoint answers");
   await output.result(undefined, { event: "supervising", pid: process.pid, processes });
   const supervisor = new Supervisor({
     processes,
@@ -34,6 +39,7 @@ export async function supervise(context: Context, processes: number): Promise<nu
     log,
     onEvent: (event) => void output.result(undefined, event),
   });
+  health = () => healthOfAll(supervisor.alive, processes, supervisor.isStopping);
   const order = (order: "stop" | "hurry", cause: Cause): void => {
     const by = cause === "SIGPIPE" ? "SIGTERM" : cause;
     log.info({ by: cause, processes: supervisor.alive.length }, order === "stop" ? "supervisor stops" : "supervisor has all given back at once");

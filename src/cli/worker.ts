@@ -6,12 +6,16 @@
  */
 import { once } from "node:events";
 import { startTimer } from "../concurrency/timer.ts";
+import type { App } from "../app.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Supervised } from "../pool/supervised.ts";
+import type { WorkerReport } from "../pool/supervision.ts";
 import { openApp, type Context } from "./context.ts";
 import { EXIT } from "./exit-code.ts";
 import { findHandlers } from "./find-handlers.ts";
+import { serveHealth } from "./health.ts";
 import { stopTimes } from "./stop-times.ts";
+import { healthOf, STARTING } from "./worker-health.ts";
 
 /**
  * @returns 0 when it was told to end and did; 1 when an error nobody caught ended it, or it did not end in its time
@@ -21,13 +25,18 @@ export async function work(context: Context, supervised: Supervised | undefined)
   const { config, log, output, interruption } = context;
   const { signal } = interruption;
   if (supervised !== undefined) obey(supervised, context);
+  let report = (): WorkerReport => STARTING;
+  // A supervisor answers for all.
+  using endpoint = supervised !== undefined || config.health === undefined ? undefined : await serveHealth(config.health, () => healthOf(report()));
+  if (endpoint !== undefined) log.info({ at: endpoint.at }, "health endpoint answers");
   const { handlers, passedOver } = await findHandlers(config.workers);
   for (const module of passedOver) log.warn({ module }, "no handler as default export: passed over");
   const app = await openApp(context);
   const { concurrency } = config;
   const name = supervised === undefined || config.name === undefined ? config.name : `${config.name}.${supervised.place}`;
   const pool = app.pool(handlers, { ...(concurrency !== undefined && { concurrency }), ...(name !== undefined && { name }) });
-  supervised?.keepTelling(() => ({ state: pool.state, running: pool.running, ended: pool.ended, stuck: pool.stuck.length, rssBytes: process.memoryUsage.rss() }));
+  report = () => reportOf(app, pool);
+  supervised?.keepTelling(report);
   const facts = { jobs: handlers.map(({ job }) => job.name), queues: [...new Set(handlers.map(({ job }) => job.queue))] };
   log.info(facts, "worker starts");
   void pool.ready.then(() => {
@@ -57,6 +66,10 @@ export async function work(context: Context, supervised: Supervised | undefined)
   log.info("worker has ended");
   await output.result(undefined, { event: "ended", pid: process.pid });
   return crash === undefined ? EXIT.done : EXIT.failed;
+}
+
+function reportOf({ isConnected }: App, { state, running, ended, stuck }: Pool): WorkerReport {
+  return { state, running, ended, stuck: stuck.length, rssBytes: process.memoryUsage.rss(), redis: isConnected };
 }
 
 function obey(supervised: Supervised, { interruption, log }: Context): void {

@@ -3,7 +3,7 @@
 /** Of a worker: not connected yet; takes jobs; takes no more; is about to end; has ended. */
 export type WorkerState = "starting" | "ready" | "quiet" | "draining" | "stopped";
 
-/** What a worker process tells of itself, every second and when its state changes. */
+/** What a worker process tells of itself: to its supervisor, every second and when its state changes, and at its health endpoint. */
 export interface WorkerReport {
   readonly state: WorkerState;
   /** Tasks that run now. */
@@ -14,6 +14,8 @@ export interface WorkerReport {
   readonly stuck: number;
   /** Memory that it holds. */
   readonly rssBytes: number;
+  /** Its connection to Redis stands. */
+  readonly redis: boolean;
 }
 
 /** What a worker process is told: to stop, or to give back at once. `by` is the signal that the supervisor got. */

@@ -53,6 +53,11 @@ export class Supervisor {
     return [...this.#alive];
   }
 
+  /** It was told to. */
+  get isStopping(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
   /** `stop` lets what runs finish, `hurry` has it given back; neither starts another process. */
   order(order: Order): void {
     this.#stopping.abort();
@@ -63,13 +68,9 @@ export class Supervisor {
     const first = this.#start(1);
     await first.firstOf(() => true);
     const others = Array.from({ length: this.#options.processes - 1 }, (_, i) => i + 2);
-    await Promise.all([this.#keep(first), ...others.map((place) => this.#isStopping || this.#keep(this.#start(place)))]);
+    await Promise.all([this.#keep(first), ...others.map((place) => this.isStopping || this.#keep(this.#start(place)))]);
     while (this.#alive.size > 0) await Promise.race([...this.#alive].map(({ ended }) => ended));
     return this.#exitCode;
-  }
-
-  get #isStopping(): boolean {
-    return this.#stopping.signal.aborted;
   }
 
   /** Sees that somebody is in the place of this worker. */
@@ -95,7 +96,7 @@ export class Supervisor {
     if (turn === undefined) return current;
     const next = this.#start(current.place);
     const isReady = await next.firstOf(isReadyIn);
-    if (this.#isStopping) return next;
+    if (this.isStopping) return next;
     if (isReady === true) {
       this.#tell("info", "recycled", { ...factsOf(current), ...excess, successor: next.pid }, "a worker process has done its share: another one takes its place");
       current.order({ order: "stop", by: "SIGTERM" }, this.#options.withinMs.stop);
@@ -122,7 +123,7 @@ export class Supervisor {
     if (worker.killed) this.#tell("error", "killed", factsOf(worker), "a worker process did not end in its time: it was killed");
     // Who was signalled before it could listen held nothing.
     const isOrderly = exit.code === 0 || exit.signal === "SIGINT" || exit.signal === "SIGTERM";
-    if (this.#isStopping) this.#exitCode ||= isOrderly ? 0 : 1;
+    if (this.isStopping) this.#exitCode ||= isOrderly ? 0 : 1;
     else if (!this.#wasReady && exit.code !== null && exit.code !== 0) {
       // It said why. Starting it again would say it again.
       this.order({ order: "stop", by: "SIGTERM" });

@@ -18,10 +18,9 @@ export class WorkerProcess {
   /** It did not end in its time. */
   killed = false;
   report: WorkerReport | undefined;
-  /** When it told of itself last, by `performance.now()`. */
-  heardAt: number | undefined;
   readonly #child: ChildProcess;
   readonly #startedAt = performance.now();
+  #heardAt = this.#startedAt;
   #endedAt: number | undefined;
   readonly #over = new AbortController();
   readonly #listeners = new Set<() => void>();
@@ -54,6 +53,11 @@ export class WorkerProcess {
 
   get livedMs(): number {
     return (this.#endedAt ?? performance.now()) - this.#startedAt;
+  }
+
+  /** How long it has told nothing of itself. */
+  get silentMs(): number {
+    return performance.now() - this.#heardAt;
   }
 
   /** The first that `find` finds in what it tells, the last report included; `undefined` when it ends before. */
@@ -89,7 +93,7 @@ export class WorkerProcess {
     if (report === undefined) return;
     this.report = report;
     this.wasReady ||= report.state === "ready";
-    this.heardAt = performance.now();
+    this.#heardAt = performance.now();
     for (const listener of this.#listeners) listener();
   }
 }

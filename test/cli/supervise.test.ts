@@ -174,6 +174,34 @@ test("replaces a process that holds more than --max-rss, one that has run --max-
   expect(stdout).not.toContain('"lost"');
 }, PATIENCE_MS);
 
+test("answers for all: ready when every process is, not while one is missing, nor as soon as it is told to stop", async () => {
+  const { running, children } = await supervisor(2, "--health", "0", "--drain", "60s");
+  const at = /"at":"([^"]+)"/.exec(await running.said("health endpoint answers"))?.[1];
+  const ask = async (path: string) => {
+    const response = await fetch(`${at}${path}`);
+    return { status: response.status, ...((await response.json()) as { state: string; processes: { pid: number; state: string }[] }) };
+  };
+  const ready = async (): Promise<string> => {
+    const { status, state } = await ask("/ready");
+    return `${status} ${state}`;
+  };
+  await expect.poll(ready, { timeout: 20_000 }).toBe("200 ready");
+  expect(await ask("/live")).toMatchObject({ status: 200, redis: true, stuck: 0, processes: children.map(() => ({ state: "ready" })) });
+  process.kill(children[0]!, "SIGKILL");
+  await expect.poll(ready, { timeout: 20_000 }).toBe("503 starting");
+  await expect.poll(ready, { timeout: 40_000 }).toBe("200 ready");
+  expect((await ask("/ready")).processes.map(({ pid }) => pid)).not.toContain(children[0]);
+  await put(6, { ms: 60_000 });
+  await running.says("begins in", 6);
+  running.kill("SIGTERM");
+  await running.says("supervisor stops");
+  expect(await ready()).toBe("503 draining");
+  expect((await ask("/live")).status).toBe(200);
+  await running.says("worker drains", 2);
+  running.kill("SIGTERM");
+  expect((await running.ended).code).toBe(0);
+}, PATIENCE_MS);
+
 test("what keeps a process from starting ends it with that code, and is said once", async () => {
   const none = project({ "workers/lib.ts": "export const helper = 1;" });
   const [handlers, flags, config] = await Promise.all([

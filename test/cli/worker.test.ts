@@ -172,6 +172,45 @@ test("says with --json on standard output when it is ready and when it has ended
   ]);
 });
 
+test("tells its health: ready once it takes jobs, not ready as soon as it is told to stop, and alive until it is gone", async () => {
+  const running = await worker("--health", "0", "--drain", "60s");
+  const at = /"at":"([^"]+)"/.exec(await running.said("health endpoint answers"))?.[1];
+  const ask = async (path: string) => {
+    const response = await fetch(`${at}${path}`);
+    return { status: response.status, ...((await response.json()) as object) };
+  };
+  expect(await ask("/live")).toMatchObject({ status: 200 });
+  expect(await ask("/ready")).toMatchObject({ status: 200, state: "ready", running: 0, stuck: 0, redis: true });
+  await put("polite", "polite");
+  await running.says("begins polite");
+  expect(await ask("/ready")).toMatchObject({ status: 200, running: 1 });
+  running.kill("SIGTERM");
+  await running.says("worker drains");
+  expect(await ask("/ready")).toMatchObject({ status: 503, state: "draining", running: 1, redis: true });
+  expect(await ask("/live")).toMatchObject({ status: 200, state: "draining" });
+  running.kill("SIGTERM");
+  expect((await running.ended).code).toBe(0);
+  await expect(ask("/live")).rejects.toThrow();
+});
+
+test("is not ready while it has no Redis, and says so", async () => {
+  const redis = await startRedis();
+  env = { ...env, REDIS_URL: redis.url };
+  const running = await worker("--health", "0");
+  const at = /"at":"([^"]+)"/.exec(await running.said("health endpoint answers"))?.[1];
+  const ready = async (): Promise<string> => {
+    const response = await fetch(`${at}/ready`);
+    const { redis } = (await response.json()) as { redis: boolean };
+    return `${response.status} ${redis}`;
+  };
+  expect(await ready()).toBe("200 true");
+  await redis.kill();
+  await expect.poll(ready, { timeout: 20_000 }).toBe("503 false");
+  await redis.start();
+  await expect.poll(ready, { timeout: 20_000 }).toBe("200 true");
+  expect((await endsAfter(running, "SIGTERM")).code).toBe(0);
+});
+
 test("loads .js and .ts, of two that differ only so the source, and passes over what is no handler", async () => {
   const other = (name: string): string => `import { defineHandler, defineJob } from "millrace";\nexport default defineHandler(defineJob("${name}"), { async handle() {} });`;
   cwd = project({
@@ -224,6 +263,7 @@ test.each([
   [["--concurrency", "many"], /--concurrency/],
   [["--drain", "soon"], /--drain/],
   [["--grace", "-1s"], /--grace/],
+  [["--health", "everywhere"], /--health/],
 ])("refuses %j before it starts", async (flags, message) => {
   const { code, stderr } = await millrace(["worker", "start", ...flags], { cwd, env });
   expect(code).toBe(2);

@@ -9,7 +9,7 @@ const supervised = Supervised.here();
 if (supervised === undefined) throw new Error("expected a supervisor");
 if (manner === "refuses") process.exit(4);
 
-const report: WorkerReport = { state: "ready", running: 0, ended: manner === "spent" ? 10 : 0, stuck: manner === "stuck" ? 3 : 0, rssBytes: 1 };
+const report: WorkerReport = { state: "ready", running: 0, ended: manner === "spent" ? 10 : 0, stuck: manner === "stuck" ? 3 : 0, rssBytes: 1, redis: true };
 supervised.obey({
   onOrder({ order, by }) {
     process.stdout.write(`${order} by ${by}\n`);

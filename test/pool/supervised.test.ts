@@ -32,7 +32,7 @@ test("tells how it fares at once and every second, and notices that its channel 
   onTestFinished(() => void child.kill("SIGKILL"));
   for (let told = 0; told < 2; told += 1) {
     const [message] = (await once(child, "message")) as unknown[];
-    expect(message).toEqual({ millrace: { state: "ready", running: 0, ended: 0, stuck: 0, rssBytes: 1 } });
+    expect(message).toEqual({ millrace: { state: "ready", running: 0, ended: 0, stuck: 0, rssBytes: 1, redis: true } });
   }
   child.disconnect();
   expect(await once(child, "exit")).toEqual([0, null]);

@@ -18,6 +18,8 @@ export interface Running {
   readonly pid: number;
   /** Until standard output and error together hold the text, so often as said. */
   readonly says: (text: string, times?: number) => Promise<void>;
+  /** The line of either that holds the text, once there is one. */
+  readonly said: (text: string) => Promise<string>;
   readonly kill: (signal: NodeJS.Signals) => void;
   readonly write: (text: string) => void;
   readonly endInput: () => void;
@@ -79,13 +81,18 @@ export function start(args: readonly string[], options: CommandOptions = {}): Ru
     });
   });
   onTestFinished(() => void child.kill("SIGKILL"));
+  const says = async (text: string, times = 1): Promise<void> => {
+    while ((stdout + stderr).split(text).length <= times) {
+      if (over) throw new Error(`expected ${JSON.stringify(text)}, but it ended and said:\n${stdout}${stderr}`);
+      await new Promise<void>((resolve) => heard.push(resolve));
+    }
+  };
   return {
     pid: child.pid ?? 0,
-    async says(text, times = 1) {
-      while ((stdout + stderr).split(text).length <= times) {
-        if (over) throw new Error(`expected ${JSON.stringify(text)}, but it ended and said:\n${stdout}${stderr}`);
-        await new Promise<void>((resolve) => heard.push(resolve));
-      }
+    says,
+    async said(text) {
+      await says(text);
+      return `${stdout}\n${stderr}`.split("\n").find((line) => line.includes(text)) ?? "";
     },
     kill: (signal) => void child.kill(signal),
     write: (text) => void child.stdin.write(text),
