@@ -35,6 +35,11 @@ test.each<[string, readonly Entry[], readonly StoredJob[], RegExp]>([
   expect(contradictions(entries, jobs)).toEqual([expect.stringMatching(line)]);
 });
 
+test("where ended jobs are removed, one that is gone must have ended", () => {
+  const entries = [put(1), acknowledged(1), run("started", 1, 1), run("ended", 1, 1), put(2), acknowledged(2), run("started", 2, 2)];
+  expect(contradictions(entries, [], { removes: true })).toEqual([expect.stringMatching(/^2: acknowledged as j2, and lost$/)]);
+});
+
 test("counts runs that start while another of the same job goes on", () => {
   expect(overlapping([run("started", 1, 1), run("started", 2, 2), run("broke off", 1, 1), run("started", 1, 3), run("ended", 1, 3)])).toBe(0);
   expect(overlapping([run("started", 1, 1), run("started", 1, 2), run("ended", 1, 1), run("ended", 1, 2), run("started", 1, 3)])).toBe(1);

@@ -2,20 +2,26 @@
 import type { Entry } from "./ledger.ts";
 import type { StoredJob } from "./stored-jobs.ts";
 
+export interface CheckOptions {
+  /** Ended jobs are removed after a while: one that is gone has ended, if the ledger says so. */
+  readonly removes?: boolean;
+}
+
 /**
  * Whatever contradicts "nothing lost, nothing twice", one line each: an acknowledged job that is neither queued nor
  * ended; a put that became two jobs; a job in no state or in two; a job that is completed though the run that says so
  * did not end, or was no longer the job's own when it was acknowledged.
  */
-export function contradictions(entries: readonly Entry[], stored: readonly StoredJob[]): string[] {
+export function contradictions(entries: readonly Entry[], stored: readonly StoredJob[], { removes = false }: CheckOptions = {}): string[] {
   const found: string[] = [];
+  const ended = new Set(entries.filter(({ did }) => did === "ended").map(({ n }) => n));
   const works = new Map(stored.map(({ id, n }) => [id, n]));
   const byWork = new Map<number, StoredJob[]>();
   for (const job of stored) byWork.set(job.n, [...(byWork.get(job.n) ?? []), job]);
   const runs = new Map<number, Entry[]>();
   for (const entry of entries) {
     if (entry.did === "started" || entry.did === "ended") runs.set(entry.n, [...(runs.get(entry.n) ?? []), entry]);
-    if (entry.did !== "acknowledged") continue;
+    if (entry.did !== "acknowledged" || (removes && ended.has(entry.n))) continue;
     const isStored = entry.id === undefined ? byWork.has(entry.n) : isWork(works.get(entry.id), entry.n);
     if (!isStored) found.push(`${entry.n}: acknowledged${entry.id === undefined ? "" : ` as ${entry.id}`}, and lost`);
   }

@@ -6,8 +6,9 @@ import { createLog } from "../../src/log.ts";
 import type { Subject } from "./subject.ts";
 import type { Done, Work } from "./work.ts";
 
-/** Nothing is removed, since the checker looks at all; unless it is the removal that is looked at. */
-const retention = process.env["FAULTS_FORGETS"] === "yes" ? {} : { result: typed<Done>(), keep: { completed: { count: 10_000_000 }, failed: { count: 10_000_000 } } };
+const { FAULTS_KEEPS = "10000000" } = process.env;
+const kept = { count: Number(FAULTS_KEEPS) };
+const retention = FAULTS_KEEPS === "default" ? {} : { result: typed<Done>(), keep: { completed: kept, failed: kept } };
 
 /** No back-off, so that a second run shows how soon a lost one was noticed. */
 export const work = defineJob("work", { payload: typed<Work>(), attempts: 3, backoff: { type: "fixed", base: 0 }, ...retention });

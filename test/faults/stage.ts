@@ -13,7 +13,7 @@ import { contradictions } from "./checker.ts";
 import type { Entry } from "./ledger.ts";
 import { holds, type Phase, type Scenario } from "./scenario.ts";
 import { readStoredJobs, type StoredJob } from "./stored-jobs.ts";
-import type { Subject, WorkerOptions } from "./subject.ts";
+import type { Keeps, Subject, WorkerOptions } from "./subject.ts";
 import type { Work } from "./work.ts";
 
 /** What does not come true in this time counts as never. */
@@ -97,13 +97,13 @@ export class Stage {
     const { argv, env } = this.subject.workerArguments(options);
     const offMs = options.clockOffMs ?? 0;
     const preload = offMs === 0 ? [] : ["--import", fileURLToPath(new URL("wrong-clock.ts", import.meta.url))];
-    return this.#take(new Actor([...preload, ...argv], { ...this.#environment(redisUrl), ...env, FAULTS_CLOCK_OFF: String(offMs), FAULTS_FORGETS: options.forgets ? "yes" : "no" }, this.#logPath()));
+    return this.#take(new Actor([...preload, ...argv], { ...this.#environment(redisUrl), ...env, ...keeping(options), FAULTS_CLOCK_OFF: String(offMs) }, this.#logPath()));
   }
 
   /** A producer process that is ready. */
-  async producer(redisUrl: string, options: { readonly forgets?: true } = {}): Promise<Producer> {
+  async producer(redisUrl: string, options: { readonly keeps?: Keeps } = {}): Promise<Producer> {
     const program = fileURLToPath(new URL("producer.ts", import.meta.url));
-    return this.#ready(this.#take(new Producer([program, this.subject.name], { ...this.#environment(redisUrl), FAULTS_FORGETS: options.forgets ? "yes" : "no" }, this.#logPath())));
+    return this.#ready(this.#take(new Producer([program, this.subject.name], { ...this.#environment(redisUrl), ...keeping(options) }, this.#logPath())));
   }
 
   /** So many works, each of a number of its own. */
@@ -193,4 +193,8 @@ export class Stage {
     if (actor.isOver) throw new Error(`a process ended before it was ready:\n${actor.said}`);
     return actor;
   }
+}
+
+function keeping({ keeps }: { readonly keeps?: Keeps }): Readonly<Record<string, string>> {
+  return keeps === undefined ? {} : { FAULTS_KEEPS: String(keeps) };
 }

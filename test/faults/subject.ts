@@ -27,9 +27,11 @@ export interface WorkerOptions {
   readonly graceMs?: number;
   /** By how much its clock is wrong. */
   readonly clockOffMs?: number;
-  /** Ended jobs are removed as by default; else all of them stay, for the checker. */
-  readonly forgets?: true;
+  /** How many ended jobs stay; "default" is what the subject does by itself. @default all of them, for the checker */
+  readonly keeps?: Keeps;
 }
+
+export type Keeps = number | "default";
 
 export interface PutSettings {
   readonly delayMs?: number;

@@ -15,8 +15,8 @@ export const f23 = scenario({
   async play(stage) {
     const redis = await stage.redis({ appendonly: "no" });
     const client = new Redis(redis.url);
-    const producer = await stage.producer(redis.url, { forgets: true });
-    await stage.worker(redis.url, { concurrency: 200, forgets: true });
+    const producer = await stage.producer(redis.url, { keeps: "default" });
+    await stage.worker(redis.url, { concurrency: 200, keeps: "default" });
     const memory: number[] = [];
     const isEmpty = async (): Promise<boolean> => (await client.llen("bull:work:wait")) + (await client.llen("bull:work:active")) === 0;
     for (let put = 0; put < JOBS; put += CHUNK) {
