@@ -96,6 +96,8 @@ export interface JobOptions<
   readonly backoff?: Backoff;
   /** Limit of one attempt, 1 ms to 24 days. @default none */
   readonly timeout?: Duration;
+  /** Limit of the whole, from the put to its end, all attempts in it, at least 1 ms: no attempt starts or goes on after it. @default none */
+  readonly deadline?: Duration;
   /** @default completed: 1 h where there is a `result`, else the last 1000; failed: the last 10,000 of 90 days */
   readonly keep?: { readonly completed?: Keep; readonly failed?: Keep };
 }

@@ -32,6 +32,7 @@ export interface JobDefinition {
   readonly attempts: number;
   readonly backoff: BackoffDefinition;
   readonly timeoutMs?: number;
+  readonly deadlineMs?: number;
   readonly keep: { readonly completed: KeepDefinition; readonly failed: KeepDefinition };
 }
 
@@ -71,6 +72,7 @@ const jobOptions = {
     jitter: check.number({ min: 0, max: 1 }),
   }),
   timeout: check.duration({ min: 1, max: LONGEST_TIMEOUT_MS }),
+  deadline: check.duration({ min: 1 }),
   keep: check.nested({ completed: check.nested(keepOptions), failed: check.nested(keepOptions) }),
 };
 
@@ -83,7 +85,7 @@ export function define(name: string, options: unknown): JobDefinition {
   checkJobName(name);
   const where = `job ${shown(name)}`;
   const checked = checkOptions(where, options, jobOptions);
-  const { version = JOB_DEFAULTS.version, payload, result, progress, previous = {}, timeout } = checked;
+  const { version = JOB_DEFAULTS.version, payload, result, progress, previous = {}, timeout, deadline } = checked;
   for (const older of Object.keys(previous)) {
     if (Number(older) >= version) {
       throw new OptionError(`expected previous of ${where} to hold versions below its version, ${version}, got ${older}; set version: ${Number(older) + 1}`);
@@ -100,6 +102,7 @@ export function define(name: string, options: unknown): JobDefinition {
     attempts: checked.attempts ?? JOB_DEFAULTS.attempts,
     backoff: backoffOf(checked.backoff, where),
     ...(timeout !== undefined && { timeoutMs: timeout }),
+    ...(deadline !== undefined && { deadlineMs: deadline }),
     keep: {
       completed: keepOf(checked.keep?.completed) ?? (result ? JOB_DEFAULTS.keep.completedWithResult : JOB_DEFAULTS.keep.completed),
       failed: keepOf(checked.keep?.failed) ?? JOB_DEFAULTS.keep.failed,

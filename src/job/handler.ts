@@ -16,7 +16,7 @@ export interface JobTask<T extends JobTypes = JobTypes> {
   readonly attempt: number;
   /** Aborted when the lease is lost, the timeout is reached, the job is cancelled, or the worker stops. */
   readonly signal: AbortSignal;
-  /** When this attempt reaches its timeout; undefined where it has none. */
+  /** When the signal will fire: at the timeout of this attempt or the deadline of the job, whichever is sooner; undefined where it has neither. */
   readonly deadline: Date | undefined;
   /** A number that grows with every delivery of the queue, as text: lets a side effect refuse an older owner. */
   readonly fence: string;

@@ -19,6 +19,10 @@ export interface PutOptions {
   readonly attempts?: number;
   /** Limit of one attempt, 1 ms to 24 days. @default the contract's */
   readonly timeout?: Duration;
+  /** Limit of the whole, from the put to its end, all attempts in it, at least 1 ms: no attempt starts or goes on after it. @default the contract's */
+  readonly deadline?: Duration;
+  /** A job that has not started by then is a dead letter. Our workers look; stock ones do not. */
+  readonly expireAt?: Date;
   /** Ends a put that waits for room. */
   readonly signal?: AbortSignal;
 }
@@ -33,6 +37,9 @@ export interface CheckedPut {
   readonly lifo: boolean;
   readonly attempts?: number;
   readonly timeoutMs?: number;
+  readonly deadlineMs?: number;
+  /** In milliseconds since 1970. */
+  readonly expireAtMs?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -52,6 +59,8 @@ const putOptions = {
   lifo: check.boolean(),
   attempts: check.integer({ min: 1 }),
   timeout: check.duration({ min: 1, max: LONGEST_TIMEOUT_MS }),
+  deadline: check.duration({ min: 1 }),
+  expireAt: check.date(),
   signal: check.signal(),
 };
 
@@ -62,11 +71,11 @@ const putOptions = {
  */
 export function checkPut(options?: PutOptions): CheckedPut {
   if (options === undefined) return PLAIN; // the common put: nothing to check, nothing to allocate
-  const { id, delay, runAt, priority = 0, lifo = false, attempts, timeout, signal } = checkOptions("put", options, putOptions);
+  const { id, delay, runAt, priority = 0, lifo = false, attempts, timeout, deadline, expireAt, signal } = checkOptions("put", options, putOptions);
   if (delay !== undefined && runAt !== undefined) throw new OptionError("expected either delay or runAt for put, got both");
   if (lifo && priority > 0) throw new OptionError(`expected either lifo or a priority for put, got both (priority ${priority})`);
-  if (runAt !== undefined && runAt.getTime() > Date.now() + LONGEST_MS) {
-    throw new OptionError(`expected runAt of put within a hundred years, got ${shown(runAt)}`);
+  for (const [name, at] of [["runAt", runAt], ["expireAt", expireAt]] as const) {
+    if (at !== undefined && at.getTime() > Date.now() + LONGEST_MS) throw new OptionError(`expected ${name} of put within a hundred years, got ${shown(at)}`);
   }
   return Object.freeze({
     ...(id !== undefined && { id }),
@@ -76,6 +85,27 @@ export function checkPut(options?: PutOptions): CheckedPut {
     lifo,
     ...(attempts !== undefined && { attempts }),
     ...(timeout !== undefined && { timeoutMs: timeout }),
+    ...(deadline !== undefined && { deadlineMs: deadline }),
+    ...(expireAt !== undefined && { expireAtMs: Math.max(1, expireAt.getTime()) }),
     ...(signal !== undefined && { signal }),
   });
+}
+
+/**
+ * Refuses a put of which it is known already that it would be due too late.
+ *
+ * @param deadlineMs  its own, or the contract's
+ * @throws OptionError
+ */
+export function checkDue({ delayMs, runAtMs, expireAtMs }: CheckedPut, deadlineMs: number | undefined): void {
+  if (delayMs === 0 && runAtMs === undefined) return;
+  const now = Date.now();
+  const dueInMs = runAtMs === undefined ? delayMs : runAtMs - now;
+  const how = runAtMs === undefined ? "a delay" : "a runAt";
+  if (deadlineMs !== undefined && dueInMs >= deadlineMs) {
+    throw new OptionError(`expected ${how} of put within the deadline of ${deadlineMs} ms, which counts from the put, got one in ${dueInMs} ms`);
+  }
+  if (expireAtMs !== undefined && now + dueInMs >= expireAtMs) {
+    throw new OptionError(`expected ${how} of put before its expireAt, ${new Date(expireAtMs).toISOString()}, got ${new Date(now + dueInMs).toISOString()}`);
+  }
 }

@@ -11,7 +11,10 @@ import { admit, type AdmissionRules } from "../queue/admission.ts";
 import type { DeliveredTask } from "../queue/delivered-task.ts";
 import { instant } from "../queue/lease-table.ts";
 import { failure, forGood, keepOf } from "../queue/ending.ts";
+import { deadlineAt } from "../queue/lateness.ts";
+import type { Leased } from "../store/reserve.ts";
 import type { Settlement } from "../store/settle.ts";
+import type { StoredJob } from "../store/stored-job.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import type { StuckTasks } from "./stuck-tasks.ts";
 
@@ -32,10 +35,10 @@ export function execute(queue: StoredQueue, task: DeliveredTask, runnable: Runna
   return new Promise((resolve) => {
     const performed = perform(queue, task, runnable, rules);
     task.onAbandoned(() => {
-      resolve(interrupted(task, runnable?.definition));
+      resolve(interrupted(queue, task, runnable?.definition));
       rules.stuck.add(task, queue.name, performed);
     });
-    performed.then(resolve, (error: unknown) => resolve(failure(task.leased, runnable?.definition, error)));
+    performed.then(resolve, (error: unknown) => resolve(failed(queue, task.leased, runnable?.definition, error)));
   });
 }
 
@@ -44,13 +47,13 @@ async function perform(queue: StoredQueue, task: DeliveredTask, runnable: Runnab
   const admission = await admit(queue, leased, runnable?.definition, rules);
   if (runnable === undefined || "settlement" in admission) return "settlement" in admission ? admission.settlement : undefined;
   const { handler, definition } = runnable;
-  if (task.interruption !== undefined) return interrupted(task, definition);
+  if (task.interruption !== undefined) return interrupted(queue, task, definition);
 
   let returned: unknown;
   try {
-    returned = await run(task, handler, admission.payload, leased.job.timeoutMs ?? definition.timeoutMs, rules.graceMs);
+    returned = await run(task, handler, admission.payload, limitOf(queue, leased.job, definition), rules.graceMs);
   } catch (error) {
-    return task.interruption === undefined ? failure(leased, definition, error) : interrupted(task, definition, error);
+    return task.interruption === undefined ? failed(queue, leased, definition, error) : interrupted(queue, task, definition, error);
   }
   if (isLost(task)) return undefined;
 
@@ -63,14 +66,29 @@ async function perform(queue: StoredQueue, task: DeliveredTask, runnable: Runnab
   }
 }
 
-async function run(task: DeliveredTask, handler: Runnable["handler"], payload: unknown, timeoutMs: number | undefined, graceMs: number): Promise<unknown> {
-  if (timeoutMs === undefined) return handler.run(payload, task);
-  task.deadline = new Date(Date.now() + timeoutMs);
+interface AttemptLimit {
+  readonly ms: number;
+  readonly what: string;
+}
+
+/** The sooner of the attempt's timeout and the job's deadline. */
+function limitOf(queue: StoredQueue, job: StoredJob, definition: JobDefinition): AttemptLimit | undefined {
+  const timeoutMs = job.timeoutMs ?? definition.timeoutMs ?? Infinity;
+  const deadline = deadlineAt(job, definition);
+  const leftMs = deadline === undefined ? Infinity : Math.max(deadline - queue.connections.clock.now(), 0);
+  if (timeoutMs === Infinity && leftMs === Infinity) return undefined;
+  if (timeoutMs <= leftMs) return { ms: timeoutMs, what: `timeout of ${timeoutMs} ms` };
+  return { ms: leftMs, what: `deadline, ${new Date(deadline!).toISOString()}` };
+}
+
+async function run(task: DeliveredTask, handler: Runnable["handler"], payload: unknown, limit: AttemptLimit | undefined, graceMs: number): Promise<unknown> {
+  if (limit === undefined) return handler.run(payload, task);
+  task.deadline = new Date(Date.now() + limit.ms);
   // Should this process hang, the job is not to hang with it.
-  task.lease?.endAt(instant() + timeoutMs + graceMs);
-  let callOff = startTimer(timeoutMs, () => {
+  task.lease?.endAt(instant() + limit.ms + graceMs);
+  let callOff = startTimer(limit.ms, () => {
     callOff = startTimer(graceMs, () => task.abandon());
-    task.interrupt(new TimeoutError(`job ${task.id} reached its timeout of ${timeoutMs} ms`));
+    task.interrupt(new TimeoutError(`job ${task.id} reached its ${limit.what}`));
   });
   try {
     return await handler.run(payload, task);
@@ -84,11 +102,15 @@ async function run(task: DeliveredTask, handler: Runnable["handler"], payload: u
  * What becomes of a delivery whose handler was told to end, and ended by an error or was not waited for any longer. A
  * timeout has failed the attempt. A worker that stops gives back, whatever the handler throws.
  */
-function interrupted(task: DeliveredTask, definition: JobDefinition | undefined, thrown?: unknown): Settlement | undefined {
+function interrupted(queue: StoredQueue, task: DeliveredTask, definition: JobDefinition | undefined, thrown?: unknown): Settlement | undefined {
   const { leased, interruption } = task;
   if (isLost(task)) return undefined;
-  if (interruption instanceof TimeoutError) return failure(leased, definition, thrown === undefined || isAbort(thrown) ? interruption : thrown);
+  if (interruption instanceof TimeoutError) return failed(queue, leased, definition, thrown === undefined || isAbort(thrown) ? interruption : thrown);
   return { leased, kind: "release", delayMs: 0 };
+}
+
+function failed(queue: StoredQueue, leased: Leased, definition: JobDefinition | undefined, thrown: unknown): Settlement {
+  return failure(leased, definition, thrown, queue.connections.clock.now());
 }
 
 function isLost({ interruption }: DeliveredTask): boolean {

@@ -8,6 +8,7 @@ import { planNextRun } from "../store/schedule.ts";
 import type { Settlement } from "../store/settle.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import { cancelled, deadLetter, forGood } from "./ending.ts";
+import { tooLate } from "./lateness.ts";
 
 export interface AdmissionRules {
   /** For how long a job may be given back because nobody knows it, before it becomes a dead letter. */
@@ -29,6 +30,8 @@ export async function admit(queue: StoredQueue, leased: Leased, definition: JobD
     return { settlement: { leased, kind: "release", delayMs: UNPLANNED_PAUSE_MS } };
   }
   if (job.cancelReason !== undefined) return { settlement: cancelled(leased, definition, job.cancelReason) };
+  const late = tooLate(job, definition, () => queue.connections.clock.now());
+  if (late !== undefined) return { settlement: deadLetter(leased, definition, late) };
   // BullMQ's wish: a child has failed, or it stalled too often.
   if (job.deferredFailure !== undefined) return { settlement: deadLetter(leased, definition, job.deferredFailure) };
   if (definition === undefined) {

@@ -9,6 +9,7 @@ import type { Leased } from "../store/reserve.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import type { QueueLeases } from "./lease-keeper.ts";
 import type { KeptLease } from "./lease-table.ts";
+import { scheduledAtMs } from "./lateness.ts";
 
 export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> {
   readonly leased: Leased;
@@ -50,11 +51,9 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
     return String(this.leased.fence);
   }
 
-  /** BullMQ names each run of a schedule by its instant, `repeat:<schedule>:<instant>`; its options do not always tell. */
   get scheduledAt(): Date | undefined {
-    const { id, schedulerId } = this.leased.job;
-    const run = `repeat:${schedulerId}:`;
-    return schedulerId !== undefined && id.startsWith(run) ? new Date(Number(id.slice(run.length))) : undefined;
+    const at = scheduledAtMs(this.leased.job);
+    return at === undefined ? undefined : new Date(at);
   }
 
   /** Made when it is first asked for: most handlers of short work never ask. */

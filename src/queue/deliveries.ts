@@ -100,6 +100,10 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
     }
   }
 
+  now(): number {
+    return this.#queue.stored.connections.clock.now();
+  }
+
   letGo(delivery: OpenDelivery): void {
     delivery.task.lease?.letGo();
     this.#open.delete(delivery);

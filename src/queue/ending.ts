@@ -7,20 +7,22 @@ import type { Leased } from "../store/reserve.ts";
 import type { Retention, Settlement } from "../store/settle.ts";
 import type { StoredJob } from "../store/stored-job.ts";
 import { faultOf, type Fault } from "./fault.ts";
+import { deadlineAt } from "./lateness.ts";
 
 /** BullMQ keeps the traces of the last attempts; so many are enough to see a pattern. */
 const STACKS_KEPT = 10;
 
 /**
- * The settlement of a failed attempt: retried while attempts are left, else a dead letter. What the job carries beats
- * the contract; what it lacks the contract fills.
+ * The settlement of a failed attempt: retried while attempts are left and its deadline allows it, else a dead letter; where
+ * it was asked for, cancelled. What the job carries beats the contract; what it lacks the contract fills.
  *
- * One of which it was asked ends as cancelled. Handlers steer by what they throw, recognised by its code, since they may come with another copy of this package.
+ * Handlers steer by what they throw, recognised by its code, since they may come with another copy of this package.
  *
  * @param definition  the job's contract; `undefined` where nobody here knows it
  * @param thrown      whatever the handler threw, an error or not
+ * @param now         by the server's clock, in milliseconds
  */
-export function failure(leased: Leased, definition: JobDefinition | undefined, thrown: unknown): Settlement {
+export function failure(leased: Leased, definition: JobDefinition | undefined, thrown: unknown, now: number): Settlement {
   const { job } = leased;
   if (job.cancelReason !== undefined) return cancelled(leased, definition, job.cancelReason);
   const fault = faultOf(thrown);
@@ -29,6 +31,7 @@ export function failure(leased: Leased, definition: JobDefinition | undefined, t
   if (isLast || fault.code === "DEAD_LETTER" || fault.name === "UnrecoverableError") return forGood(leased, definition, thrown);
   const backoff = storedBackoff(job.options.backoff, definition?.backoff ?? JOB_DEFAULTS.backoff);
   const delayMs = fault.retryDelayMs ?? retryDelayMs({ backoff }, job.attemptsMade + 1);
+  if (now + delayMs >= (deadlineAt(job, definition) ?? Infinity)) return forGood(leased, definition, thrown);
   return { leased, kind: "retry", reason: fault.reason, stack: stackOf(job, fault), delayMs };
 }
 

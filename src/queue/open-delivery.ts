@@ -31,6 +31,8 @@ export interface DeliveryKeeper {
   readonly definition: JobDefinition;
   readonly lane: SettleLane;
   readonly log: Logger;
+  /** By the server's clock, in milliseconds. */
+  now(): number;
   /** Called once, when the delivery has ended. */
   letGo(delivery: OpenDelivery): void;
 }
@@ -69,7 +71,7 @@ export class OpenDelivery<T extends JobTypes = JobTypes> implements Delivery<T> 
   }
 
   async fail(error: Error): Promise<void> {
-    await this.end(failure(this.leased, this.#keeper.definition, error));
+    await this.end(failure(this.leased, this.#keeper.definition, error, this.#keeper.now()));
   }
 
   async release(delay: Duration = 0): Promise<void> {

@@ -46,7 +46,7 @@ export async function recover(queue: StoredQueue, options: RecovererOptions, sig
         const { id, name } = leased.job;
         log.warn({ queue: queue.name, job: name, id }, "recovered from a worker that was lost");
         const error = new WorkerLostError("the worker that ran it was lost: it stopped renewing the lease");
-        return options.settle(failure(leased, options.definitionOf(name), error));
+        return options.settle(failure(leased, options.definitionOf(name), error, queue.connections.clock.now()));
       }),
     );
     await sleep(ASK_MS, { signal }).catch(() => {});

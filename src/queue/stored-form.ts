@@ -1,6 +1,6 @@
 /** What a put stores of a contract and of its own options, in the form that BullMQ's workers read as well. */
 import type { JobDefinition, KeepDefinition } from "../job/contract.ts";
-import type { CheckedPut } from "../job/put-options.ts";
+import { checkDue, type CheckedPut } from "../job/put-options.ts";
 import type { NewJob } from "../store/put.ts";
 
 /**
@@ -8,8 +8,11 @@ import type { NewJob } from "../store/put.ts";
  *
  * Attempts, back-off and retention are stored with the job, so that a stock worker of the same queue keeps the
  * contract too. Its `max` of the back-off only we know.
+ *
+ * @throws OptionError when it would be due when it is too late for it
  */
 export function storedForm(definition: JobDefinition, id: string, data: string, options: CheckedPut): NewJob {
+  checkDue(options, options.deadlineMs ?? definition.deadlineMs);
   return {
     id,
     name: definition.name,
@@ -21,6 +24,8 @@ export function storedForm(definition: JobDefinition, id: string, data: string, 
     lifo: options.lifo,
     version: definition.version,
     timeoutMs: options.timeoutMs ?? 0,
+    deadlineMs: options.deadlineMs ?? 0,
+    expireAtMs: options.expireAtMs ?? 0,
   };
 }
 

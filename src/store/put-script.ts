@@ -4,7 +4,7 @@ import { runScript, type Script } from "../redis/script.ts";
 import { producerKey } from "./keys.ts";
 import { DELAY_JOB, NOW, PRIORITIZE_JOB, TRIM_EVENTS } from "./lua.ts";
 import { REMEMBERED_MS } from "./put-numbers.ts";
-import { TIMEOUT_FIELD, VERSION_FIELD } from "./stored-job.ts";
+import { DEADLINE_FIELD, EXPIRE_FIELD, TIMEOUT_FIELD, VERSION_FIELD } from "./stored-job.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
 /** One job to put. Its payload and options are JSON already; options in BullMQ's stored form. */
@@ -23,6 +23,10 @@ export interface NewJob {
   readonly version: number;
   /** Limit of one attempt, 0 is none. */
   readonly timeoutMs: number;
+  /** Limit of the whole, from now, 0 is none. */
+  readonly deadlineMs: number;
+  /** Instant before which it must have started, 0 is none. */
+  readonly expireAtMs: number;
 }
 
 export type PutReply =
@@ -45,6 +49,7 @@ export async function putJobs(
   const { client, keys } = queue;
   const rows = jobs.map((job) => [
     job.id, job.name, job.data, job.options, job.delayMs, job.runAtMs, job.priority, job.lifo ? 1 : 0, job.version, job.timeoutMs,
+    job.deadlineMs, job.expireAtMs,
   ]);
   const reply = (await runScript(
     client,
@@ -61,7 +66,8 @@ const packr = new Packr({ useRecords: false });
 /**
  * KEYS  wait, active, prioritized, delayed, events, meta, marker, priority counter, producer
  * ARGV  base, number, lowest open number, maxSize,
- *       msgpack [[id, name, data, options, delayMs, runAtMs, priority, lifo, version, timeoutMs]], number whose answer was heard…
+ *       msgpack [[id, name, data, options, delayMs, runAtMs, priority, lifo, version, timeoutMs, deadlineMs,
+ *       expireAtMs]], number whose answer was heard…
  * reply {0, positions that existed…} put; {1, room} full, nothing written
  *
  * The producer's hash: `n` is the highest number seen; a field `<number>` is empty while that number has not come, and
@@ -110,7 +116,7 @@ if maxSize > 0 and room < #jobs then return reply({1, math.max(room, 0)}) end
 local existing = {0}
 local waiting, anyDelayed, anyReady = {}, false, false
 for position, job in ipairs(jobs) do
-  local id, name, data, options, delay, runAt, priority, lifo, version, timeout = unpack(job)
+  local id, name, data, options, delay, runAt, priority, lifo, version, timeout, deadline, expireAt = unpack(job)
   local key = base .. id
   if redis.call('EXISTS', key) == 1 then
     redis.call('XADD', events, '*', 'event', 'duplicated', 'jobId', id)
@@ -119,6 +125,8 @@ for position, job in ipairs(jobs) do
     if runAt > 0 then delay = math.max(runAt - now, 0) end
     redis.call('HSET', key, 'name', name, 'data', data, 'opts', options, 'timestamp', now, 'delay', delay, 'priority', priority, '${VERSION_FIELD}', version)
     if timeout > 0 then redis.call('HSET', key, '${TIMEOUT_FIELD}', timeout) end
+    if deadline > 0 then redis.call('HSET', key, '${DEADLINE_FIELD}', deadline) end
+    if expireAt > 0 then redis.call('HSET', key, '${EXPIRE_FIELD}', expireAt) end
     trimEvents(meta, events, state[3])
     redis.call('XADD', events, '*', 'event', 'added', 'jobId', id, 'name', name)
     if delay > 0 then

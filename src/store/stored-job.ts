@@ -15,6 +15,10 @@ export interface StoredJob {
   readonly version: number | undefined;
   /** Limit of one attempt that this put asked for. */
   readonly timeoutMs: number | undefined;
+  /** Limit of the whole, from its put, that this put asked for. */
+  readonly deadlineMs: number | undefined;
+  /** It must have started before this instant. */
+  readonly expireAt: number | undefined;
   /** Attempts that have ended before this one. */
   readonly attemptsMade: number;
   /** Deliveries so far, this one among them. */
@@ -36,6 +40,8 @@ export interface StoredJob {
 /** Our own fields of a job's hash, beside BullMQ's. */
 export const VERSION_FIELD = "mv";
 export const TIMEOUT_FIELD = "mt";
+export const DEADLINE_FIELD = "md";
+export const EXPIRE_FIELD = "mx";
 export const UNKNOWN_SINCE_FIELD = "mu";
 /** Empty where BullMQ's script ended the job. */
 export const CANCEL_FIELD = "mc";
@@ -51,6 +57,8 @@ export function readStoredJob(id: string, flat: readonly string[]): StoredJob {
     options: readOptions(hash["opts"] ?? ""),
     version: numberOr(undefined, hash[VERSION_FIELD]),
     timeoutMs: numberOr(undefined, hash[TIMEOUT_FIELD]),
+    deadlineMs: numberOr(undefined, hash[DEADLINE_FIELD]),
+    expireAt: numberOr(undefined, hash[EXPIRE_FIELD]),
     attemptsMade: numberOr(0, hash["atm"] ?? hash["attemptsMade"]),
     starts: numberOr(0, hash["ats"]),
     putAt: numberOr(0, hash["timestamp"]),

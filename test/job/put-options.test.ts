@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { OptionError } from "../../src/errors.ts";
-import { checkPut, type PutOptions } from "../../src/job/put-options.ts";
+import { checkDue, checkPut, type PutOptions } from "../../src/job/put-options.ts";
 
 const { signal } = new AbortController();
 
@@ -15,6 +15,7 @@ test.each<[PutOptions | undefined, object]>([
   [{ priority: 2_097_151 }, { priority: 2_097_151 }],
   [{ lifo: true, priority: 0 }, { lifo: true }],
   [{ lifo: false, priority: 1 }, { priority: 1 }],
+  [{ deadline: "40d", expireAt: new Date(1_900_000_000_000) }, { deadlineMs: 3_456_000_000, expireAtMs: 1_900_000_000_000 }],
   [{ attempts: 1, timeout: "30s", signal }, { attempts: 1, timeoutMs: 30_000, signal }],
 ])("takes %j", (options, checked) => {
   expect(checkPut(options)).toStrictEqual({ delayMs: 0, priority: 0, lifo: false, ...checked });
@@ -24,7 +25,11 @@ test.each<[PutOptions | undefined, object]>([
 test.each<[object | null, string]>([
   [{ dealy: 5 }, 'unknown option "dealy" of put: did you mean delay?'],
   [{ jobId: "a" }, 'unknown option "jobId" of put'],
-  [{ deadline: "1h" }, 'unknown option "deadline" of put'],
+  [{ deadlin: "1h" }, 'unknown option "deadlin" of put: did you mean deadline?'],
+  [{ deadline: 0 }, "expected a duration of at least 1 ms for deadline of put, got 0"],
+  [{ deadline: "soon" }, 'got "soon"'],
+  [{ expireAt: "1h" }, 'expected a valid Date for expireAt of put, got "1h"'],
+  [{ expireAt: new Date(8.64e15) }, "expected expireAt of put within a hundred years"],
   [{ id: "meta" }, "not a key of its queue"],
   [{ id: 5 }, "for a job's id, got 5"],
   [{ delay: -1 }, 'expected a duration such as 500 or "30s" for delay of put, got -1'],
@@ -52,4 +57,23 @@ test.each<[object | null, string]>([
 ])("refuses %o", (options, message) => {
   expect(() => checkPut(options as PutOptions)).toThrow(OptionError);
   expect(() => checkPut(options as PutOptions)).toThrow(message);
+});
+
+const inAnHour = new Date(Date.now() + 3_600_000);
+
+test.each<[PutOptions, number | undefined, string]>([
+  [{ delay: "1h" }, 3_600_000, "expected a delay of put within the deadline of 3600000 ms, which counts from the put, got one in 3600000 ms"],
+  [{ runAt: inAnHour }, 60_000, "expected a runAt of put within the deadline of 60000 ms"],
+  [{ delay: "2h", expireAt: inAnHour }, undefined, "expected a delay of put before its expireAt"],
+  [{ runAt: inAnHour, expireAt: inAnHour }, undefined, "expected a runAt of put before its expireAt"],
+])("refuses %o under a deadline of %s ms, which it cannot meet", (options, deadlineMs, message) => {
+  expect(() => checkDue(checkPut(options), deadlineMs)).toThrow(OptionError);
+  expect(() => checkDue(checkPut(options), deadlineMs)).toThrow(message);
+});
+
+test("takes what can still be met, and leaves to the workers what is late for another reason", () => {
+  checkDue(checkPut({ delay: 999 }), 1000);
+  checkDue(checkPut({ runAt: new Date(0), expireAt: inAnHour }), 1000);
+  checkDue(checkPut({ expireAt: new Date(0) }), 1000);
+  checkDue(checkPut(), undefined);
 });

@@ -2,7 +2,9 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { CancelJob, DeadLetter, RetryLater } from "../../src/errors.ts";
 import { definitionOf, defineJob, type JobOptions } from "../../src/job/contract.ts";
-import { failure, forGood, keepOf } from "../../src/queue/ending.ts";
+import { cancelled, failure as failureAt, forGood, keepOf } from "../../src/queue/ending.ts";
+import type { JobDefinition } from "../../src/job/definition.ts";
+import type { Leased } from "../../src/store/reserve.ts";
 import { readStoredJob } from "../../src/store/stored-job.ts";
 
 const definition = (options: JobOptions = {}) => definitionOf(defineJob("work", options));
@@ -11,6 +13,9 @@ const leased = (fields: Readonly<Record<string, string>> = {}) => ({
   token: "t",
   fence: 1,
 });
+
+const NOW = 1_900_000_000_000;
+const failure = (held: Leased, contract: JobDefinition | undefined, thrown: unknown) => failureAt(held, contract, thrown, NOW);
 
 test("a failed attempt is retried while attempts are left, those stored with the job before the contract's", () => {
   const error = new Error("x");
@@ -38,6 +43,22 @@ test("handlers steer by the code of what they throw, from whichever copy of the 
     expect(failure(leased(), definition(), thrown)).toMatchObject({ kind: "fail", reason: "why" });
   }
   expect(failure(leased(), definition(), Object.assign(new Error("why"), { name: "UnrecoverableError" })).kind).toBe("fail");
+});
+
+test("no attempt is planned at or after the deadline", () => {
+  const backoff = { type: "fixed", base: 700, jitter: 0 } as const;
+  const put = { timestamp: String(NOW - 1000) };
+  expect(failure(leased(put), definition({ backoff, deadline: 1701 }), new Error("x"))).toMatchObject({ kind: "retry", delayMs: 700 });
+  expect(failure(leased(put), definition({ backoff, deadline: 1700 }), new Error("x"))).toMatchObject({ kind: "fail", reason: "x" });
+  expect(failure(leased({ ...put, md: "1700" }), definition({ backoff, deadline: "1h" }), new Error("x"))).toMatchObject({ kind: "fail" });
+  expect(failure(leased({ ...put, md: "5000" }), definition({ backoff }), new RetryLater("1h"))).toMatchObject({ kind: "fail" });
+});
+
+test("one of which it was asked ends as cancelled, whatever was thrown, and keeps what came before", () => {
+  const asked = leased({ mc: "user asked", stacktrace: '["Error: earlier"]', opts: '{"removeOnFail":7}' });
+  const end = { kind: "fail", reason: "cancelled: user asked", stack: ["Error: earlier"], keep: { count: 7 } };
+  expect(failure(asked, definition(), new Error("x"))).toMatchObject(end);
+  expect(cancelled(asked, undefined, "user asked")).toMatchObject(end);
 });
 
 const everything = { withBigInt: true, withDate: true, withMap: true, withNullPrototype: true, withSet: true, withSparseArray: true, withTypedArray: true };

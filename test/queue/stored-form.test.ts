@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { OptionError } from "../../src/errors.ts";
 import { definitionOf, defineJob, type Job, type JobOptions } from "../../src/job/contract.ts";
 import { checkPut, type PutOptions } from "../../src/job/put-options.ts";
 import { storedForm } from "../../src/queue/stored-form.ts";
@@ -32,14 +33,21 @@ test("a plain put stores the contract's policy in BullMQ's words", () => {
     lifo: false,
     version: 3,
     timeoutMs: 0,
+    deadlineMs: 0,
+    expireAtMs: 0,
   });
 });
 
 test("what a put says beats the contract", () => {
-  const form = stored({ attempts: 8, timeout: "1h" }, { attempts: 2, delay: "5s", priority: 4, timeout: "10s" });
-  expect(form).toMatchObject({ options: { attempts: 2, delay: 5000, priority: 4 }, delayMs: 5000, priority: 4, timeoutMs: 10_000 });
+  const form = stored({ attempts: 8, timeout: "1h", deadline: "1d" }, { attempts: 2, delay: "5s", priority: 4, timeout: "10s", deadline: "1h", expireAt: new Date(4e12) });
+  expect(form).toMatchObject({ options: { attempts: 2, delay: 5000, priority: 4 }, delayMs: 5000, priority: 4, timeoutMs: 10_000, deadlineMs: 3_600_000, expireAtMs: 4e12 });
   expect(form.options).not.toHaveProperty("lifo");
   expect(stored({}, { lifo: true })).toMatchObject({ options: { lifo: true, attempts: 3 }, lifo: true });
+});
+
+test("one that would be due when it is too late is refused, under the contract's deadline too", () => {
+  expect(() => stored({ deadline: "10m" }, { delay: "10m" })).toThrow(OptionError);
+  expect(stored({ deadline: "10m" }, { delay: "10m", deadline: "11m" })).toMatchObject({ deadlineMs: 660_000 });
 });
 
 test("a put at an instant stores the instant, and no delay", () => {

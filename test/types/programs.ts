@@ -27,6 +27,16 @@ pages[0]!.at satisfies Date;
 const outcome = await handles[0]!.outcome({ timeout: "5s" });
 if (outcome.state === "completed") outcome.result.bytes satisfies number;
 if (outcome.state === "failed") outcome.error.attempts satisfies number;
+if (outcome.state === "cancelled") outcome.reason satisfies string;
+if (outcome.state !== "completed" && outcome.state !== "failed" && outcome.state !== "cancelled") outcome satisfies { readonly state: "removed" | "unknown" };
+
+// Following, and cancelling, from anywhere; limits in time.
+const resizing = await app.put(j.resize, { path: "a.png", width: 5 }, { deadline: "1h", expireAt: new Date(), timeout: 500 });
+for await (const { percent } of resizing.progress({ timeout: "5s" })) percent satisfies number;
+for await (const done of app.queue(j.nightly).job("some-id").progress()) done satisfies number;
+(await resizing.cancel("user asked")) satisfies boolean;
+(await app.queue(j.resize).cancel("some-id")) satisfies boolean;
+if ((await resizing.state()) === "cancelled") await app.queue(j.resize).job(resizing.id).cancel();
 const item = j.welcome.item({ to: "x@y.ch" });
 item.payload.name satisfies string | undefined;
 j.nightly.item();
@@ -85,6 +95,7 @@ export const webhook = defineHandler(j.webhook, {
 
 // A worker of handlers of several types.
 await using pool = app.pool([webhook, resize, nightly, fetchPage, reset, point]);
+for (const stuck of pool.stuck) console.log(stuck.id, stuck.name, stuck.queue, stuck.since.toISOString());
 await pool.cancel();
 
 // Producers and consumers, as in the article.

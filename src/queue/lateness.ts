@@ -1,0 +1,29 @@
+/** When it is too late for a job: to start, where it was put with `expireAt`; to go on, where it has a total `deadline`. */
+import type { JobDefinition } from "../job/definition.ts";
+import type { StoredJob } from "../store/stored-job.ts";
+
+/**
+ * When the job must have ended, in milliseconds by the server's clock; `undefined` where it has no deadline. What the put
+ * said beats the contract. A run of a schedule counts from when it was meant to run: it is put when the one before it starts.
+ */
+export function deadlineAt(job: StoredJob, definition: JobDefinition | undefined): number | undefined {
+  const deadlineMs = job.deadlineMs ?? definition?.deadlineMs;
+  return deadlineMs === undefined ? undefined : Math.max(job.putAt, scheduledAtMs(job) ?? 0) + deadlineMs;
+}
+
+/** Why a job that comes to be run now is not to run any more; `undefined` where it may. */
+export function tooLate(job: StoredJob, definition: JobDefinition | undefined, now: () => number): string | undefined {
+  const { expireAt, starts, unknownSince } = job;
+  // One that was given back unseen has not started.
+  if (expireAt !== undefined && (starts <= 1 || unknownSince !== undefined) && now() >= expireAt) {
+    return `expired: it had not started by ${new Date(expireAt).toISOString()}`;
+  }
+  const deadline = deadlineAt(job, definition);
+  return deadline !== undefined && now() >= deadline ? `deadline: it had not ended by ${new Date(deadline).toISOString()}` : undefined;
+}
+
+/** BullMQ names each run of a schedule by its instant, `repeat:<schedule>:<instant>`; its options do not always tell. */
+export function scheduledAtMs({ id, schedulerId }: StoredJob): number | undefined {
+  const run = `repeat:${schedulerId}:`;
+  return schedulerId !== undefined && id.startsWith(run) ? Number(id.slice(run.length)) : undefined;
+}
