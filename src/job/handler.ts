@@ -42,7 +42,7 @@ export interface JobTask<T extends JobTypes = JobTypes> {
 export interface HandlerThreads {
   /** `import.meta.url` of the module that exports the handler as its default. */
   readonly module: string;
-  /** At least 1, each of which runs one delivery at a time. @default the cores */
+  /** At least 1 in each process, each of which runs one delivery at a time. @default the cores */
   readonly count?: number;
   /**
    * MiB of JavaScript values that one of them may hold, at least 32; buffers do not count. Who needs more is ended, and its

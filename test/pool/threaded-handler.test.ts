@@ -134,6 +134,16 @@ test("a stopping pool fires the signal, and what ends by it is given back with n
   expect(await redisClient().hget(`${all.prefix}:threaded:${handle.id}`, "atm")).not.toBe("1");
 });
 
+test("a cancelled job is told in its thread, and ends as cancelled", async () => {
+  const all = setup();
+  const handle = await all.put({ does: "listen" });
+  void all.pool;
+  await all.says("listening");
+  await handle.cancel("no longer wanted");
+  expect(await handle.outcome({ timeout: "20s" })).toEqual({ state: "cancelled", reason: "no longer wanted" });
+  await all.says("told: CancelledError");
+});
+
 test("a lost lease fires the signal, and nothing of the job is settled", async () => {
   const all = setup();
   const handle = await all.put({ does: "listen" });
@@ -176,7 +186,7 @@ test("a stopping pool lets a thread finish within its drain", async () => {
   expect(await handle.outcome({ timeout: "20s" })).toMatchObject({ state: "completed" });
 });
 
-test("a computation longer than the lease keeps it, since the pool's own loop is free to renew it", async () => {
+test("a computation longer than the lease keeps it, and runs once", async () => {
   const all = setup();
   const handle = await all.put({ does: "together", ms: 3500 });
   all.app.pool([threaded as unknown as Handler], { lease: "2s" });
