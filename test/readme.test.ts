@@ -1,6 +1,7 @@
 /** Runs the programs of the README as a new user would: each block that names its file is written there. */
 import { execFile, spawn } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -12,6 +13,7 @@ const run = promisify(execFile);
 const node = ["-C", "millrace-source"];
 const millrace = [...node, join(root, "src/cli/main.ts")];
 let folder: string;
+let readme: string;
 let env: NodeJS.ProcessEnv;
 
 beforeAll(async () => {
@@ -20,7 +22,7 @@ beforeAll(async () => {
   await symlink(root, join(folder, "node_modules/millrace"));
   await symlink(join(root, "node_modules/zod"), join(folder, "node_modules/zod"));
   await writeFile(join(folder, "package.json"), JSON.stringify({ type: "module" }));
-  const readme = await readFile(join(root, "README.md"), "utf8");
+  readme = await readFile(join(root, "README.md"), "utf8");
   for (const [, path, program] of readme.matchAll(/^```ts\n\/\/ (\S+\.ts)\n(.*?)^```$/gms)) {
     await mkdir(dirname(join(folder, path!)), { recursive: true });
     await writeFile(join(folder, path!), program!);
@@ -48,3 +50,24 @@ test("the ninth program consumes fifteen numbers and ends by itself", async () =
   const { stdout } = await run(process.execPath, [...node, "nine.ts"], { cwd: folder, env });
   expect(stdout.trim().split("\n").sort()).toEqual([0, 1, 2, 3, 4].flatMap((item) => Array<string>(3).fill(`Consumed ${item}`)).sort());
 });
+
+test("every file that it names in a link is there", () => {
+  const targets = [...readme.matchAll(/\]\((?!https?:|#)([^)\s]+)\)/g)].map(([, target]) => target!);
+  expect(targets.length).toBeGreaterThan(10);
+  expect(targets.filter((target) => !existsSync(join(root, target)))).toEqual([]);
+});
+
+test("each program of the article has its place in the table, each practice and pitfall its paragraph", async () => {
+  const shared = new Set(["article.test.ts", "program.ts", "nine-numbers.ts"]);
+  const programs = (await readdir(join(root, "test/article"))).filter((name) => !shared.has(name));
+  expect(programs.length).toBeGreaterThanOrEqual(10);
+  expect(programs.filter((name) => !readme.includes(`(test/article/${name})`))).toEqual([]);
+  expect(paragraphsUnder("Its five practices")).toHaveLength(5);
+  expect(paragraphsUnder("Its four pitfalls")).toHaveLength(4);
+});
+
+/** The bold beginnings of the paragraphs of a section. */
+function paragraphsUnder(title: string): string[] {
+  const [, section = ""] = readme.split(`### ${title}\n`);
+  return [...(section.split(/^##/m)[0] ?? "").matchAll(/^\*\*([^*]+)\.\*\*/gm)].map(([, begins]) => begins!);
+}

@@ -22,7 +22,7 @@ export interface ConcurrencyOptions {
 
 interface Row {
   readonly measure: MeasureName;
-  /** A second; undefined for a library that has no such thing. */
+  /** In a second of CPU; undefined for a library that has no such thing. */
   readonly rates: Readonly<Record<SubjectName, Spread | undefined>>;
   /** Millrace by the fastest of the others. */
   readonly ratio: Spread;
@@ -42,7 +42,7 @@ async function compare(measure: MeasureName, rounds: number, runMs: number): Pro
     for (const at of having.keys()) {
       const subject = having[(at + round) % having.length] as SubjectName;
       const reading = await take(subject, measure, runMs);
-      console.error(`${measure}, round ${round + 1}, ${subject}: ${whole.format(reading)} a second`);
+      console.error(`${measure}, round ${round + 1}, ${subject}: ${whole.format(reading)} a second of CPU`);
       readings.get(subject)?.push(reading);
     }
   }
@@ -69,7 +69,7 @@ async function take(subject: SubjectName, measure: MeasureName, runMs: number): 
 
 function table(rows: readonly Row[]): string {
   const lines = rows.map(({ measure, rates, ratio }) => [measure, ...subjects.map((subject) => shown(rates[subject])), shown(ratio, hundredths)]);
-  const head = ["a second", ...subjects, "ratio"];
+  const head = ["a second of CPU", ...subjects, "ratio"];
   return [head, head.map(() => "---"), ...lines].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 

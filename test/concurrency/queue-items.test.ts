@@ -52,3 +52,16 @@ test("FifoItems keeps the order over many more items than it holds at a time", (
   while (items.size > 0) expect(items.take()).toBe(next++);
   expect(next).toBe(10_000);
 });
+
+test("FifoItems takes one back when all its places are taken meanwhile, and shrinks when it has held many", () => {
+  const items = new FifoItems<number>();
+  for (const many of [16, 5000, 16, 1]) {
+    for (let item = 0; item < many; item += 1) items.add(item);
+    const first = items.take();
+    items.add(many);
+    items.putBack(first);
+    const got: number[] = [];
+    while (items.size > 0) got.push(items.take());
+    expect(got).toEqual(Array.from({ length: many + 1 }, (_, item) => item));
+  }
+});
