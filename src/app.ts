@@ -3,12 +3,13 @@ import { definitionOf, type Job, type JobTypes, type PutArgs } from "./job/contr
 import type { Handler } from "./job/handler.ts";
 import { rootLog, type Logger } from "./log.ts";
 import { OptionError } from "./errors.ts";
-import { checkOptions, shown } from "./options.ts";
+import { check, checkOptions, shown, type Duration } from "./options.ts";
 import { Pool, type PoolOptions } from "./pool/pool.ts";
 import type { JobHandle } from "./queue/job-handle.ts";
 import { OpenQueues } from "./queue/open-queue.ts";
 import { Queue } from "./queue/queue.ts";
 import { Connections, type RedisOption } from "./redis/connection.ts";
+import type { Durability } from "./store/replicated-put.ts";
 import { Barrier } from "./sync/barrier.ts";
 import { Event, type EventOptions } from "./sync/event.ts";
 import type { Hold } from "./sync/hold.ts";
@@ -16,11 +17,21 @@ import { Hub } from "./sync/hub.ts";
 import { lock, type LockOptions } from "./sync/lock.ts";
 import { Semaphore, type LeaseOptions } from "./sync/semaphore.ts";
 
+export interface DurableOptions {
+  readonly replicas?: number;
+  readonly timeout?: Duration;
+}
+
 export interface ConnectOptions {
   /** A URL (`redis://`, `unix:`, `redis+sentinel://`, `redis+cluster://`), ioredis options, or `"embedded"` for a server of our own. @default REDIS_URL */
   readonly redis?: RedisOption;
   /** What every key begins with; on a cluster a hash tag, `{bull}`, by itself. @default BullMQ's "bull" */
   readonly prefix?: string;
+  /**
+   * What a put with `durable: true` waits for: so many replicas that have it, for so long (at most 4 s); then it throws
+   * NotReplicatedError. @default { replicas: 1, timeout: "1s" }
+   */
+  readonly durable?: DurableOptions;
   /** Where the app logs. @default warnings and errors, to standard error */
   readonly log?: Logger;
 }
@@ -44,10 +55,11 @@ export class App implements AsyncDisposable {
   #warned = false;
 
   constructor(options?: ConnectOptions) {
-    const { redis, prefix, log } = checkOptions("connect", options, { redis: asItIs<RedisOption>, prefix: checkPrefix, log: asItIs<Logger> });
+    const known = { redis: asItIs<RedisOption>, prefix: checkPrefix, durable: checkDurable, log: asItIs<Logger> };
+    const { redis, prefix, durable = checkDurable({}), log } = checkOptions("connect", options, known);
     this.#connections = new Connections(redis, process.env, prefix);
     this.#log = log ?? rootLog();
-    this.#queues = new OpenQueues(this.#connections, this.#connections.prefix, this.#log, () => this.ready());
+    this.#queues = new OpenQueues(this.#connections, this.#connections.prefix, this.#log, () => this.ready(), durable);
     this.#hub = new Hub(this.#connections, this.#connections.prefix, this.#log, () => this.ready());
   }
 
@@ -127,6 +139,14 @@ export class App implements AsyncDisposable {
 
 function asItIs<T>(value: unknown): T {
   return value as T;
+}
+
+/** A `WAIT` is a command, and one of them may take 4.5 s in all. */
+const durableOptions = { replicas: check.integer({ min: 1 }), timeout: check.duration({ min: 1, max: 4000 }) };
+
+function checkDurable(value: unknown): Durability {
+  const { replicas = 1, timeout = 1000 } = checkOptions("durable of connect", value, durableOptions);
+  return { replicas, timeoutMs: timeout };
 }
 
 /** The prefix stands before every key: a colon or a brace at the wrong place would reach into other keys. */

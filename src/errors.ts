@@ -14,6 +14,7 @@
  * ├── BackendError          BACKEND_UNAVAILABLE  Redis did not answer, or refused
  * │   ├── BackendFullError  BACKEND_FULL         Redis is out of memory and refuses writes
  * │   └── EnqueueTimeoutError ENQUEUE_TIMEOUT    a put was not acknowledged in time; the job may exist
+ * │       └── NotReplicatedError NOT_REPLICATED  a durable put was not acknowledged by enough replicas in time
  * ├── QueueFullError        QUEUE_FULL           the queue is bounded and has no room now
  * ├── LeaseLostError        LEASE_LOST           the delivery, or the lock, belongs to somebody else by now
  * ├── WorkerLostError       WORKER_LOST          the process that ran the job died; counts as one attempt
@@ -108,7 +109,7 @@ export class BackendFullError extends BackendError {
 
 /** A put was not acknowledged within its deadline; at once while Redis is known to be down. */
 export class EnqueueTimeoutError extends BackendError {
-  override readonly code = "ENQUEUE_TIMEOUT";
+  override readonly code: string = "ENQUEUE_TIMEOUT";
   /** `true`: it was sent, so Redis may hold it. `false`: it never left this process. */
   readonly jobMayExist: boolean;
   /** Sends the same put again under the same number, and waits as long again: a job that exists already is not doubled. */
@@ -117,6 +118,21 @@ export class EnqueueTimeoutError extends BackendError {
     super(message, { cause: options.cause, mayHaveRun: options.jobMayExist });
     this.jobMayExist = options.jobMayExist;
     this.retry = options.retry;
+  }
+}
+
+/**
+ * A durable put was not acknowledged by enough replicas in time. With `jobMayExist` the job is in Redis and will run, unless
+ * Redis fails over to a replica that lacks it; without, the server has too few replicas and nothing was put. `retry()` waits
+ * for them again.
+ */
+export class NotReplicatedError extends EnqueueTimeoutError {
+  override readonly code = "NOT_REPLICATED";
+  /** So many have acknowledged it. */
+  readonly replicas: number;
+  constructor(message: string, options: ConstructorParameters<typeof EnqueueTimeoutError>[1] & { replicas: number }) {
+    super(message, options);
+    this.replicas = options.replicas;
   }
 }
 

@@ -28,6 +28,7 @@ export {
   MissingPackageError,
   NoRedisError,
   NotFoundError,
+  NotReplicatedError,
   OptionError,
   PayloadError,
   PreflightError,

@@ -55,6 +55,17 @@ test("says what is wrong with its options at once", () => {
   for (const prefix of ["bull", "{bull}", "team-1"]) expect(connect({ redis: redisUrl(), prefix })).toBeInstanceOf(App);
 });
 
+test("a durable put is told where no replica can have it, and others are not", async () => {
+  const redis = await startRedis();
+  const app = connect({ redis: redis.url, durable: { replicas: 2, timeout: 500 }, log: recordedLog() });
+  onTestFinished(() => app[Symbol.asyncDispose]());
+  await expect(app.put(job, 1, { durable: true })).rejects.toMatchObject({ code: "NOT_REPLICATED", message: expect.stringContaining("expected 2 replicas") });
+  await expect(app.queue(job).putMany([1, 2], { durable: true })).rejects.toMatchObject({ code: "NOT_REPLICATED" });
+  await app.put(job, 1);
+  expect(await app.queue(job).counts()).toMatchObject({ waiting: 1 });
+  for (const durable of [true, { replicas: 0 }, { timeout: "5s" }, { count: 1 }]) expect(() => connect({ redis: redis.url, durable: durable as object })).toThrow(OptionError);
+});
+
 test("never guesses where Redis is", () => {
   const { REDIS_URL, REDIS_URL_FILE } = process.env;
   delete process.env["REDIS_URL"];

@@ -23,6 +23,8 @@ export interface PutOptions {
   readonly deadline?: Duration;
   /** A job that has not started by then is a dead letter. Our workers look; stock ones do not. */
   readonly expireAt?: Date;
+  /** Resolves when replicas of Redis have it as well, so that a fail-over cannot lose it: see `durable` of connect(). @default false */
+  readonly durable?: boolean;
   /** Ends a put that waits for room. */
   readonly signal?: AbortSignal;
 }
@@ -40,6 +42,7 @@ export interface CheckedPut {
   readonly deadlineMs?: number;
   /** In milliseconds since 1970. */
   readonly expireAtMs?: number;
+  readonly durable?: true;
   readonly signal?: AbortSignal;
 }
 
@@ -61,6 +64,7 @@ const putOptions = {
   timeout: check.duration({ min: 1, max: LONGEST_TIMEOUT_MS }),
   deadline: check.duration({ min: 1 }),
   expireAt: check.date(),
+  durable: check.boolean(),
   signal: check.signal(),
 };
 
@@ -71,7 +75,7 @@ const putOptions = {
  */
 export function checkPut(options?: PutOptions): CheckedPut {
   if (options === undefined) return PLAIN; // the common put: nothing to check, nothing to allocate
-  const { id, delay, runAt, priority = 0, lifo = false, attempts, timeout, deadline, expireAt, signal } = checkOptions("put", options, putOptions);
+  const { id, delay, runAt, priority = 0, lifo = false, attempts, timeout, deadline, expireAt, durable, signal } = checkOptions("put", options, putOptions);
   if (delay !== undefined && runAt !== undefined) throw new OptionError("expected either delay or runAt for put, got both");
   if (lifo && priority > 0) throw new OptionError(`expected either lifo or a priority for put, got both (priority ${priority})`);
   for (const [name, at] of [["runAt", runAt], ["expireAt", expireAt]] as const) {
@@ -87,6 +91,7 @@ export function checkPut(options?: PutOptions): CheckedPut {
     ...(timeout !== undefined && { timeoutMs: timeout }),
     ...(deadline !== undefined && { deadlineMs: deadline }),
     ...(expireAt !== undefined && { expireAtMs: Math.max(1, expireAt.getTime()) }),
+    ...(durable === true && { durable }),
     ...(signal !== undefined && { signal }),
   });
 }

@@ -6,6 +6,7 @@ import type { QueueDef } from "../job/contract.ts";
 import type { Logger } from "../log.ts";
 import type { Connections } from "../redis/connection.ts";
 import { PutLane } from "../store/put.ts";
+import { ReplicatedPuts, type Durability } from "../store/replicated-put.ts";
 import { storedQueue, type StoredQueue } from "../store/stored-queue.ts";
 import { LeaseKeeper, type QueueLeases } from "./lease-keeper.ts";
 import { ResultWatcher } from "./result-watcher.ts";
@@ -14,6 +15,8 @@ export interface OpenQueue {
   readonly name: string;
   readonly stored: StoredQueue;
   readonly lane: PutLane;
+  /** For puts that replicas are to have. */
+  readonly durableLane: PutLane;
   readonly watcher: ResultWatcher;
   readonly log: Logger;
   /** What is held of this queue, renewed for `leaseMs` at a time. */
@@ -35,14 +38,16 @@ export class OpenQueues {
   readonly #prefix: string;
   readonly #log: Logger;
   readonly #ready: () => Promise<void>;
+  readonly #replicated: ReplicatedPuts;
   readonly #producerId = randomBytes(9).toString("base64url");
   readonly #keeper: LeaseKeeper;
   readonly #queues = new Map<string, { readonly queue: OpenQueue; readonly maxSize: number | undefined }>();
   #closed = false;
 
   /** @param ready  connects when nobody has yet */
-  constructor(connections: Connections, prefix: string, log: Logger, ready: () => Promise<void>) {
+  constructor(connections: Connections, prefix: string, log: Logger, ready: () => Promise<void>, durability: Durability) {
     this.#connections = connections;
+    this.#replicated = new ReplicatedPuts(connections, durability);
     this.#prefix = prefix;
     this.#log = log;
     this.#ready = ready;
@@ -82,6 +87,7 @@ export class OpenQueues {
       name,
       stored,
       lane: new PutLane(stored, this.#producerId, maxSize, this.#ready),
+      durableLane: new PutLane(stored, `${this.#producerId}.durable`, maxSize, this.#ready, this.#replicated),
       watcher: new ResultWatcher(stored, this.#ready),
       log: this.#log,
       leases: (leaseMs) => this.#keeper.of(stored, leaseMs),

@@ -8,7 +8,7 @@ import { checkPut, type CheckedPut, type PutOptions } from "../job/put-options.t
 import { shown } from "../options.ts";
 import { asBackendError } from "../redis/errors.ts";
 import { countJobs, queueExists, type Counts } from "../store/count.ts";
-import type { NewJob } from "../store/put.ts";
+import type { NewJob, PutLane } from "../store/put.ts";
 import { deliveries, type Delivery, type DeliveriesOptions } from "./deliveries.ts";
 import { Flight } from "./flight.ts";
 import { jobHandle, waitAtMost, type JobHandle, type Wait } from "./job-handle.ts";
@@ -69,7 +69,7 @@ export class Queue<T extends JobTypes = JobTypes> {
       for await (const payload of payloads) {
         const options = id === undefined ? shared : { ...shared, id: checkId(id(payload)) };
         const job = await this.#newJob(payload, options);
-        await flight.add(this.#open.lane.put(job, { waits: true, signal: shared.signal }), job.data.length);
+        await flight.add(this.#laneFor(shared).put(job, { waits: true, signal: shared.signal }), job.data.length);
       }
     } catch (error) {
       await flight.landed().catch(() => {});
@@ -130,8 +130,12 @@ export class Queue<T extends JobTypes = JobTypes> {
   async #put([payload, options]: PutArgs<T>, waits: boolean): Promise<JobHandle<T>> {
     const checked = checkPut(options);
     const job = await this.#newJob(payload, checked);
-    const added = await this.#open.lane.put(job, { waits, signal: checked.signal });
+    const added = await this.#laneFor(checked).put(job, { waits, signal: checked.signal });
     return jobHandle(this.#open, this.#job, job.id, added);
+  }
+
+  #laneFor({ durable }: CheckedPut): PutLane {
+    return durable === true ? this.#open.durableLane : this.#open.lane;
   }
 
   async #newJob(payload: T["put"], options: CheckedPut): Promise<NewJob> {

@@ -143,11 +143,13 @@ export class Connections implements AsyncDisposable {
    *
    * @param name     what `CLIENT LIST` shows
    * @param blockMs  the longest block of any of its commands; 5 s of silence beyond it count as a dead connection
+   * @param answers  rejects what is not answered within 4.5 s, as `command` does; it blocks for less
    * @throws BackendError before `open()`
    */
-  dedicated(name: string, options: { readonly blockMs: number }): Client {
+  dedicated(name: string, options: { readonly blockMs: number; readonly answers?: boolean }): Client {
     const { topology } = this.#openOrThrow();
-    const client = topology.client({ connectionName: name, commandTimeout: undefined, socketTimeout: options.blockMs + SILENCE_AFTER_BLOCK_MS });
+    const commandTimeout = options.answers === true ? COMMAND_MS : undefined;
+    const client = topology.client({ connectionName: name, commandTimeout, socketTimeout: options.blockMs + SILENCE_AFTER_BLOCK_MS });
     this.#dedicated.add(client);
     client.once("end", () => this.#dedicated.delete(client));
     return client;

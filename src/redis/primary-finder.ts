@@ -5,6 +5,7 @@
  * off and still tells of yesterday's primary is outvoted.
  */
 import type { Redis } from "ioredis";
+import { BackendError } from "../errors.ts";
 import type { Guides, Server } from "./address.ts";
 import { Client } from "./client.ts";
 import { describeError } from "./errors.ts";
@@ -28,7 +29,7 @@ export class PrimaryFinder {
     this.#onMoved = onMoved;
   }
 
-  /** @throws Error that says, in one line, what they said instead */
+  /** @throws BackendError that says, in one line, what they said instead */
   async find(): Promise<Server> {
     const faults: string[] = [];
     const asked = new Map([...this.#guides.servers, ...this.#learned].map((server) => [text(server), server]));
@@ -36,7 +37,7 @@ export class PrimaryFinder {
       const named = await this.#vote(rest.slice(0, ASKED_AT_ONCE), faults);
       if (named !== undefined) return this.#settleOn(this.#guides.natMap[text(named)] ?? named);
     }
-    throw new Error(`nobody tells where the primary is: ${faults.join(", ")}`);
+    throw untold(`nobody tells where the primary is: ${faults.join(", ")}`);
   }
 
   /** Looks for the primary whenever a Sentinel tells of a fail-over. Returns how to end it. */
@@ -94,7 +95,7 @@ export class PrimaryFinder {
     try {
       return await (kind === "sentinel" ? this.#askSentinel(client, name) : this.#askNode(client, name, server));
     } catch (error) {
-      throw client.connectionFault === undefined ? error : new Error(client.connectionFault);
+      throw client.connectionFault === undefined ? error : untold(client.connectionFault);
     } finally {
       client.abandon();
     }
@@ -102,7 +103,7 @@ export class PrimaryFinder {
 
   async #askSentinel(sentinel: Redis, name: string): Promise<Server> {
     const told = (await sentinel.call("SENTINEL", "get-master-addr-by-name", name)) as [string, string] | null;
-    if (told === null) throw new Error(`it watches no primary called ${name}`);
+    if (told === null) throw untold(`it watches no primary called ${name}`);
     return { host: told[0], port: Number(told[1]) };
   }
 
@@ -112,13 +113,17 @@ export class PrimaryFinder {
     const serverOf = ([host, port]: SlotRange[2]): Server => ({ host: host || ownHost, port });
     this.#learned = ranges.flatMap(([, , ...nodes]) => nodes.map(serverOf));
     const range = ranges.find(([first, last]) => first <= slot && slot <= last);
-    if (range === undefined) throw new Error(`no node serves slot ${slot}`);
+    if (range === undefined) throw untold(`no node serves slot ${slot}`);
     return serverOf(range[2]);
   }
 }
 
 /** First and last slot, then who serves them: the primary, and its replicas. */
 type SlotRange = readonly [first: number, last: number, primary: readonly [host: string | null, port: number, ...rest: unknown[]], ...replicas: (readonly [string | null, number, ...unknown[]])[]];
+
+function untold(message: string): BackendError {
+  return new BackendError(message, { mayHaveRun: false });
+}
 
 function text({ host, port }: Server): string {
   return `${host}:${port}`;

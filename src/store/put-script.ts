@@ -40,7 +40,7 @@ export type PutReply =
  * @param maxSize  most jobs that may wait in the queue; 0 is no bound
  */
 export async function putJobs(
-  queue: StoredQueue,
+  queue: Pick<StoredQueue, "client" | "keys">,
   producerId: string,
   number: { readonly own: number; readonly lowestOpen: number; readonly heard?: readonly number[] },
   maxSize: number,
@@ -75,7 +75,7 @@ const packr = new Packr({ useRecords: false });
  * From `r` on the next call renews its life, and forgets what stands below the lowest open number: nobody asks again.
  *
  * What can fail fails before a job is written: a key of another type at a read, a full Redis at the first write. Until
- * the producer's hash is written, at last, the number has not come.
+ * the producer's hash is written, at last, the number has not come. A repeat writes as well: see `replicated-put.ts`.
  */
 const PUT: Script = {
   name: "put",
@@ -86,7 +86,10 @@ local jobs = cmsgpack.unpack(ARGV[5])
 ${NOW}${TRIM_EVENTS}${DELAY_JOB}${PRIORITIZE_JOB}
 local seen = redis.call('HMGET', producer, 'n', 'r', number)
 local highest, renewAt, kept = tonumber(seen[1]) or (lowest - 1), tonumber(seen[2]) or 0, seen[3]
-if number <= highest and kept ~= '' then return kept and cmsgpack.unpack(kept) or {0} end
+if number <= highest and kept ~= '' then
+  redis.call('PEXPIRE', producer, ${2 * REMEMBERED_MS})
+  return kept and cmsgpack.unpack(kept) or {0}
+end
 
 local state = redis.call('HMGET', meta, 'paused', 'concurrency', 'opts.maxLenEvents')
 local capped = state[2] and redis.call('LLEN', active) >= tonumber(state[2])

@@ -7,9 +7,10 @@
  */
 import { sleep } from "../concurrency/sleep.ts";
 import { startTimer } from "../concurrency/timer.ts";
-import { BackendError, EnqueueTimeoutError, QueueFullError } from "../errors.ts";
+import { BackendError, EnqueueTimeoutError, NotReplicatedError, QueueFullError } from "../errors.ts";
 import { PutNumbers } from "./put-numbers.ts";
 import { putJobs, type NewJob, type PutReply } from "./put-script.ts";
+import { Unreplicated, type ReplicatedPuts } from "./replicated-put.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
 export type { NewJob } from "./put-script.ts";
@@ -38,6 +39,7 @@ export class PutLane {
   readonly #producerId: string;
   readonly #maxSize: number;
   readonly #open: () => Promise<void>;
+  readonly #replicated: ReplicatedPuts | undefined;
   readonly #numbers = new PutNumbers();
   #entries: Entry[] = [];
   #flushing = false;
@@ -46,10 +48,12 @@ export class PutLane {
    * @param producerId  this process's own; two lanes of one queue must not share it
    * @param maxSize     most jobs that may wait in the queue; 0 is no bound
    * @param open        connects when nobody has yet
+   * @param replicated  makes its puts durable
    */
-  constructor(queue: StoredQueue, producerId: string, maxSize: number, open = () => queue.connections.open()) {
+  constructor(queue: StoredQueue, producerId: string, maxSize: number, open = () => queue.connections.open(), replicated?: ReplicatedPuts) {
     this.#queue = queue;
     this.#open = open;
+    this.#replicated = replicated;
     this.#producerId = producerId;
     this.#maxSize = maxSize;
   }
@@ -58,7 +62,7 @@ export class PutLane {
    * @param options.waits   whether it waits for room in a full queue, or throws QueueFullError
    * @param options.signal  ends the wait for room, within a quarter of a second; what was sent already is not called back
    * @returns whether the job was added: `false` when its id was there already
-   * @throws EnqueueTimeoutError, BackendFullError, QueueFullError; PreflightError; the signal's reason; the script's own errors
+   * @throws EnqueueTimeoutError, NotReplicatedError, BackendFullError, QueueFullError; PreflightError; the signal's reason; the script's own errors
    */
   put(job: NewJob, options: { readonly waits: boolean; readonly signal?: AbortSignal | undefined }): Promise<boolean> {
     const { waits, signal } = options;
@@ -73,13 +77,14 @@ export class PutLane {
   }
 
   async #flush(): Promise<void> {
-    if (this.#maxSize > 0) await this.#flushBounded();
+    // Those that come while replicas are waited for are one batch.
+    if (this.#maxSize > 0 || this.#replicated !== undefined) await this.#flushInTurn();
     else while (this.#entries.length > 0) void this.#send(this.#take(BATCH_JOBS));
     this.#flushing = false;
   }
 
   /** One batch at a time, so that nobody overtakes who waits for room. */
-  async #flushBounded(): Promise<void> {
+  async #flushInTurn(): Promise<void> {
     let room = BATCH_JOBS;
     let pauseMs = ROOM_CHECK_MS.first;
     while (this.#entries.length > 0) {
@@ -134,7 +139,7 @@ export class PutLane {
       if (reply.state === "put") batch.forEach((entry, position) => entry.resolve(!reply.existing.has(position)));
       return reply;
     } catch (error) {
-      const reported = error instanceof BackendError && error.code !== "BACKEND_FULL" ? this.#unanswered(error, number, batch) : error;
+      const reported = this.#reported(error, number, batch);
       // What cannot have been put need not be told from a repeat.
       if (!(reported instanceof EnqueueTimeoutError && reported.jobMayExist)) this.#numbers.close(number);
       for (const entry of batch) entry.reject(reported);
@@ -142,18 +147,24 @@ export class PutLane {
     }
   }
 
-  #unanswered(error: BackendError, firstNumber: number, batch: readonly Entry[]): EnqueueTimeoutError {
+  #reported(error: unknown, firstNumber: number, batch: readonly Entry[]): unknown {
+    if (!(error instanceof BackendError) || error.code === "BACKEND_FULL") return error;
     let number = firstNumber;
     let put = false;
     const retry = async (): Promise<void> => {
       if (put) return;
       if (!this.#numbers.isOpen(number)) number = this.#numbers.take();
-      const reply = await this.#sendAs(number, batch, true);
-      this.#numbers.close(number, isKept(reply));
-      if (reply.state === "full") throw this.#full("nothing was put");
+      try {
+        const reply = await this.#sendAs(number, batch, true);
+        this.#numbers.close(number, isKept(reply));
+        if (reply.state === "full") throw this.#full("nothing was put");
+      } catch (again) {
+        throw this.#reported(again, number, batch);
+      }
       put = true;
     };
     const message = `put was not acknowledged: ${error.message}`;
+    if (error instanceof Unreplicated) return new NotReplicatedError(message, { jobMayExist: error.mayHaveRun, retry, cause: error, replicas: error.replicas });
     return new EnqueueTimeoutError(message, { jobMayExist: error.mayHaveRun, retry, cause: error });
   }
 
@@ -174,12 +185,14 @@ export class PutLane {
       try {
         const numbered = { own: number, lowestOpen: Math.min(number, this.#numbers.lowestOpen()), heard: this.#numbers.heard() };
         const ownDeadlineAt = performance.now() + (this.#queue.client.options.commandTimeout ?? Infinity);
-        const sent = putJobs(this.#queue, this.#producerId, numbered, this.#maxSize, jobs);
+        const put = this.#replicated?.put ?? putJobs;
+        const sent = put(this.#queue, this.#producerId, numbered, this.#maxSize, jobs);
         return await (ownDeadlineAt <= deadlineAt ? sent : beforeDeadline(deadlineAt, sent, { mayHaveRun: true }));
       } catch (error) {
         // "Full" says that nothing was written, which is not certain once a sending went unanswered.
         if (!(error instanceof BackendError) || (error.code === "BACKEND_FULL" && !mayHaveRun)) throw error;
         mayHaveRun ||= error.mayHaveRun;
+        if (error instanceof Unreplicated) throw new Unreplicated(error.message, { mayHaveRun, replicas: error.replicas });
         if (performance.now() + RESEND_PAUSE_MS >= deadlineAt) throw new BackendError(error.message, { cause: error, mayHaveRun });
         await sleep(RESEND_PAUSE_MS);
       }

@@ -16,6 +16,8 @@ test.each<[PutOptions | undefined, object]>([
   [{ lifo: true, priority: 0 }, { lifo: true }],
   [{ lifo: false, priority: 1 }, { priority: 1 }],
   [{ deadline: "40d", expireAt: new Date(1_900_000_000_000) }, { deadlineMs: 3_456_000_000, expireAtMs: 1_900_000_000_000 }],
+  [{ durable: true }, { durable: true }],
+  [{ durable: false }, {}],
   [{ attempts: 1, timeout: "30s", signal }, { attempts: 1, timeoutMs: 30_000, signal }],
 ])("takes %j", (options, checked) => {
   expect(checkPut(options)).toStrictEqual({ delayMs: 0, priority: 0, lifo: false, ...checked });
@@ -46,6 +48,7 @@ test.each<[object | null, string]>([
   [{ priority: 2_097_152 }, "got 2097152"],
   [{ priority: 1.5 }, "got 1.5"],
   [{ priority: 1, lifo: true }, "expected either lifo or a priority for put, got both (priority 1)"],
+  [{ durable: 1 }, "expected true or false for durable of put, got 1"],
   [{ lifo: "yes" }, 'expected true or false for lifo of put, got "yes"'],
   [{ attempts: 0 }, "expected a whole number of at least 1 for attempts of put, got 0"],
   [{ attempts: -1 }, "got -1"],

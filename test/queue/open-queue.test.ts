@@ -10,7 +10,7 @@ import { freshPrefix, redisUrl } from "../support/redis.ts";
 function openQueues(): OpenQueues {
   const connections = new Connections(redisUrl());
   onTestFinished(() => connections.close());
-  return new OpenQueues(connections, freshPrefix(), recordedLog(), () => connections.open());
+  return new OpenQueues(connections, freshPrefix(), recordedLog(), () => connections.open(), { replicas: 1, timeoutMs: 1000 });
 }
 
 test("all users of a queue share one, whichever contract they come by", () => {
