@@ -10,6 +10,7 @@ import type { App } from "../app.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Supervised } from "../pool/supervised.ts";
 import type { WorkerReport } from "../pool/supervision.ts";
+import { endWithParent } from "../queue/parent.ts";
 import { openApp, type Context } from "./context.ts";
 import { EXIT } from "./exit-code.ts";
 import { findHandlers } from "./find-handlers.ts";
@@ -72,7 +73,8 @@ function reportOf({ isConnected }: App, { state, running, ended, stuck }: Pool):
   return { state, running, ended, stuck: stuck.length, rssBytes: process.memoryUsage.rss(), redis: isConnected };
 }
 
-function obey(supervised: Supervised, { interruption, log }: Context): void {
+function obey(supervised: Supervised, { config, interruption, log }: Context): void {
+  endWithParent(stopTimes(config).leaveAfterMs.stop);
   const orders = interruption.takeOrders();
   supervised.obey({
     onOrder: ({ order, by }) => orders[order](by),

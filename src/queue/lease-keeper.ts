@@ -14,6 +14,7 @@ import type { StoredQueue } from "../store/stored-queue.ts";
 import { type LeasedQueue, LeaseRenewal } from "./lease-renewal.ts";
 import { type Holder, instant, type KeptLease, LeaseTable } from "./lease-table.ts";
 import type { FromLeaseThread, LeaseThreadData, ToLeaseThread } from "./lease-thread.ts";
+import { bondToParent } from "./parent.ts";
 
 const BEAT_MS = 1000;
 
@@ -73,7 +74,7 @@ export class LeaseKeeper implements AsyncDisposable {
 
   #startThread(): void {
     this.#renewHere();
-    const workerData: LeaseThreadData = { redis: this.#connections.location, beat: this.#beat.buffer as SharedArrayBuffer, sheets: this.#table.sheets, queues: this.#queues };
+    const workerData: LeaseThreadData = { redis: this.#connections.location, beat: this.#beat.buffer as SharedArrayBuffer, sheets: this.#table.sheets, queues: this.#queues, bond: bondToParent() };
     const { Worker } = process.getBuiltinModule("node:worker_threads");
     let thread: Worker;
     try {

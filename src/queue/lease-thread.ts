@@ -2,7 +2,8 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { Connections } from "../redis/connection.ts";
 import { type Extend, type LeasedQueue, LeaseRenewal } from "./lease-renewal.ts";
-import type { Position, Sheet } from "./lease-table.ts";
+import { instant, type Position, type Sheet } from "./lease-table.ts";
+import { type Bond, watchParent } from "./parent.ts";
 
 export interface LeaseThreadData {
   readonly redis: Connections["location"];
@@ -10,6 +11,7 @@ export interface LeaseThreadData {
   readonly beat: SharedArrayBuffer;
   readonly sheets: readonly Sheet[];
   readonly queues: readonly LeasedQueue[];
+  readonly bond: Bond | undefined;
 }
 
 export type ToLeaseThread = { readonly sheet: Sheet } | { readonly queue: LeasedQueue };
@@ -19,7 +21,7 @@ export type FromLeaseThread =
   | { readonly lost: readonly Position[] }
   | { readonly failed: string; readonly queue: string };
 
-const { redis, beat, sheets, queues } = workerData as LeaseThreadData;
+const { redis, beat, sheets, queues, bond } = workerData as LeaseThreadData;
 const aliveAt = new Float64Array(beat);
 const tell = (message: FromLeaseThread): void => parentPort?.postMessage(message);
 const renewal = new LeaseRenewal({
@@ -34,6 +36,7 @@ parentPort?.on("message", (message: ToLeaseThread) => {
   if ("queue" in message) renewal.addQueue(message.queue);
   else renewal.addSheet(message.sheet);
 });
+if (bond !== undefined) watchParent(bond, () => instant() - (aliveAt[0] ?? 0));
 tell({ state: "started" });
 
 /** Loaded no sooner: where all work is short, this thread loads and connects nothing. */

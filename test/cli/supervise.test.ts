@@ -9,10 +9,11 @@ import { freshPrefix, redisUrl } from "../support/redis.ts";
 const HANDLER = `
   import { defineHandler, defineJob, typed } from "millrace";
   const held: Buffer[] = [];
-  export default defineHandler(defineJob("work", { payload: typed<{ ms?: number; mb?: number }>() }), {
+  export default defineHandler(defineJob("work", { payload: typed<{ ms?: number; mb?: number; blocks?: boolean }>() }), {
     concurrency: 3,
-    async handle({ ms = 0, mb = 0 }, task) {
+    async handle({ ms = 0, mb = 0, blocks = false }, task) {
       console.log("begins in", process.pid);
+      while (blocks) {}
       held.push(Buffer.alloc(mb * 2 ** 20, 1));
       await new Promise<unknown>((done, fail) => {
         setTimeout(done, ms);
@@ -121,6 +122,17 @@ test("killed with -9 it leaves nothing behind: its processes finish what runs, a
   await running.ended;
   await until(() => !children.some(isAlive));
   await expectAllDone(6);
+}, PATIENCE_MS);
+
+test("killed with -9 it does not even leave a process behind whose loop is blocked for good", async () => {
+  const { running, children } = await supervisor(1, "--drain", "0", "--grace", "0", "--flush", "0");
+  await put(1, { blocks: true });
+  await running.says("begins in");
+  running.kill("SIGKILL");
+  await running.ended;
+  await until(() => !children.some(isAlive), 60_000);
+  // The job is as after any crash: it would run again.
+  expect(await queue.getJobCounts()).toMatchObject({ active: 1 });
 }, PATIENCE_MS);
 
 test("SIGTERM under load: no job is lost, none fails, no attempt is spent", async () => {
