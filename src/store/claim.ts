@@ -1,4 +1,19 @@
-/** Leases that have run out: their jobs are claimed anew when their holder is gone. */
+/**
+ * Leases that have run out: their jobs are claimed anew when their holder is gone.
+ *
+ * ```
+ *            reserve: lease, fence + 1             ack, fail, cancelled
+ *   waiting ────────────────────────► leased ─────────────────────────► completed, failed
+ *      ▲                              │ ▲  │ ▲
+ *      ├─── retry, release ───────────┘ │  │ └─ renew, or settle: while nobody was started since
+ *      │                                │  ▼
+ *      │              claim: fence + 1  │  active, the lease has run out
+ *      └─── retry: one attempt ◄────────┘
+ * ```
+ *
+ * A settlement is taken from who holds the lease, or held it last with nobody started since; any other is refused. All
+ * that two workers can do to two jobs by these rules is explored in `test/store/lease-protocol.test.ts`, beside the scripts.
+ */
 import { runPacked, type Script } from "../redis/script.ts";
 import { NOW, TRIM_EVENTS } from "./lua.ts";
 import type { Leased } from "./reserve-script.ts";

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { requestCancel } from "../../src/store/cancel.ts";
-import { claimExpired, extendLeases } from "../../src/store/lease.ts";
+import { claimExpired } from "../../src/store/claim.ts";
+import { extendLeases } from "../../src/store/extend.ts";
 import type { Leased } from "../../src/store/reserve.ts";
 import type { Settlement } from "../../src/store/settle.ts";
 import type { StoredQueue } from "../../src/store/stored-queue.ts";
