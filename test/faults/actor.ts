@@ -70,7 +70,7 @@ export class Producer extends Actor {
   }
 
   /** Resolves when it rests, and the last put has been acknowledged or refused. */
-  load(work: Work, options: { readonly lanes: number; readonly pauseMs: number }): Promise<void> {
+  load(work: Work, options: { readonly lanes: number; readonly pauseMs: number; readonly settings?: PutSettings }): Promise<void> {
     return this.#tell({ load: work, ...options });
   }
 

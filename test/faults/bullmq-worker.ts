@@ -1,5 +1,6 @@
 /** A worker process of stock BullMQ, with the graceful shutdown that its documentation shows. */
 import { Worker } from "bullmq";
+import { stockConnection } from "./bullmq.ts";
 import { ledgerOfProcess } from "./ledger-of-process.ts";
 import { perform, type Done, type Work } from "./work.ts";
 
@@ -9,7 +10,7 @@ const { ledger, earlier } = ledgerOfProcess();
 const worker = new Worker<Work, Done>(
   "work",
   (job, _token, signal) => perform(job.data, { id: job.id ?? "", fence: job.attemptsStarted, attempt: job.attemptsMade + 1, signal }, ledger, earlier),
-  { connection: { url: REDIS_URL, maxRetriesPerRequest: null }, concurrency: Number(FAULTS_CONCURRENCY) },
+  { ...stockConnection(REDIS_URL), concurrency: Number(FAULTS_CONCURRENCY) },
 );
 worker.on("error", (error) => console.error(error.message));
 const shutDown = async (): Promise<void> => {

@@ -1,7 +1,17 @@
 /** The reference: BullMQ's own Queue and Worker as its documentation sets them up for production. */
 import { fileURLToPath } from "node:url";
-import { Job, Queue, QueueEvents, Worker } from "bullmq";
+import { Job, Queue, QueueEvents, Worker, type ConnectionOptions } from "bullmq";
+import { Cluster } from "ioredis";
 import type { Subject } from "./subject.ts";
+
+/** As it is given where Redis is: on a cluster its documentation asks for a hash tag. */
+export function stockConnection(url: string): { readonly connection: ConnectionOptions; readonly prefix?: string } {
+  const [, kind, places = "", name = ""] = /^redis\+(sentinel|cluster):\/\/([^/]+)(?:\/(.+))?$/.exec(url) ?? [];
+  const nodes = places.split(",").map((place) => ({ host: place.split(":")[0] ?? "", port: Number(place.split(":")[1]) }));
+  if (kind === "sentinel") return { connection: { sentinels: nodes, name, maxRetriesPerRequest: null } };
+  if (kind === "cluster") return { connection: new Cluster(nodes, { redisOptions: { maxRetriesPerRequest: null } }), prefix: "{bull}" };
+  return { connection: { url, maxRetriesPerRequest: null } };
+}
 
 const worker = fileURLToPath(new URL("bullmq-worker.ts", import.meta.url));
 
@@ -9,7 +19,7 @@ export const bullmq: Subject = {
   name: "bullmq",
   workerArguments: ({ concurrency }) => ({ argv: [worker], env: { FAULTS_CONCURRENCY: String(concurrency) } }),
   async open(redisUrl) {
-    const queue = new Queue("work", { connection: { url: redisUrl }, defaultJobOptions: { attempts: 3 } });
+    const queue = new Queue("work", { ...stockConnection(redisUrl), defaultJobOptions: { attempts: 3 } });
     queue.on("error", () => undefined);
     let events: QueueEvents | undefined;
     const found = async (id: string): Promise<Job> => {
@@ -26,7 +36,7 @@ export const bullmq: Subject = {
       // Nothing of it reaches a job that runs elsewhere; removing is what it offers for all others.
       cancel: async (id) => (await found(id)).remove(),
       async outcome(id) {
-        events ??= new QueueEvents("work", { connection: { url: redisUrl } });
+        events ??= new QueueEvents("work", stockConnection(redisUrl));
         events.on("error", () => undefined);
         const job = await found(id);
         await job.waitUntilFinished(events).catch((error: Error) => error);

@@ -26,10 +26,7 @@ export const millrace: Subject = {
     const app = connect({ redis: redisUrl });
     const queue = app.queue(work);
     return {
-      put: async (payload, { delayMs, attempts }) => {
-        const { id } = await queue.put(payload, { ...(delayMs !== undefined && { delay: delayMs }), ...(attempts !== undefined && { attempts }) });
-        return id;
-      },
+      put: async (payload, { delayMs, ...settings }) => (await queue.put(payload, { ...settings, ...(delayMs !== undefined && { delay: delayMs }) })).id,
       putMany: async (payloads) => void (await queue.putMany(payloads)),
       cancel: async (id) => void (await queue.cancel(id, "by the suite")),
       outcome: async (id) => (await queue.job(id).outcome()).state,

@@ -12,7 +12,7 @@ export type Told = { readonly number: number } & (
   | { readonly put: readonly Work[]; readonly settings: PutSettings }
   | { readonly putMany: readonly Work[] }
   /** Puts works like this one, numbered from its own on, one after the other in so many lanes, until it is told to rest. */
-  | { readonly load: Work; readonly lanes: number; readonly pauseMs: number }
+  | { readonly load: Work; readonly lanes: number; readonly pauseMs: number; readonly settings?: PutSettings }
   | { readonly rest: true }
   | { readonly cancel: readonly Job[] }
   /** Waits for the outcome of each. */
@@ -39,7 +39,7 @@ console.log('{"event":"ready"}');
 async function obey(told: Told): Promise<void> {
   if ("put" in told) await Promise.all(told.put.map((work) => put(work, told.settings)));
   else if ("putMany" in told) await putMany(told.putMany);
-  else if ("load" in told) await load(told.load, told.lanes, told.pauseMs);
+  else if ("load" in told) await load(told.load, told);
   else if ("cancel" in told) await Promise.all(told.cancel.map(cancel));
   else if ("follow" in told) await Promise.all(told.follow.map(follow));
   else if ("flood" in told) await putter.putMany(Array.from({ length: told.flood }, (_, i) => ({ n: told.from + i, does: "nothing", ms: [0] })));
@@ -66,13 +66,13 @@ async function putMany(works: readonly Work[]): Promise<void> {
   }
 }
 
-async function load(work: Work, lanes: number, pauseMs: number): Promise<void> {
+async function load(work: Work, { lanes, pauseMs, settings = {} }: { readonly lanes: number; readonly pauseMs: number; readonly settings?: PutSettings }): Promise<void> {
   let { n } = work;
   rest = new AbortController();
   const { signal } = rest;
   const lane = async (): Promise<void> => {
     while (!signal.aborted) {
-      await put({ ...work, n: n++ }, {});
+      await put({ ...work, n: n++ }, settings);
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   };

@@ -14,6 +14,8 @@ import { f12 } from "./rows/f12-half-open.ts";
 import { f13 } from "./rows/f13-redis-pauses.ts";
 import { f14 } from "./rows/f14-redis-full.ts";
 import { f15 } from "./rows/f15-unfit-redis.ts";
+import { f16 } from "./rows/f16-fail-over.ts";
+import { f17 } from "./rows/f17-frozen-primary.ts";
 import { f18 } from "./rows/f18-cancelled.ts";
 import { f19 } from "./rows/f19-outcomes.ts";
 import { f20 } from "./rows/f20-poison.ts";
@@ -22,4 +24,4 @@ import { f22 } from "./rows/f22-bad-input.ts";
 import { f23 } from "./rows/f23-a-million.ts";
 import type { Scenario } from "./scenario.ts";
 
-export const rows: readonly Scenario[] = [f01, f02, f03, f04, f05, f06, f07, f08, f09, f10, f11, f12, f13, f14, f15, f18, f19, f20, f21, f22, f23];
+export const rows: readonly Scenario[] = [f01, f02, f03, f04, f05, f06, f07, f08, f09, f10, f11, f12, f13, f14, f15, f16, f17, f18, f19, f20, f21, f22, f23];

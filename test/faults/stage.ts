@@ -5,14 +5,16 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { JournalReader, monotonicMs } from "../support/journal.ts";
+import { openCluster, type Cluster } from "../support/cluster.ts";
 import { openRedis, type OwnRedis } from "../support/own-redis.ts";
 import { generator } from "../support/random.ts";
+import { openSentinels, type Sentinels } from "../support/sentinel.ts";
 import { startProxy, type Proxy } from "../support/tcp-proxy.ts";
 import { Actor, Producer } from "./actor.ts";
 import { contradictions } from "./checker.ts";
 import type { Entry } from "./ledger.ts";
 import { holds, type Phase, type Scenario } from "./scenario.ts";
-import { readStoredJobs, type StoredJob } from "./stored-jobs.ts";
+import { readStoredJobs, type Store, type StoredJob } from "./stored-jobs.ts";
 import type { Keeps, Subject, WorkerOptions } from "./subject.ts";
 import type { Work } from "./work.ts";
 
@@ -58,7 +60,8 @@ export class Stage {
   /** Of the ledger, and of what the processes write. */
   readonly folder = mkdtempSync(join(tmpdir(), "millrace-faults-"));
   readonly #ledger = new JournalReader<Entry>(join(this.folder, "ledger"));
-  readonly #servers: OwnRedis[] = [];
+  readonly #servers: AsyncDisposable[] = [];
+  readonly #stores: (() => Promise<Store>)[] = [];
   readonly #proxies: Proxy[] = [];
   readonly #actors: Actor[] = [];
   #works = 0;
@@ -77,7 +80,24 @@ export class Stage {
   async redis(settings: Readonly<Record<string, string>> = {}): Promise<OwnRedis> {
     const redis = await openRedis(this.#serverProgram, settings);
     this.#servers.push(redis);
+    this.#stores.push(async () => ({ url: redis.url, prefix: "bull" }));
     return redis;
+  }
+
+  /** A primary with replicas, watched by three Sentinels. */
+  async sentinels(settings: Readonly<Record<string, string>> = {}): Promise<Sentinels> {
+    const sentinels = await openSentinels(this.#serverProgram, { settings });
+    this.#servers.push(sentinels);
+    this.#stores.push(async () => ({ url: (await sentinels.primary()).url, prefix: "bull" }));
+    return sentinels;
+  }
+
+  /** Three primaries with a replica each. */
+  async cluster(): Promise<Cluster> {
+    const cluster = await openCluster(this.#serverProgram);
+    this.#servers.push(cluster);
+    this.#stores.push(async () => ({ url: (await cluster.primaryOf("{bull}")).url, prefix: "{bull}" }));
+    return cluster;
   }
 
   /** Stands before the server; it breaks connections. */
@@ -146,7 +166,7 @@ export class Stage {
 
   /** What the servers hold. */
   async stored(): Promise<readonly StoredJob[]> {
-    return (await Promise.all(this.#servers.map(({ url }) => readStoredJobs(url)))).flat();
+    return (await Promise.all(this.#stores.map(async (store) => readStoredJobs(await store())))).flat();
   }
 
   /** @returns whether it came true in time */

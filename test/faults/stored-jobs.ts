@@ -2,7 +2,12 @@
 import { Redis } from "ioredis";
 import type { Done, Work } from "./work.ts";
 
-const BASE = "bull:work:";
+/** Where the jobs of a scenario are: on a cluster the prefix is a hash tag. */
+export interface Store {
+  readonly url: string;
+  readonly prefix: "bull" | "{bull}";
+}
+
 const LISTS = ["wait", "paused", "active"] as const;
 const SETS = ["prioritized", "delayed", "waiting-children", "completed", "failed"] as const;
 
@@ -17,16 +22,17 @@ export interface StoredJob {
   readonly failedReason: string | undefined;
 }
 
-export async function readStoredJobs(redisUrl: string): Promise<readonly StoredJob[]> {
-  const redis = new Redis(redisUrl);
+export async function readStoredJobs({ url, prefix }: Store): Promise<readonly StoredJob[]> {
+  const redis = new Redis(url);
+  const base = `${prefix}:work:`;
   try {
     const states = new Map<string, string[]>();
     const see = (state: string, ids: readonly string[]): void => {
       for (const id of ids) states.set(id, [...(states.get(id) ?? []), state]);
     };
-    for (const list of LISTS) see(list, await redis.lrange(BASE + list, 0, -1));
-    for (const set of SETS) see(set, await redis.zrange(BASE + set, "0", "-1"));
-    const hashes = await readHashes(redis);
+    for (const list of LISTS) see(list, await redis.lrange(base + list, 0, -1));
+    for (const set of SETS) see(set, await redis.zrange(base + set, "0", "-1"));
+    const hashes = await readHashes(redis, base);
     for (const id of states.keys()) if (!hashes.has(id)) hashes.set(id, {});
     return [...hashes].map(([id, hash]) => ({
       id,
@@ -42,11 +48,11 @@ export async function readStoredJobs(redisUrl: string): Promise<readonly StoredJ
 }
 
 /** Job hashes by id. */
-async function readHashes(redis: Redis): Promise<Map<string, Record<string, string>>> {
+async function readHashes(redis: Redis, base: string): Promise<Map<string, Record<string, string>>> {
   const hashes = new Map<string, Record<string, string>>();
-  for await (const keys of redis.scanStream({ match: `${BASE}*`, count: 1000, type: "hash" })) {
-    const ids = (keys as string[]).map((key) => key.slice(BASE.length)).filter((id) => id !== "meta" && !id.includes(":"));
-    await Promise.all(ids.map(async (id) => hashes.set(id, await redis.hgetall(BASE + id))));
+  for await (const keys of redis.scanStream({ match: `${base}*`, count: 1000, type: "hash" })) {
+    const ids = (keys as string[]).map((key) => key.slice(base.length)).filter((id) => id !== "meta" && !id.includes(":"));
+    await Promise.all(ids.map(async (id) => hashes.set(id, await redis.hgetall(base + id))));
   }
   return hashes;
 }

@@ -1,4 +1,4 @@
-/** Who is put to the test, behind one face. Both work on the queue "work" under BullMQ's default prefix. */
+/** Who is put to the test, behind one face. Both work on the queue "work" under BullMQ's default prefix, on a cluster under its hash tag. */
 import type { Work } from "./work.ts";
 
 export interface Subject {
@@ -36,6 +36,8 @@ export type Keeps = number | "default";
 export interface PutSettings {
   readonly delayMs?: number;
   readonly attempts?: number;
+  /** Acknowledged only when a replica has it, where it can do that. */
+  readonly durable?: boolean;
 }
 
 export interface Putter {
