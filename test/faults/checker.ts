@@ -2,6 +2,9 @@
 import type { Entry } from "./ledger.ts";
 import type { StoredJob } from "./stored-jobs.ts";
 
+/** The work of a job whose payload is gone. */
+const PAYLOAD_GONE = Number.NaN;
+
 export interface CheckOptions {
   /** Ended jobs are removed after a while: one that is gone has ended, if the ledger says so. */
   readonly removes?: boolean;
@@ -15,14 +18,15 @@ export interface CheckOptions {
 export function contradictions(entries: readonly Entry[], stored: readonly StoredJob[], { removes = false }: CheckOptions = {}): string[] {
   const found: string[] = [];
   const ended = new Set(entries.filter(({ did }) => did === "ended").map(({ n }) => n));
-  const works = new Map(stored.map(({ id, n }) => [id, n]));
+  // Ids may be counted anew on each of several servers.
+  const kept = new Set(stored.map(({ id, n }) => `${id} ${n}`));
   const byWork = new Map<number, StoredJob[]>();
   for (const job of stored) byWork.set(job.n, [...(byWork.get(job.n) ?? []), job]);
   const runs = new Map<number, Entry[]>();
   for (const entry of entries) {
     if (entry.did === "started" || entry.did === "ended") runs.set(entry.n, [...(runs.get(entry.n) ?? []), entry]);
     if (entry.did !== "acknowledged" || (removes && ended.has(entry.n))) continue;
-    const isStored = entry.id === undefined ? byWork.has(entry.n) : isWork(works.get(entry.id), entry.n);
+    const isStored = entry.id === undefined ? byWork.has(entry.n) : kept.has(`${entry.id} ${entry.n}`) || kept.has(`${entry.id} ${PAYLOAD_GONE}`);
     if (!isStored) found.push(`${entry.n}: acknowledged${entry.id === undefined ? "" : ` as ${entry.id}`}, and lost`);
   }
   for (const [n, jobs] of byWork) if (jobs.length > 1 && !Number.isNaN(n)) found.push(`${n}: put once, and ${jobs.length} jobs: ${jobs.map(({ id }) => id).join(", ")}`);
@@ -35,11 +39,6 @@ export function contradictions(entries: readonly Entry[], stored: readonly Store
     else if (result!.fence !== last) found.push(`${n} (${id}): completed by run #${result!.fence} after #${last} had started`);
   }
   return found;
-}
-
-/** NaN where the payload is gone. */
-function isWork(stored: number | undefined, n: number): boolean {
-  return stored === n || Number.isNaN(stored);
 }
 
 /** How many runs started while an earlier run of the same job went on. A process that died ends nothing: for scenarios without. */
