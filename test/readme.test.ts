@@ -51,6 +51,13 @@ test("the ninth program consumes fifteen numbers and ends by itself", async () =
   expect(stdout.trim().split("\n").sort()).toEqual([0, 1, 2, 3, 4].flatMap((item) => Array<string>(3).fill(`Consumed ${item}`)).sort());
 });
 
+test("the program of the toolkit alone prints every line once", async () => {
+  const [, program = ""] = /^## asyncio's tools, in process\n[^]*?^```ts\n([^]*?)^```$/m.exec(readme) ?? [];
+  await writeFile(join(folder, "toolkit.ts"), program);
+  const { stdout } = await run(process.execPath, [...node, "toolkit.ts"], { cwd: folder, env });
+  expect(stdout.trim().split("\n").map((line) => line.split(" ")[1]).sort()).toEqual(["a", "b", "c"]);
+});
+
 test("every file that it names in a link is there", () => {
   const targets = [...readme.matchAll(/\]\((?!https?:|#)([^)\s]+)\)/g)].map(([, target]) => target!);
   expect(targets.length).toBeGreaterThan(10);

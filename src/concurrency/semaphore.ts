@@ -6,7 +6,7 @@ import { Waiters } from "./waiters.ts";
 
 const permitCount = check.integer({ min: 0 });
 
-/** The right to go on. Disposing gives it back, once however often. */
+/** The right to go on. Disposing gives it back, once however often, and never throws over an error of its block. */
 export class Permit implements Disposable {
   #source: { release(): void } | undefined;
 
@@ -17,7 +17,12 @@ export class Permit implements Disposable {
   [Symbol.dispose](): void {
     const source = this.#source;
     this.#source = undefined;
-    source?.release();
+    try {
+      source?.release();
+    } catch (error) {
+      // It was given back by hand before.
+      process.emitWarning(error as Error);
+    }
   }
 }
 

@@ -23,6 +23,8 @@ export interface Task<T = unknown> extends PromiseLike<T> {
   readonly signal: AbortSignal;
   /** The task that started this one, while both live. */
   readonly parent: Task | undefined;
+  /** The tasks that this one has started and that live, oldest first. */
+  readonly children: readonly Task[];
   /**
    * Asks the task to end. One that has not started yet never will.
    *
@@ -186,6 +188,10 @@ export class OwnedTask<T> extends Scope implements Task<T> {
 
   get parent(): Task | undefined {
     return this.#parent?.open === true ? this.#parent : undefined;
+  }
+
+  get children(): Task[] {
+    return [...live].filter((task) => task.parent === this);
   }
 
   get done(): boolean {

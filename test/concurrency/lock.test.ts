@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { expect, test } from "vitest";
 import { StateError } from "../../src/errors.ts";
 import { Lock } from "../../src/concurrency/lock.ts";
@@ -29,11 +30,16 @@ test("releasing a lock that nobody holds is an error", () => {
   expect(() => new Lock().release()).toThrow(StateError);
 });
 
-test("a block that ends after the lock was released by hand is told so", async () => {
+test("a block that has released the lock by hand is warned of one release too many, and keeps its own error", async () => {
   const lock = new Lock();
-  const held = await lock.acquire();
-  lock.release();
-  expect(() => held[Symbol.dispose]()).toThrow(StateError);
+  const warned = once(process, "warning");
+  const body = async (): Promise<void> => {
+    using _ = await lock.acquire();
+    lock.release();
+    throw new RangeError("of the body");
+  };
+  await expect(body()).rejects.toThrow(RangeError);
+  expect(await warned).toMatchObject([{ name: "StateError", code: "STATE_INVALID" }]);
   expect(lock.locked).toBe(false);
 });
 

@@ -371,7 +371,7 @@ test("code left running by a task that is done has no current task", async () =>
   expect(await seen.promise).toBeUndefined();
 });
 
-test("allTasks holds live tasks only, oldest first, and each knows its live parent", async () => {
+test("allTasks holds live tasks only, oldest first, and each knows its live parent and children", async () => {
   const gate = Promise.withResolvers<void>();
   let child: Task<void> | undefined;
   const parent = spawn(async () => {
@@ -381,8 +381,10 @@ test("allTasks holds live tasks only, oldest first, and each knows its live pare
   await settled();
   expect(allTasks().filter((task) => task === parent || task === child)).toEqual([parent, child]);
   expect(child?.parent).toBe(parent);
+  expect(parent.children).toEqual([child]);
   await parent;
   expect(child?.parent).toBeUndefined();
+  expect(parent.children).toEqual([]);
   expect(allTasks()).not.toContain(parent);
   gate.resolve();
   await child;
