@@ -39,6 +39,8 @@ export interface ConfigFile {
   readonly maxJobs?: number;
   /** How many of its handlers may ignore their signal and run on before another takes its place, at least 0. @default 10 */
   readonly maxStuck?: number;
+  /** How soon a dead worker's jobs run again: within 15 s, or 7. @default "normal" */
+  readonly recovery?: "normal" | "fast";
   /** Files and folders that `worker start` loads. @default ["workers"] */
   readonly workers?: readonly string[];
 }
@@ -61,6 +63,7 @@ export interface Config {
   readonly maxRssBytes: number | undefined;
   readonly maxJobs: number | undefined;
   readonly maxStuck: number;
+  readonly recovery: "normal" | "fast";
   readonly workers: readonly string[];
   /** Where each value comes from: `"--redis"`, `"REDIS_URL"`, `"millrace.config.ts"` or `"default"`. */
   readonly origins: Readonly<Record<Setting, string>>;
@@ -68,7 +71,7 @@ export interface Config {
   readonly warnings: readonly string[];
 }
 
-export type Setting = "redis" | "prefix" | "logLevel" | "concurrency" | "name" | "health" | "drain" | "grace" | "flush" | "processes" | "maxRss" | "maxJobs" | "maxStuck" | "workers";
+export type Setting = "redis" | "prefix" | "logLevel" | "concurrency" | "name" | "health" | "drain" | "grace" | "flush" | "processes" | "maxRss" | "maxJobs" | "maxStuck" | "recovery" | "workers";
 
 /** The settings that flags carry, as text; the command line names them `--redis`, `--log-level` and so on. */
 export type Flags = { readonly [K in Exclude<Setting, "workers">]?: string | undefined } & { readonly workers?: readonly string[] | undefined };
@@ -98,13 +101,14 @@ const SETTINGS: Readonly<Record<Setting, Source>> = {
   maxRss: { flag: "--max-rss", variable: "MILLRACE_MAX_RSS", numeric: true, check: check.size({ min: 64 * 1024 ** 2 }) },
   maxJobs: { flag: "--max-jobs", variable: "MILLRACE_MAX_JOBS", numeric: true, check: check.integer({ min: 1 }) },
   maxStuck: { flag: "--max-stuck", variable: "MILLRACE_MAX_STUCK", numeric: true, check: check.integer({ min: 0 }) },
+  recovery: { flag: "--recovery", variable: "MILLRACE_RECOVERY", check: check.oneOf("normal", "fast") },
   workers: { check: listOfPaths },
 };
 
-const DEFAULTS: Readonly<Partial<Record<Setting, unknown>>> = Object.freeze({ prefix: "bull", logLevel: "info", drain: 25_000, grace: 5000, flush: 1000, maxStuck: 10, workers: ["workers"] });
+const DEFAULTS: Readonly<Partial<Record<Setting, unknown>>> = Object.freeze({ prefix: "bull", logLevel: "info", drain: 25_000, grace: 5000, flush: 1000, maxStuck: 10, recovery: "normal", workers: ["workers"] });
 
 /** A worker's name, and where it answers, belong to one process, so a file that all share cannot give them. */
-const IN_FILE = ["redis", "prefix", "logLevel", "concurrency", "drain", "grace", "flush", "processes", "maxRss", "maxJobs", "maxStuck", "workers"] as const;
+const IN_FILE = ["redis", "prefix", "logLevel", "concurrency", "drain", "grace", "flush", "processes", "maxRss", "maxJobs", "maxStuck", "recovery", "workers"] as const;
 
 const FILES = ["millrace.config.ts", "millrace.config.js", "millrace.config.mjs"];
 
@@ -149,6 +153,7 @@ export async function loadConfig(options: {
     maxRssBytes: valueOf("maxRss") as number | undefined,
     maxJobs: valueOf("maxJobs") as number | undefined,
     maxStuck: valueOf("maxStuck") as number,
+    recovery: valueOf("recovery") as Config["recovery"],
     workers: Object.freeze(valueOf("workers") as readonly string[]),
     origins: Object.freeze(origins) as Config["origins"],
     warnings: Object.freeze(warningsOn(given.redis)),

@@ -89,6 +89,12 @@ test.each([
   expect((error as OptionError).message).toContain(origin);
 });
 
+test("takes how soon a dead worker's jobs run again", async () => {
+  expect(await load()).toMatchObject({ recovery: "normal" });
+  expect(await load({ environment: { MILLRACE_RECOVERY: "fast" } })).toMatchObject({ recovery: "fast" });
+  await expect(load({ environment: { MILLRACE_RECOVERY: "slow" } })).rejects.toThrow('expected "normal" or "fast" for MILLRACE_RECOVERY');
+});
+
 test("takes digits as milliseconds where a duration is due, and as text where a name is", async () => {
   expect(await load({ flags: { drain: "500", name: "7", prefix: "8" } })).toMatchObject({ drainMs: 500, name: "7", prefix: "8" });
 });

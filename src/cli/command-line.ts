@@ -29,6 +29,7 @@ export interface WorkerFlags {
   readonly maxRss?: string;
   readonly maxJobs?: string;
   readonly maxStuck?: string;
+  readonly recovery?: string;
 }
 
 /** Runs a command in its context. The body gives the exit code; none is 0. */
@@ -91,6 +92,7 @@ export function commandLine(program: Command, version: string, run: Run): Comman
     .option("--max-rss <size>", "replace a process that holds more, such as 512mb")
     .option("--max-jobs <n>", "replace a process that has run so many jobs")
     .option("--max-stuck <n>", "replace a process in which more handlers than\nthese ignore their signal (default: 10)")
+    .option("--recovery <how>", "run a dead process's jobs again within 15 s\n(normal), or 7 (fast) (default: normal)")
     .addHelpText("after", examples("millrace worker start", "millrace worker start workers/digest.ts --concurrency 100", "millrace worker start --drain 2m --grace 10s", "millrace worker start --processes auto --max-rss 512mb"))
     .action((paths: string[], flags: GlobalFlags & WorkerFlags, command: Command) => {
       const settings = paths.length === 0 ? {} : { paths };

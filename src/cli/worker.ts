@@ -33,9 +33,9 @@ export async function work(context: Context, supervised: Supervised | undefined)
   const { handlers, passedOver } = await findHandlers(config.workers);
   for (const module of passedOver) log.warn({ module }, "no handler as default export: passed over");
   const app = await openApp(context);
-  const { concurrency } = config;
+  const { concurrency, recovery } = config;
   const name = supervised === undefined || config.name === undefined ? config.name : `${config.name}.${supervised.place}`;
-  const pool = app.pool(handlers, { ...(concurrency !== undefined && { concurrency }), ...(name !== undefined && { name }) });
+  const pool = app.pool(handlers, { recovery, ...(concurrency !== undefined && { concurrency }), ...(name !== undefined && { name }) });
   report = () => reportOf(app, pool);
   supervised?.keepTelling(report);
   const facts = { jobs: handlers.map(({ job }) => job.name), queues: [...new Set(handlers.map(({ job }) => job.queue))] };

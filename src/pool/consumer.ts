@@ -11,6 +11,7 @@ import type { JobDefinition } from "../job/definition.ts";
 import { reasonOfCancel } from "../job/state.ts";
 import type { Logger } from "../log.ts";
 import { DeliveredTask } from "../queue/delivered-task.ts";
+import { isSuspect } from "../queue/crash.ts";
 import { CancelWatch } from "../queue/cancel-watch.ts";
 import { cancelled } from "../queue/ending.ts";
 import type { QueueLeases } from "../queue/lease-keeper.ts";
@@ -20,6 +21,7 @@ import { persevere } from "../queue/persevere.ts";
 import { recover } from "../queue/recoverer.ts";
 import { Reserver, type Leased } from "../store/reserve.ts";
 import { SettleLane, type Settlement } from "../store/settle.ts";
+import { turnAlone, type Turn } from "./alone.ts";
 import { execute, type ExecutionRules, type Runnable } from "./executor.ts";
 
 export interface ConsumerOptions {
@@ -27,6 +29,8 @@ export interface ConsumerOptions {
   readonly slots: Semaphore;
   readonly concurrency: number;
   readonly leaseMs: number;
+  /** How often it is looked for dead workers. */
+  readonly roundMs: number;
   readonly worker: string;
   /** Called when a delivery has ended and it is quiet. */
   readonly onEnd: () => void;
@@ -35,6 +39,7 @@ export interface ConsumerOptions {
 }
 
 const LARGEST_BATCH = 100;
+const AT_ONCE: Turn = { release() {} };
 
 export class Consumer {
   readonly queue: OpenQueue;
@@ -100,9 +105,9 @@ export class Consumer {
 
   /** Brings back what dead workers held. */
   recover(signal: AbortSignal): Promise<void> {
-    const { leaseMs, log } = this.#options;
+    const { leaseMs, roundMs, log } = this.#options;
     const definitionOf = (name: string): JobDefinition | undefined => this.#runnables.get(name)?.definition;
-    return recover(this.queue.stored, { leaseMs, log, definitionOf, settle: (settlement) => this.#settle(settlement) }, signal);
+    return recover(this.queue.stored, { leaseMs, roundMs, log, definitionOf, settle: (settlement) => this.#settle(settlement) }, signal);
   }
 
   async #consume(group: TaskGroup, quiet: AbortSignal): Promise<void> {
@@ -171,21 +176,29 @@ export class Consumer {
   async #deliver(task: DeliveredTask, quiet: AbortSignal): Promise<void> {
     const { leased } = task;
     const { name } = leased.job;
-    const turns = this.#handlerSlots.get(name);
-    const hasTurn = turns === undefined || (await isAcquired(turns, quiet));
-    const settlement: Settlement | undefined = hasTurn
-      ? await execute(this.queue.stored, task, this.#runnables.get(name), this.#options.rules)
-      : { leased, kind: "release", delayMs: 0 };
+    const waits = isSuspect(leased.job) || this.#handlerSlots.has(name);
+    const turn = waits ? await this.#turn(leased, quiet).catch(() => undefined) : AT_ONCE;
+    const settlement: Settlement | undefined =
+      turn === undefined ? { leased, kind: "release", delayMs: 0 } : await execute(this.queue.stored, task, this.#runnables.get(name), this.#options.rules);
     this.running.delete(task);
     const settling = settlement === undefined ? undefined : this.#settle(settlement);
     // What is reserved for this slot goes out behind the settlement, or with it.
-    if (hasTurn) turns?.release();
+    turn?.release();
     this.#releaseSlot();
     await settling;
     task.lease?.letGo();
     this.open -= 1;
     this.ended += 1;
     if (quiet.aborted) this.#options.onEnd();
+  }
+
+  /** Waits for its handler's turn; a suspect until it is alone. `undefined` when it is quiet first. */
+  async #turn(leased: Leased, quiet: AbortSignal): Promise<Turn | undefined> {
+    const { slots, concurrency } = this.#options;
+    // With every slot in its hands nobody has a turn of its handler.
+    if (isSuspect(leased.job)) return turnAlone(this.queue.stored, leased, slots, concurrency, quiet);
+    const turns = this.#handlerSlots.get(leased.job.name);
+    return turns === undefined || (await isAcquired(turns, quiet)) ? turns : undefined;
   }
 
   /** Settles, and says in the log what became of it. Never rejects. */

@@ -11,6 +11,7 @@ import type { Logger } from "../log.ts";
 import { check, checkOptions, shown, type Duration } from "../options.ts";
 import type { OpenQueue, OpenQueues } from "../queue/open-queue.ts";
 import { persevere } from "../queue/persevere.ts";
+import { RECOVERY } from "../queue/recoverer.ts";
 import { Consumer } from "./consumer.ts";
 import type { Runnable } from "./executor.ts";
 import { Stopping } from "./stopping.ts";
@@ -23,8 +24,10 @@ export interface PoolOptions {
   readonly concurrency?: number;
   /** Shown with the jobs it runs, as BullMQ's `processedBy`. @default the host's name and the process id */
   readonly name?: string;
-  /** How long a lease holds unless it is renewed: 2 s to 10 min. A dead worker's jobs run again soon after. @default 10 s */
+  /** How long a lease holds unless it is renewed: 2 s to 10 min. A dead worker's jobs run again soon after. @default 10 s, or 4 s by `recovery` */
   readonly lease?: Duration;
+  /** "fast": a dead worker's jobs run again within 7 s, instead of 15; leases are shorter, and Redis is asked more often. @default "normal" */
+  readonly recovery?: keyof typeof RECOVERY;
   /**
    * How long a handler is waited for that its signal has told to end: by its timeout, a cancel, a lost lease. Then its slot
    * is free and the task is `stuck`, unless it runs in a thread, which is ended. @default 4.5 s
@@ -43,12 +46,13 @@ export interface StopOptions {
   readonly flush?: Duration;
 }
 
-const DEFAULTS = Object.freeze({ handlerConcurrency: 10, leaseMs: 10_000, unknownForMs: 3_600_000, drainMs: 25_000, stopGraceMs: 5000, graceMs: 4500, flushMs: 1000 });
+const DEFAULTS = Object.freeze({ handlerConcurrency: 10, unknownForMs: 3_600_000, drainMs: 25_000, stopGraceMs: 5000, graceMs: 4500, flushMs: 1000 });
 
 const poolOptions = {
   concurrency: check.integer({ min: 1 }),
   name: check.string(),
   lease: check.duration({ min: 2000, max: 600_000 }),
+  recovery: check.oneOf("normal", "fast"),
   unknownFor: check.duration(),
   grace: check.duration(),
 };
@@ -71,7 +75,7 @@ export class Pool implements AsyncDisposable {
 
   /** Starts at once; connects when it can. @throws OptionError */
   constructor(queues: OpenQueues, handlers: readonly Handler[], options: PoolOptions | undefined, log: Logger) {
-    const { concurrency, name, lease, unknownFor, grace } = checkOptions("pool", options, poolOptions);
+    const { concurrency, name, lease, recovery = "normal", unknownFor, grace } = checkOptions("pool", options, poolOptions);
     const byQueue = groupByQueue(queues, handlers);
     const running = [...byQueue.values()].flatMap((runnables) => [...runnables.values()]).map(({ handler }) => handler);
     const slots = concurrency ?? running.reduce((sum, handler) => sum + (handler.concurrency ?? DEFAULTS.handlerConcurrency), 0);
@@ -81,7 +85,8 @@ export class Pool implements AsyncDisposable {
     const shared = {
       slots: new Semaphore(slots),
       concurrency: slots,
-      leaseMs: lease ?? DEFAULTS.leaseMs,
+      leaseMs: lease ?? RECOVERY[recovery].leaseMs,
+      roundMs: RECOVERY[recovery].roundMs,
       worker: name ?? `${hostname()}:${process.pid}`,
       onEnd: () => this.#stopping.look(),
       rules: { unknownForMs: unknownFor ?? DEFAULTS.unknownForMs, graceMs: grace ?? DEFAULTS.graceMs, stuck: this.#stuck, log },

@@ -24,7 +24,7 @@ import { instant } from "./lease-table.ts";
 import { OpenDelivery, type Delivery, type DeliveryKeeper } from "./open-delivery.ts";
 import type { OpenQueue } from "./open-queue.ts";
 import { persevere } from "./persevere.ts";
-import { recover } from "./recoverer.ts";
+import { RECOVERY, recover } from "./recoverer.ts";
 
 export type { Delivery } from "./open-delivery.ts";
 
@@ -35,7 +35,7 @@ export interface DeliveriesOptions {
   readonly signal?: AbortSignal;
 }
 
-const LEASE_MS = 10_000;
+const LEASE_MS = RECOVERY.normal.leaseMs;
 const UNKNOWN_FOR_MS = 3_600_000;
 const known = { concurrency: check.integer({ min: 1 }), signal: check.signal() };
 
@@ -125,7 +125,7 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
     this.#cancels.listen(signal);
     const definitionOf = (name: string): JobDefinition | undefined => (name === this.definition.name ? this.definition : undefined);
     const settle = (settlement: Settlement): Promise<void> => this.#settle(settlement);
-    void recover(this.#queue.stored, { leaseMs: LEASE_MS, log: this.log, definitionOf, settle }, signal);
+    void recover(this.#queue.stored, { leaseMs: LEASE_MS, roundMs: RECOVERY.normal.roundMs, log: this.log, definitionOf, settle }, signal);
   }
 
   #endWhenIdle(): void {

@@ -6,17 +6,18 @@
  */
 import { randomBytes } from "node:crypto";
 import { sleep } from "../concurrency/sleep.ts";
-import { WorkerLostError } from "../errors.ts";
 import type { JobDefinition } from "../job/definition.ts";
 import type { Logger } from "../log.ts";
 import { claimExpired } from "../store/claim.ts";
 import type { Settlement } from "../store/settle.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
-import { failure } from "./ending.ts";
+import { crashed } from "./crash.ts";
 import { persevere } from "./persevere.ts";
 
 export interface RecovererOptions {
   readonly leaseMs: number;
+  /** There is a round so often, whoever asks for it. */
+  readonly roundMs: number;
   readonly log: Logger;
   /** `undefined` where nobody here knows the job: then what it carries decides. */
   definitionOf(name: string): JobDefinition | undefined;
@@ -24,8 +25,11 @@ export interface RecovererOptions {
   settle(settlement: Settlement): Promise<void>;
 }
 
-/** There is a round so often, whoever asks for it. A job is claimed by the second round that finds it without a lease. */
-const ROUND_MS = 1500;
+/** How soon a job runs again whose worker died: its lease has to run out, and two rounds have to find it without. */
+export const RECOVERY = Object.freeze({
+  normal: { leaseMs: 10_000, roundMs: 1500 },
+  fast: { leaseMs: 4000, roundMs: 750 },
+});
 /** Each process asks so often: one that asked a moment too early comes back soon. */
 const ASK_MS = 250;
 /** BullMQ's check stays away for so long after a round. */
@@ -35,18 +39,17 @@ const MOST = 1000;
 
 /** Looks until the signal fires. Never rejects. */
 export async function recover(queue: StoredQueue, options: RecovererOptions, signal: AbortSignal): Promise<void> {
-  const { leaseMs, log } = options;
+  const { leaseMs, roundMs, log } = options;
   const tokenBase = randomBytes(9).toString("base64url");
   const onFailure = (error: unknown): void => log.warn({ queue: queue.name, err: error }, "cannot look for lost workers, trying again");
   for (let round = 1; !signal.aborted; round += 1) {
-    const request = { token: `${tokenBase}:${round}`, leaseMs, everyMs: ROUND_MS, holdMs: HOLD_MS, most: MOST };
+    const request = { token: `${tokenBase}:${round}`, leaseMs, everyMs: roundMs, holdMs: HOLD_MS, most: MOST };
     const expired = await persevere(() => claimExpired(queue, request), { signal, onFailure });
     await Promise.all(
       (expired ?? []).map((leased) => {
-        const { id, name } = leased.job;
-        log.warn({ queue: queue.name, job: name, id }, "recovered from a worker that was lost");
-        const error = new WorkerLostError("the worker that ran it was lost: it stopped renewing the lease");
-        return options.settle(failure(leased, options.definitionOf(name), error, queue.connections.clock.now()));
+        const { id, name, crashes } = leased.job;
+        log.warn({ queue: queue.name, job: name, id, worker: leased.holder, crashes }, "recovered from a worker that was lost");
+        return options.settle(crashed(leased, options.definitionOf(name), queue.connections.clock.now()));
       }),
     );
     await sleep(ASK_MS, { signal }).catch(() => {});

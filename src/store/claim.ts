@@ -18,8 +18,18 @@ import { runPacked, type Script } from "../redis/script.ts";
 import { NOW, TRIM_EVENTS } from "./lua.ts";
 import type { Leased } from "./reserve-script.ts";
 import { planNextRunIfAny } from "./schedule.ts";
-import { readStoredJob } from "./stored-job.ts";
+import { readStoredJob, WAITING_FIELD } from "./stored-job.ts";
 import type { StoredQueue } from "./stored-queue.ts";
+
+/** A job whose holder is gone, leased to whoever claimed it. */
+export interface Claimed extends Leased {
+  /** Who held it; `undefined` where nobody says. */
+  readonly holder: string | undefined;
+  /** When that one took it, by the server's clock. */
+  readonly takenAt: number;
+  /** If not, it waited to run alone. */
+  readonly hadBegun: boolean;
+}
 
 /**
  * Claims active jobs whose holder has stopped renewing: they come back as deliveries under a lease of ours, to be
@@ -34,7 +44,7 @@ import type { StoredQueue } from "./stored-queue.ts";
 export async function claimExpired(
   queue: StoredQueue,
   request: { readonly token: string; readonly leaseMs: number; readonly everyMs: number; readonly holdMs: number; readonly most: number },
-): Promise<Leased[]> {
+): Promise<Claimed[]> {
   const { client, keys } = queue;
   const reply = (await runPacked(
     client,
@@ -46,9 +56,15 @@ export async function claimExpired(
     [keys.base, request.token, request.leaseMs, request.holdMs, request.most, request.everyMs],
   )) as [number, [string, string[]][]];
   const [lastFence, rows] = reply;
-  const claimed = rows.map(([id, flat], i) => ({ job: readStoredJob(id, flat), token: request.token, fence: lastFence - rows.length + 1 + i }));
+  const claimed = rows.map(([id, flat], i) => ({ ...readClaimed(id, flat), token: request.token, fence: lastFence - rows.length + 1 + i }));
   await Promise.all(claimed.map(({ job }) => planNextRunIfAny(queue, job)));
   return claimed;
+}
+
+function readClaimed(id: string, flat: readonly string[]): Pick<Claimed, "job" | "holder" | "takenAt" | "hadBegun"> {
+  const field = (name: string): string | undefined => flat.find((_, i) => i % 2 === 1 && flat[i - 1] === name);
+  const job = readStoredJob(id, flat);
+  return { job, holder: field("pb") || undefined, takenAt: Number(field("processedOn") ?? 0), hadBegun: field(WAITING_FIELD) !== String(job.starts) };
 }
 
 /**
@@ -94,7 +110,8 @@ redis.call('SREM', stalled, unpack(claimed))
 for i, id in ipairs(claimed) do
   local key = base .. id
   redis.call('SET', key .. ':lock', token, 'PX', leaseMs)
-  redis.call('HINCRBY', key, 'stc', 1)
+  local delivery = redis.call('HMGET', key, 'ats', '${WAITING_FIELD}')
+  if not delivery[2] or delivery[1] ~= delivery[2] then redis.call('HINCRBY', key, 'stc', 1) end
   redis.call('XADD', events, '*', 'event', 'stalled', 'jobId', id)
   rows[i] = {id, redis.call('HGETALL', key)}
 end

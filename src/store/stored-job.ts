@@ -25,6 +25,8 @@ export interface StoredJob {
   readonly starts: number;
   readonly putAt: number;
   readonly priority: number;
+  /** How many of its workers were lost while they ran it. */
+  readonly crashes: number;
   readonly stacktrace: readonly string[];
   /** Set by BullMQ when the job must fail without being run: a failed child, too many stalls. */
   readonly deferredFailure: string | undefined;
@@ -43,6 +45,8 @@ export const TIMEOUT_FIELD = "mt";
 export const DEADLINE_FIELD = "md";
 export const EXPIRE_FIELD = "mx";
 export const UNKNOWN_SINCE_FIELD = "mu";
+/** The delivery, by its count, that waits for the pool to be empty; it is one of a suspect. */
+export const WAITING_FIELD = "mw";
 /** Empty where BullMQ's script ended the job. */
 export const CANCEL_FIELD = "mc";
 
@@ -63,6 +67,7 @@ export function readStoredJob(id: string, flat: readonly string[]): StoredJob {
     starts: numberOr(0, hash["ats"]),
     putAt: numberOr(0, hash["timestamp"]),
     priority: numberOr(0, hash["priority"]),
+    crashes: numberOr(0, hash["stc"]),
     stacktrace: readStacktrace(hash["stacktrace"]),
     deferredFailure: hash["defa"],
     schedulerId: hash["rjk"],

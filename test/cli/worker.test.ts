@@ -4,7 +4,7 @@ import { Queue } from "bullmq";
 import { Redis } from "ioredis";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { millrace, project, start, type Running } from "../support/command.ts";
-import { freshPrefix, redisUrl, startRedis } from "../support/redis.ts";
+import { freshPrefix, redisClient, redisUrl, startRedis } from "../support/redis.ts";
 
 const CONTRACT = `
   import { defineJob } from "millrace/job";
@@ -95,6 +95,14 @@ test("after the drain it cancels, and gives back what was cancelled with no atte
   expect(ms).toBeLessThan(4000);
   expect(await queue.getJobState(id)).toBe("waiting");
   expect((await queue.getJob(id))?.attemptsMade).toBe(0);
+});
+
+test("--recovery fast has its jobs run again soon, should it die: its leases are short", async () => {
+  const running = await worker("--recovery", "fast", "--drain", "0s");
+  const id = await put("polite", "polite");
+  await running.says("begins polite");
+  expect(await redisClient().pttl(`${prefix}:greet:${id}:lock`)).toBeLessThanOrEqual(4000);
+  await endsAfter(running, "SIGTERM");
 });
 
 test("ends within drain and grace although a handler never does, and gives its job back", async () => {
@@ -264,6 +272,7 @@ test.each([
   [["--drain", "soon"], /--drain/],
   [["--grace", "-1s"], /--grace/],
   [["--health", "everywhere"], /--health/],
+  [["--recovery", "quick"], /"normal" or "fast" for --recovery/],
 ])("refuses %j before it starts", async (flags, message) => {
   const { code, stderr } = await millrace(["worker", "start", ...flags], { cwd, env });
   expect(code).toBe(2);

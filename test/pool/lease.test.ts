@@ -1,25 +1,12 @@
 /** Leases of a pool that cannot tend to them: its event loop is blocked, its process stopped, its Redis paused. */
-import { type ChildProcess, spawn } from "node:child_process";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
-import { expect, onTestFinished, test } from "vitest";
-import { defineHandler, defineJob, sleep, typed, type PoolOptions } from "../../src/index.ts";
+import { expect, test } from "vitest";
+import { defineHandler, defineJob, sleep, typed } from "../../src/index.ts";
 import { testApp, until } from "../support/app.ts";
-import { freshPrefix, redisClient, redisUrl, startRedis } from "../support/redis.ts";
-import type { Deed, Told } from "./tried-worker.ts";
+import { freshPrefix, redisClient, startRedis } from "../support/redis.ts";
+import { startWorker } from "./start-worker.ts";
+import type { Deed } from "./tried-worker.ts";
 
 const job = defineJob("work", { payload: typed<Deed>(), attempts: 5, backoff: { type: "fixed", base: 0 } });
-
-function startWorker(prefix: string, options: PoolOptions): { readonly child: ChildProcess; readonly told: readonly Told[] } {
-  const child = spawn(process.execPath, ["-C", "millrace-source", fileURLToPath(new URL("tried-worker.ts", import.meta.url))], {
-    env: { ...process.env, REDIS_URL: redisUrl(), PREFIX: prefix, OPTIONS: JSON.stringify(options) },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  onTestFinished(() => void child.kill("SIGKILL"));
-  const told: Told[] = [];
-  createInterface(child.stdout).on("line", (line) => told.push(JSON.parse(line) as Told));
-  return { child, told };
-}
 
 /** A pool in this process that would take what another loses. */
 function standBy(prefix: string): { readonly id: string; readonly attempt: number; readonly fence: number }[] {

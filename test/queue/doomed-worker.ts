@@ -1,14 +1,14 @@
 /** A worker process that never finishes anything, to be killed by a test. Prints a line for each run that it starts. */
-import { connect, defineHandler, defineJob, typed } from "../../src/index.ts";
+import { connect, defineHandler, defineJob, typed, type PoolOptions } from "../../src/index.ts";
 
-const { REDIS_URL = "", PREFIX = "", BY_HAND, LEASE = "10s" } = process.env;
+const { REDIS_URL = "", PREFIX = "", BY_HAND, OPTIONS = "{}" } = process.env;
 const app = connect({ redis: REDIS_URL, prefix: PREFIX });
 const job = defineJob("work", { payload: typed<{ n: number }>(), backoff: { type: "fixed", base: 0 } });
 const say = (id: string, attempt: number): void => console.log(JSON.stringify({ id, attempt }));
 
 if (BY_HAND === undefined) {
   const handler = defineHandler(job, { handle: (_, { id, attempt }) => (say(id, attempt), new Promise<void>(() => {})) });
-  app.pool([handler], { concurrency: 300, lease: LEASE as "10s" });
+  app.pool([handler], { concurrency: 300, ...(JSON.parse(OPTIONS) as PoolOptions) });
 } else {
   for await (const delivery of app.queue(job).deliveries({ concurrency: 300 })) say(delivery.task.id, delivery.task.attempt);
 }

@@ -24,12 +24,26 @@ test("a job of a process that died by kill -9 runs again within 15 s, and has sp
   expect(log.lines).toContainEqual(expect.objectContaining({ level: "warn", message: "recovered from a worker that was lost" }));
 }, 40_000);
 
+test("with fast recovery it runs again before a lease of the normal length could have run out", async () => {
+  const prefix = freshPrefix();
+  const app = testApp({ prefix });
+  const doomed = doomedWorker(prefix, { OPTIONS: '{"recovery":"fast"}' });
+  const handle = await app.put(job, { n: 1 });
+  await until(() => doomed.runs.length === 1);
+  app.pool([defineHandler(job, { handle: async () => {} })], { recovery: "fast" });
+  await doomed.kill();
+  const killedAt = performance.now();
+  await handle.result();
+  // 4 s of lease and two rounds; the rest is for a busy machine.
+  expect(performance.now() - killedAt).toBeLessThan(10_000);
+}, 40_000);
+
 test("a job whose workers die again and again is a dead letter when its attempts are spent", async () => {
   const prefix = freshPrefix();
   const app = testApp({ prefix });
   const handle = await app.put(job, { n: 1 }, { attempts: 2 });
   for (const attempt of [1, 2]) {
-    const doomed = doomedWorker(prefix, { LEASE: "2s" });
+    const doomed = doomedWorker(prefix, { OPTIONS: '{"lease":"2s"}' });
     await until(() => doomed.runs.length === 1);
     expect(doomed.runs[0]).toMatchObject({ attempt });
     await doomed.kill();
@@ -44,7 +58,7 @@ test("a job whose workers die again and again is a dead letter when its attempts
 test("all that a dead process held comes back, however much it was", async () => {
   const prefix = freshPrefix();
   const app = testApp({ prefix });
-  const doomed = doomedWorker(prefix, { LEASE: "2s" });
+  const doomed = doomedWorker(prefix, { OPTIONS: '{"lease":"2s"}' });
   await app.queue(job).putMany(Array.from({ length: 250 }, (_, n) => ({ n })));
   await until(() => doomed.runs.length === 250);
   await doomed.kill();

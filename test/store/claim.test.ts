@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { claimExpired } from "../../src/store/claim.ts";
 import { extendLeases } from "../../src/store/extend.ts";
 import type { Leased } from "../../src/store/reserve.ts";
+import { noteBegun, noteWaiting } from "../../src/store/suspect.ts";
 import type { StoredQueue } from "../../src/store/stored-queue.ts";
 import { stockQueue } from "../interop/stock.ts";
 import { until } from "../support/app.ts";
@@ -138,4 +139,37 @@ test("a claimed run of a schedule has its next run planned, though its holder ne
   expect(await queue.client.zcard(queue.keys.delayed)).toBe(0);
   expect(await claimExpired(queue, round)).toHaveLength(1);
   expect(await queue.client.zrange(queue.keys.delayed, "0", "-1")).toEqual([expect.stringMatching(/^repeat:every:\d+$/)]);
+});
+
+test("a delivery that waited to run alone is not blamed; one that had begun is, and so is its next", async () => {
+  const queue = await openQueue();
+  const [a, b] = await running(queue, ["a", "b"]);
+  expect(await noteWaiting(queue, a!)).toBe(true);
+  expect(await noteWaiting(queue, b!)).toBe(true);
+  expect(await noteBegun(queue, b!)).toBe(true);
+  await expire(queue, "a", "b");
+  await claimExpired(queue, round);
+  const claimed = await claimExpired(queue, round);
+  const facts = claimed.map(({ job, holder, takenAt, hadBegun }) => ({ id: job.id, crashes: job.crashes, holder, isRecent: Math.abs(takenAt - Date.now()) < 60_000, hadBegun }));
+  expect(facts.toSorted((one, other) => one.id.localeCompare(other.id))).toEqual([
+    { id: "a", crashes: 0, holder: "tester", isRecent: true, hadBegun: false },
+    { id: "b", crashes: 1, holder: "tester", isRecent: true, hadBegun: true },
+  ]);
+  const { lane, reserver } = consumerOf(queue);
+  for (const leased of claimed) await lane.settle({ leased, kind: "release", delayMs: 0 });
+  await reserver.take(2);
+  await expire(queue, "a", "b");
+  await claimExpired(queue, round);
+  const again = await claimExpired(queue, round);
+  expect(again.map(({ job, hadBegun }) => [job.id, job.crashes, hadBegun]).toSorted()).toEqual([["a", 1, true], ["b", 2, true]]);
+});
+
+test("whose lease has passed on notes nothing", async () => {
+  const queue = await openQueue();
+  const [a] = await running(queue, ["a"]);
+  await queue.client.set(`${queue.keys.base}a:lock`, "another");
+  expect(await noteWaiting(queue, a!)).toBe(false);
+  await queue.client.del(`${queue.keys.base}a`, `${queue.keys.base}a:lock`);
+  expect(await noteBegun(queue, a!)).toBe(false);
+  expect(await queue.client.exists(`${queue.keys.base}a`)).toBe(0);
 });

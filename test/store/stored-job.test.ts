@@ -10,11 +10,11 @@ const read = (hash: Readonly<Record<string, string>>): ReturnType<typeof readSto
 test("reads what our put, pools and BullMQ's workers write of a job", () => {
   const job = read({
     name: "n", data: '{"a":1}', opts: '{"attempts":3}', timestamp: "1763800000000", delay: "0", priority: "5", mv: "2", mt: "500", md: "600", mx: "1763800000002", mc: "asked", ats: "3", atm: "2", mu: "1763800000001",
-    stacktrace: '["one","two"]', defa: "a child has failed", rjk: "nightly",
+    stacktrace: '["one","two"]', defa: "a child has failed", rjk: "nightly", stc: "2",
   });
   expect(job).toEqual({
     id: "id", name: "n", data: '{"a":1}', options: { attempts: 3 }, putAt: 1763800000000, priority: 5, version: 2, timeoutMs: 500, deadlineMs: 600, expireAt: 1763800000002, cancelReason: "asked", starts: 3, attemptsMade: 2,
-    unknownSince: 1763800000001, stacktrace: ["one", "two"], deferredFailure: "a child has failed", schedulerId: "nightly", isLinked: false,
+    unknownSince: 1763800000001, stacktrace: ["one", "two"], deferredFailure: "a child has failed", schedulerId: "nightly", isLinked: false, crashes: 2,
   });
 });
 
