@@ -231,6 +231,8 @@ test("connects when Redis comes up", async () => {
   app.pool([handler]);
   await until(() => log.lines.some(({ message }) => message.startsWith("cannot connect to Redis")));
   await redis.start();
+  // Until Redis is known to be up, a put is refused at once.
+  await until(() => app.ready().then(() => true, () => false));
   await (await app.put(job, { n: 1 })).result();
 });
 
