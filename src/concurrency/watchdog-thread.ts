@@ -34,8 +34,6 @@ const STANDARD_ERROR = 2;
 
 const { beat: shared, stuck, askMs, tellMs } = workerData as WatchdogData;
 const beat = new Float64Array(shared);
-const session = new Session();
-session.connectToMainThread();
 
 /** Of the silence that is on, by the beat it began with. */
 let silence = { since: 0, asked: false, toldMs: 0 };
@@ -71,10 +69,14 @@ function askAgain(since: number, tries: number): void {
   });
 }
 
+/** In a session for this question alone: one that were open when the process exits, Node would tell of. */
 function ask(then: (found: Found) => void): void {
   unanswered += 1;
+  const session = new Session();
+  session.connectToMainThread();
   session.post("Runtime.evaluate", { expression: `${stuck}(${now()})`, returnByValue: true, silent: true }, (error, answer) => {
     unanswered -= 1;
+    session.disconnect();
     const found = answer?.result?.value as Found | undefined;
     if (error === null && found !== undefined) then(found);
   });

@@ -60,15 +60,20 @@ export class Watchdog implements Disposable {
     // None of this process's flags: the thread is to load nothing of the program.
     this.#thread = new Worker(threadEntry(import.meta.url, "watchdog-thread"), { workerData, execArgv: [], env: {}, name: "watchdog" });
     this.#thread.unref();
+    // What the exit takes is no callback's.
+    process.on("exit", this.#end);
     this.#thread.on("error", (error) => process.emitWarning(`debug mode cannot see where the event loop is stuck: ${error.message}`, "BlockedLoopWarning"));
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
     this.#hooks.disable();
-    void this.#thread.terminate();
+    process.off("exit", this.#end);
+    this.#end();
     Reflect.deleteProperty(globalThis, STUCK);
   }
+
+  readonly #end = (): void => void this.#thread.terminate();
 
   #begins(): void {
     this.#depth += 1;

@@ -212,6 +212,18 @@ test("a process that was stopped while it waited did not block", { timeout }, as
   expect(blocked(stderr, "main").filter((line) => line.includes("stuck"))).toEqual([]);
 });
 
-test("debug mode does not hold the process", { timeout }, async () => {
+test("debug mode does not hold the process, nor is it heard of when that exits", { timeout }, async () => {
   expect((await new Program(`await run(async () => 1);`, { debug: true }).ended).code).toBe(0);
+  // As long as it takes for the watchdog's thread to look; and an exit that takes long itself.
+  const { code, stderr } = await new Program(
+    `await sleep(500);
+    process.on("exit", () => {
+      const end = performance.now() + 1500;
+      while (performance.now() < end);
+    });
+    process.exit(3);`,
+    { debug: true },
+  ).ended;
+  expect(code).toBe(3);
+  expect(stderr).not.toMatch(/debugger|and still/);
 });
