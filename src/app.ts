@@ -68,6 +68,11 @@ export class App implements AsyncDisposable {
     return this.#connections.address;
   }
 
+  /** What a power loss costs on this server, and a primary that is cut off, in one sentence; `undefined` until it is connected. */
+  get durability(): string | undefined {
+    return this.#connections.durability;
+  }
+
   /** Whether a command could be sent to Redis now. A connection that has fallen silent counts until it is given up for dead. */
   get isConnected(): boolean {
     return this.#connections.isConnected;

@@ -91,6 +91,15 @@ test("logs once what should be changed about the server, whoever connects first"
   expect(log.lines.filter(({ message }) => message.includes("persisted"))).toEqual([expect.objectContaining({ level: "warn" })]);
 });
 
+test("tells what a power loss costs", async () => {
+  const log = recordedLog();
+  const app = testApp({ redis: (await startRedis()).url, log });
+  expect(app.durability).toBeUndefined();
+  await app.ready();
+  expect(app.durability).toContain("loses up to the last second");
+  expect(log.lines).toEqual([]);
+});
+
 test("two apps of one prefix share their queues; apps of two do not", async () => {
   const prefix = freshPrefix();
   await testApp({ prefix }).put(job, 1);

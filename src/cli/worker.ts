@@ -42,7 +42,7 @@ export async function work(context: Context, supervised: Supervised | undefined)
   log.info(facts, "worker starts");
   void pool.ready.then(() => {
     supervised?.tell();
-    log.info({ redis: app.address }, "worker is ready");
+    log.info({ redis: app.address, durability: app.durability }, "worker is ready");
     return output.result(undefined, { event: "ready", pid: process.pid, ...facts });
   });
 

@@ -43,6 +43,7 @@ interface Opened {
   readonly address: Address;
   readonly topology: Topology;
   readonly command: Client;
+  readonly durability: string;
   readonly warnings: readonly string[];
   release(): Promise<void>;
 }
@@ -92,6 +93,11 @@ export class Connections implements AsyncDisposable {
   /** What preflight found that an operator should change; empty before `open()`. */
   get warnings(): readonly string[] {
     return this.#opened?.warnings ?? [];
+  }
+
+  /** What a power loss and a fail-over cost on this server; `undefined` before `open()`. */
+  get durability(): string | undefined {
+    return this.#opened?.durability;
   }
 
   /** For every command that does not block. @throws BackendError before `open()` and after `close()` */
@@ -189,7 +195,7 @@ export class Connections implements AsyncDisposable {
     const topology = new Topology(address);
     const command = topology.client(ANSWERING);
     try {
-      const { warnings } = await this.#withinDeadline(address, command, async () => {
+      const { durability, warnings } = await this.#withinDeadline(address, command, async () => {
         await ready(command);
         const found = await preflight(command, { onCluster: address.guides?.kind === "cluster" });
         await this.clock.sync(command);
@@ -199,7 +205,7 @@ export class Connections implements AsyncDisposable {
         // Another server may have taken its place, with another clock. A failure shows at the next command.
         this.clock.sync(command).catch(nothing);
       });
-      return { address, topology, command, warnings, release };
+      return { address, topology, command, durability, warnings, release };
     } catch (error) {
       command.abandon();
       await release();

@@ -5,7 +5,7 @@ import { PreflightError } from "../errors.ts";
 /** The oldest server that has every command we send. */
 export const OLDEST_VERSION = "6.2";
 const CLOCK_TOLERANCE_MS = 1000;
-const SETTINGS = ["maxmemory-policy", "save", "appendfsync", "min-replicas-to-write"] as const;
+const SETTINGS = ["maxmemory-policy", "save", "appendfsync", "min-replicas-to-write", "min-replicas-max-lag"] as const;
 
 type Setting = (typeof SETTINGS)[number];
 type Facts = ReadonlyMap<string, string>;
@@ -14,7 +14,7 @@ type Facts = ReadonlyMap<string, string>;
 export interface Preflight {
   /** `"7.0.15"`; Valkey tells the Redis version that it is compatible with. `"unknown"` where INFO is forbidden. */
   readonly version: string;
-  /** What a power loss costs, in one sentence. */
+  /** What a power loss costs, and what a primary that is cut off, in one sentence. */
   readonly durability: string;
   /** What an operator should change, one sentence each. */
   readonly warnings: string[];
@@ -42,13 +42,14 @@ export async function preflight(client: Redis, { onCluster = false }: { readonly
   if (findings.length > 0) throw new PreflightError(findings);
 
   const durability = durabilityOf(info, settings);
-  const warnings = [...durability.warnings, ...replicaWarnings(info, settings)];
+  const replicas = replicasOf(info, settings);
+  const warnings = [...durability.warnings, ...replicas.warnings];
   if (policy === undefined) warnings.push("may not read maxmemory-policy: make sure that it is noeviction, or jobs can disappear");
   if (Math.abs(clockOffMs) > CLOCK_TOLERANCE_MS) {
     const direction = clockOffMs > 0 ? "ahead of" : "behind";
     warnings.push(`the server's clock is ${(Math.abs(clockOffMs) / 1000).toFixed(1)} s ${direction} this machine's: delays go by the server's`);
   }
-  return { version, durability: durability.sentence, warnings };
+  return { version, durability: durability.sentence + replicas.clause, warnings };
 }
 
 async function readInfo(client: Redis): Promise<Facts> {
@@ -116,14 +117,16 @@ function durabilityOf(info: Facts, settings: ReadonlyMap<Setting, string>): { se
   return { sentence, warnings: [`${sentence}: CONFIG SET appendonly yes`] };
 }
 
-function replicaWarnings(info: Facts, settings: ReadonlyMap<Setting, string>): string[] {
-  const replicas = Number(info.get("connected_slaves") ?? 0);
-  const demanded = Number(settings.get("min-replicas-to-write") ?? 0);
+function replicasOf(info: Facts, settings: ReadonlyMap<Setting, string>): { clause: string; warnings: string[] } {
+  const connected = Number(info.get("connected_slaves") ?? 0);
+  const lagS = Number(settings.get("min-replicas-max-lag") ?? 10);
+  // A lag of 0 switches it off.
+  const demanded = lagS === 0 ? 0 : Number(settings.get("min-replicas-to-write") ?? 0);
   // Without it a primary that was cut off goes on taking jobs that nobody will ever see again.
-  if (replicas > 0 && demanded === 0) {
-    return ["has replicas but min-replicas-to-write is 0: a fail-over can lose acknowledged jobs: CONFIG SET min-replicas-to-write 1"];
+  if (connected > 0 && demanded === 0) {
+    return { clause: "", warnings: ["has replicas but min-replicas-to-write is 0: a fail-over can lose acknowledged jobs: CONFIG SET min-replicas-to-write 1"] };
   }
-  const inStep = Number(info.get("min_slaves_good_slaves") ?? replicas);
-  if (demanded > 0 && inStep < demanded) return [`${inStep} of ${demanded} demanded replicas are in step: Redis refuses every write`];
-  return [];
+  const clause = demanded === 0 ? "" : `; a primary that is cut off from its replicas goes on taking jobs for ${lagS} s, and a fail-over loses them`;
+  const inStep = Number(info.get("min_slaves_good_slaves") ?? connected);
+  return { clause, warnings: demanded > inStep ? [`${inStep} of ${demanded} demanded replicas are in step: Redis refuses every write`] : [] };
 }

@@ -84,7 +84,11 @@ test("warns when a fail-over can lose jobs, and when too few replicas are in ste
   await expect.poll(async () => redis.info("replication"), { timeout: 15_000 }).toContain("state=online");
   expect((await preflight(redis)).warnings).toEqual([expect.stringContaining("min-replicas-to-write is 0")]);
   await redis.config("SET", "min-replicas-to-write", "1");
-  expect((await preflight(redis)).warnings).toEqual([]);
+  expect(await preflight(redis)).toMatchObject({ warnings: [], durability: expect.stringContaining("goes on taking jobs for 10 s") });
+  // Which switches it off.
+  await redis.config("SET", "min-replicas-max-lag", "0");
+  expect((await preflight(redis)).warnings).toEqual([expect.stringContaining("min-replicas-to-write is 0")]);
+  await redis.config("SET", "min-replicas-max-lag", "3");
   await replica.stop();
   await expect.poll(async () => redis.info("replication")).toContain("connected_slaves:0");
   expect((await preflight(redis)).warnings).toEqual([expect.stringContaining("0 of 1")]);
