@@ -10,6 +10,9 @@ import { dirname, join } from "node:path";
 import { isMainThread } from "node:worker_threads";
 import { taskReport } from "./task-report.ts";
 
+/** Each takes a file descriptor for a moment, and the program needs some too. */
+const REMOVED_AT_ONCE = 20;
+
 /** Where a process of this user answers; undefined where there are no such sockets. */
 export function taskSocketOf(pid: number, uid: number | undefined = process.getuid?.()): string | undefined {
   return uid === undefined ? undefined : join(tmpdir(), `millrace-${uid}`, `${pid}.sock`);
@@ -42,11 +45,13 @@ function isOwnFolder(folder: string): boolean {
   return found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o077) === 0;
 }
 
-/** What killed processes left: nobody has the number, and nobody listens, in another container with these files either. */
+/**
+ * Some of what killed processes left: nobody has the number, and nobody listens, in another container with these files
+ * either.
+ */
 function removeDead(folder: string): void {
-  for (const name of readdirSync(folder)) {
-    const pid = Number(/^(\d+)\.sock$/.exec(name)?.[1]);
-    if (Number.isNaN(pid) || isAlive(pid)) continue;
+  const dead = readdirSync(folder).filter((name) => /^\d+\.sock$/.test(name) && !isAlive(Number.parseInt(name, 10)));
+  for (const name of dead.slice(0, REMOVED_AT_ONCE)) {
     const path = join(folder, name);
     const socket = connect(path, () => socket.destroy()).unref();
     socket.on("error", ({ code }: NodeJS.ErrnoException) => code === "ECONNREFUSED" && rmSync(path, { force: true }));
