@@ -82,14 +82,16 @@ export class ResultWatcher {
     this.#unseen.add(id);
     if (this.#looking) return;
     this.#looking = true;
-    setImmediate(async () => {
-      this.#looking = false;
-      const ids = [...this.#unseen];
-      this.#unseen = new Set();
-      await this.#persist(() => this.#inspect(ids));
-      if (!this.#watching) void this.#watch();
-      if (!this.#reading) void this.#read();
-    });
+    setImmediate(() => void this.#lookNow());
+  }
+
+  async #lookNow(): Promise<void> {
+    this.#looking = false;
+    const ids = [...this.#unseen];
+    this.#unseen = new Set();
+    await this.#persist(() => this.#inspect(ids));
+    if (!this.#watching) void this.#watch();
+    if (!this.#reading) void this.#read();
   }
 
   /** Looks at all who are waited for, while there are any. Never rejects. */

@@ -48,7 +48,7 @@ export class PrimaryFinder {
     const watchers = servers.map((server) => {
       const watcher = new Client({ ...options, ...server, enableReadyCheck: false, maxRetriesPerRequest: null, retryStrategy: () => WATCH_AGAIN_MS });
       watcher.on("message", (_channel: string, message: string) => message.startsWith(`${name} `) && look());
-      watcher.on("ready", () => watcher.subscribe("+switch-master").then(look, () => undefined));
+      watcher.on("ready", () => void watcher.subscribe("+switch-master").then(look, () => undefined));
       return watcher;
     });
     return () => {
