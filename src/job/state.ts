@@ -18,7 +18,8 @@
  *                 completed                                       failed
  * ```
  *
- * An expired lease counts as one attempt and goes by the retry policy, a release counts as none.
+ * An expired lease counts as one attempt and goes by the retry policy, a release counts as none. A cancel takes what does
+ * not run to `failed` by way of `active`; what runs is told, and then only an ack takes it anywhere else.
  *
  * Cancelled is no state of its own, or stock tools would not see the job: it is `failed` with a reason that begins
  * with `cancelled:`, and is never retried.

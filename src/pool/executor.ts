@@ -11,10 +11,9 @@ import { admit, type AdmissionRules } from "../queue/admission.ts";
 import type { DeliveredTask } from "../queue/delivered-task.ts";
 import { instant } from "../queue/lease-table.ts";
 import { failure, forGood, keepOf } from "../queue/ending.ts";
-import { deadlineAt } from "../queue/lateness.ts";
+import { attemptLimit, type AttemptLimit } from "../queue/lateness.ts";
 import type { Leased } from "../store/reserve.ts";
 import type { Settlement } from "../store/settle.ts";
-import type { StoredJob } from "../store/stored-job.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import type { StuckTasks } from "./stuck-tasks.ts";
 
@@ -51,7 +50,7 @@ async function perform(queue: StoredQueue, task: DeliveredTask, runnable: Runnab
 
   let returned: unknown;
   try {
-    returned = await run(task, handler, admission.payload, limitOf(queue, leased.job, definition), rules.graceMs);
+    returned = await run(task, handler, admission.payload, attemptLimit(leased.job, definition, () => queue.connections.clock.now()), rules.graceMs);
   } catch (error) {
     return task.interruption === undefined ? failed(queue, leased, definition, error) : interrupted(queue, task, definition, error);
   }
@@ -66,29 +65,12 @@ async function perform(queue: StoredQueue, task: DeliveredTask, runnable: Runnab
   }
 }
 
-interface AttemptLimit {
-  readonly ms: number;
-  readonly what: string;
-}
-
-/** The sooner of the attempt's timeout and the job's deadline. */
-function limitOf(queue: StoredQueue, job: StoredJob, definition: JobDefinition): AttemptLimit | undefined {
-  const timeoutMs = job.timeoutMs ?? definition.timeoutMs ?? Infinity;
-  const deadline = deadlineAt(job, definition);
-  const leftMs = deadline === undefined ? Infinity : Math.max(deadline - queue.connections.clock.now(), 0);
-  if (timeoutMs === Infinity && leftMs === Infinity) return undefined;
-  if (timeoutMs <= leftMs) return { ms: timeoutMs, what: `timeout of ${timeoutMs} ms` };
-  return { ms: leftMs, what: `deadline, ${new Date(deadline!).toISOString()}` };
-}
-
 async function run(task: DeliveredTask, handler: Runnable["handler"], payload: unknown, limit: AttemptLimit | undefined, graceMs: number): Promise<unknown> {
   if (limit === undefined) return handler.run(payload, task);
-  task.deadline = new Date(Date.now() + limit.ms);
   // Should this process hang, the job is not to hang with it.
   task.lease?.endAt(instant() + limit.ms + graceMs);
-  let callOff = startTimer(limit.ms, () => {
+  let callOff = task.endAfter(limit, () => {
     callOff = startTimer(graceMs, () => task.abandon());
-    task.interrupt(new TimeoutError(`job ${task.id} reached its ${limit.what}`));
   });
   try {
     return await handler.run(payload, task);

@@ -1,5 +1,6 @@
 /** What a handler sees of its delivery: who it is, until when it may run, and a signal that tells it to end. */
-import { CancelledError, LeaseLostError } from "../errors.ts";
+import { startTimer } from "../concurrency/timer.ts";
+import { CancelledError, LeaseLostError, TimeoutError } from "../errors.ts";
 import { encodeProgress } from "../job/codec.ts";
 import type { JobDefinition, JobTypes } from "../job/contract.ts";
 import type { JobTask, TaskLog } from "../job/handler.ts";
@@ -9,7 +10,7 @@ import type { Leased } from "../store/reserve.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import type { QueueLeases } from "./lease-keeper.ts";
 import type { KeptLease } from "./lease-table.ts";
-import { scheduledAtMs } from "./lateness.ts";
+import { scheduledAtMs, type AttemptLimit } from "./lateness.ts";
 
 export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> {
   readonly leased: Leased;
@@ -95,6 +96,20 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
     if (this.interruption !== undefined) return;
     this.interruption = reason;
     this.#controller?.abort(reason);
+  }
+
+  /**
+   * Tells it to end when the limit is reached.
+   *
+   * @param onReached  called before its signal fires
+   * @returns calls it off
+   */
+  endAfter({ ms, what }: AttemptLimit, onReached?: () => void): () => void {
+    this.deadline = new Date(Date.now() + ms);
+    return startTimer(ms, () => {
+      onReached?.();
+      this.interrupt(new TimeoutError(`job ${this.id} reached its ${what}`));
+    });
   }
 
   cancel(reason: string): void {

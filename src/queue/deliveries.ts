@@ -21,6 +21,7 @@ import { DeliveredTask } from "./delivered-task.ts";
 import { cancelled } from "./ending.ts";
 import type { QueueLeases } from "./lease-keeper.ts";
 import { instant } from "./lease-table.ts";
+import { attemptLimit } from "./lateness.ts";
 import { OpenDelivery, type Delivery, type DeliveryKeeper } from "./open-delivery.ts";
 import type { OpenQueue } from "./open-queue.ts";
 import { persevere } from "./persevere.ts";
@@ -40,6 +41,7 @@ const UNKNOWN_FOR_MS = 3_600_000;
 const known = { concurrency: check.integer({ min: 1 }), signal: check.signal() };
 
 /**
+ * The signal of a delivery's task fires at its timeout or deadline, when its job is cancelled, and when its lease is lost.
  * Jobs of another name, or of a newer version, are given back for a consumer that knows them. An outage of Redis only
  * delays the next delivery. Whoever leaves the loop early gives back the delivery of that turn; others stay open.
  *
@@ -164,6 +166,8 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
     const admission = await admit(this.#queue.stored, leased, definition, { unknownForMs: UNKNOWN_FOR_MS, log: this.log });
     if ("payload" in admission) {
       delivery.payload = admission.payload as T["payload"];
+      const limit = attemptLimit(leased.job, definition, () => this.now());
+      if (limit !== undefined) delivery.limit(limit);
       this.#open.add(delivery as unknown as OpenDelivery);
       this.#cancels.begun(delivery as unknown as OpenDelivery);
       return delivery;

@@ -22,6 +22,23 @@ export function tooLate(job: StoredJob, definition: JobDefinition | undefined, n
   return deadline !== undefined && now() >= deadline ? `deadline: it had not ended by ${new Date(deadline).toISOString()}` : undefined;
 }
 
+/** Until when one attempt may go on, from its start. */
+export interface AttemptLimit {
+  readonly ms: number;
+  /** For messages: `timeout of 500 ms`. */
+  readonly what: string;
+}
+
+/** The sooner of the attempt's timeout and the job's deadline; `undefined` where there is neither. */
+export function attemptLimit(job: StoredJob, definition: JobDefinition | undefined, now: () => number): AttemptLimit | undefined {
+  const timeoutMs = job.timeoutMs ?? definition?.timeoutMs ?? Infinity;
+  const deadline = deadlineAt(job, definition);
+  const leftMs = deadline === undefined ? Infinity : Math.max(deadline - now(), 0);
+  if (timeoutMs === Infinity && leftMs === Infinity) return undefined;
+  if (timeoutMs <= leftMs) return { ms: timeoutMs, what: `timeout of ${timeoutMs} ms` };
+  return { ms: leftMs, what: `deadline, ${new Date(deadline!).toISOString()}` };
+}
+
 /** BullMQ names each run of a schedule by its instant, `repeat:<schedule>:<instant>`; its options do not always tell. */
 export function scheduledAtMs({ id, schedulerId }: StoredJob): number | undefined {
   const run = `repeat:${schedulerId}:`;

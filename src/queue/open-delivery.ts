@@ -9,6 +9,7 @@ import type { Leased } from "../store/reserve.ts";
 import type { SettleLane, Settlement } from "../store/settle.ts";
 import type { DeliveredTask } from "./delivered-task.ts";
 import { cancelled, failure, keepOf } from "./ending.ts";
+import type { AttemptLimit } from "./lateness.ts";
 
 /** A job under a lease that is renewed until it ends. Disposed without an end it is released. */
 export interface Delivery<T extends JobTypes = JobTypes> extends AsyncDisposable {
@@ -42,6 +43,7 @@ export class OpenDelivery<T extends JobTypes = JobTypes> implements Delivery<T> 
   payload!: T["payload"];
   readonly #keeper: DeliveryKeeper;
   #ended = false;
+  #callOffLimit: (() => void) | undefined;
 
   constructor(keeper: DeliveryKeeper, task: DeliveredTask<T>) {
     this.#keeper = keeper;
@@ -54,6 +56,11 @@ export class OpenDelivery<T extends JobTypes = JobTypes> implements Delivery<T> 
 
   get leased(): Leased {
     return this.task.leased;
+  }
+
+  /** Its signal fires when the limit is reached; what becomes of it then is up to its holder. */
+  limit(limit: AttemptLimit): void {
+    this.#callOffLimit = this.task.endAfter(limit);
   }
 
   leaseLost(): void {
@@ -106,6 +113,7 @@ export class OpenDelivery<T extends JobTypes = JobTypes> implements Delivery<T> 
 
   #letGo(): void {
     this.#ended = true;
+    this.#callOffLimit?.();
     this.#keeper.letGo(this as unknown as OpenDelivery);
   }
 }

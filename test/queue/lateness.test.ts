@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { expect, test } from "vitest";
 import { definitionOf, defineJob, type JobOptions } from "../../src/job/contract.ts";
-import { defineHandler, typed, type JobTask } from "../../src/index.ts";
+import { defineHandler, TimeoutError, typed, type JobTask } from "../../src/index.ts";
 import { deadlineAt, tooLate } from "../../src/queue/lateness.ts";
 import { readStoredJob } from "../../src/store/stored-job.ts";
 import { testApp, until } from "../support/app.ts";
@@ -124,7 +124,18 @@ test("a contract's deadline holds for what a stock producer put, and by hand", a
   const dated = defineJob("work", { payload: typed<number>(), deadline: "2h", backoff: { type: "fixed", base: "90m", jitter: 0 } });
   const { id } = await stockQueue(prefix).add("work", 1, { attempts: 3, timestamp: Date.now() - 3_600_000 });
   const delivery = (await app.queue(dated).deliveries()[Symbol.asyncIterator]().next()).value!;
+  expect(Math.abs(delivery.task.deadline!.getTime() - Date.now() - 3_600_000)).toBeLessThan(60_000);
   await delivery.fail(new Error("broken"));
   expect(await app.queue(dated).job(id!).outcome({ timeout: "10s" })).toMatchObject({ state: "failed", error: { message: "broken" } });
   expect(await redisClient().hget(`${prefix}:work:${id}`, "md")).toBeNull();
+});
+
+test("what is delivered by hand hears of its timeout through its signal, and is still its holder's", async () => {
+  const { app } = running(async () => "done");
+  const put = await app.put(job, 1, { timeout: 50 });
+  const delivery = (await app.queue(job).deliveries()[Symbol.asyncIterator]().next()).value!;
+  if (!delivery.task.signal.aborted) await once(delivery.task.signal, "abort");
+  expect(delivery.task.signal.reason).toBeInstanceOf(TimeoutError);
+  await delivery.ack("late, but done");
+  expect(await put.result({ timeout: "10s" })).toBe("late, but done");
 });
