@@ -22,6 +22,7 @@ import { recover } from "../queue/recoverer.ts";
 import { Reserver, type Leased } from "../store/reserve.ts";
 import { SettleLane, type Settlement } from "../store/settle.ts";
 import { turnAlone, type Turn } from "./alone.ts";
+import type { BlockedLoop } from "./blocked-loop.ts";
 import { execute, type ExecutionRules, type Runnable } from "./executor.ts";
 
 export interface ConsumerOptions {
@@ -34,6 +35,8 @@ export interface ConsumerOptions {
   readonly worker: string;
   /** Called when a delivery has ended and it is quiet. */
   readonly onEnd: () => void;
+  /** To be told of every task that ends. */
+  readonly loop: Pick<BlockedLoop, "ended">;
   readonly rules: ExecutionRules;
   readonly log: Logger;
 }
@@ -181,6 +184,7 @@ export class Consumer {
     const settlement: Settlement | undefined =
       turn === undefined ? { leased, kind: "release", delayMs: 0 } : await execute(this.queue.stored, task, this.#runnables.get(name), this.#options.rules);
     this.running.delete(task);
+    this.#options.loop.ended(task);
     const settling = settlement === undefined ? undefined : this.#settle(settlement);
     // What is reserved for this slot goes out behind the settlement, or with it.
     turn?.release();

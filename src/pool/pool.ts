@@ -12,6 +12,8 @@ import { check, checkOptions, shown, type Duration } from "../options.ts";
 import type { OpenQueue, OpenQueues } from "../queue/open-queue.ts";
 import { persevere } from "../queue/persevere.ts";
 import { RECOVERY } from "../queue/recoverer.ts";
+import type { DeliveredTask } from "../queue/delivered-task.ts";
+import { BlockedLoop } from "./blocked-loop.ts";
 import { Consumer } from "./consumer.ts";
 import type { Runnable } from "./executor.ts";
 import { Stopping } from "./stopping.ts";
@@ -66,6 +68,7 @@ export class Pool implements AsyncDisposable {
   readonly #threaded: readonly ThreadedHandler[];
   readonly #log: Logger;
   readonly #stuck: StuckTasks;
+  readonly #loop: BlockedLoop;
   readonly #quiet = new AbortController();
   /** What runs has ended, or has been given back. */
   readonly #ended = new AbortController();
@@ -81,7 +84,9 @@ export class Pool implements AsyncDisposable {
     const slots = concurrency ?? running.reduce((sum, handler) => sum + (handler.concurrency ?? DEFAULTS.handlerConcurrency), 0);
     this.#log = log;
     this.#stuck = new StuckTasks(log);
-    this.#stopping = new Stopping({ tasks: () => this.#consumers.flatMap(({ running }) => [...running]), open: () => this.#sum(({ open }) => open) }, log);
+    const tasks = (): DeliveredTask[] => this.#consumers.flatMap(({ running: tasksOfOne }) => [...tasksOfOne]);
+    this.#loop = new BlockedLoop(tasks, log);
+    this.#stopping = new Stopping({ tasks, open: () => this.#sum(({ open }) => open) }, log);
     const shared = {
       slots: new Semaphore(slots),
       concurrency: slots,
@@ -89,6 +94,7 @@ export class Pool implements AsyncDisposable {
       roundMs: RECOVERY[recovery].roundMs,
       worker: name ?? `${hostname()}:${process.pid}`,
       onEnd: () => this.#stopping.look(),
+      loop: this.#loop,
       rules: { unknownForMs: unknownFor ?? DEFAULTS.unknownForMs, graceMs: grace ?? DEFAULTS.graceMs, stuck: this.#stuck, log },
       log,
     };
@@ -199,6 +205,7 @@ export class Pool implements AsyncDisposable {
     this.#isConsuming = true;
     this.#consuming.resolve();
     const { signal } = this.#ended;
+    this.#loop.watch(signal);
     for (const consumer of this.#consumers) {
       consumer.watchCancels(signal);
       group.startTask(() => consumer.recover(signal), { name: `recoverer of ${consumer.queue.name}` });
