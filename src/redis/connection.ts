@@ -255,7 +255,7 @@ function ready(client: Client): Promise<void> {
 }
 
 /** What no second attempt changes: a wrong password, a database that does not exist, a certificate that is not trusted. */
-const FINAL = /NOAUTH|WRONGPASS|NOPERM|invalid (?:username-password|password)|DB index|AUTH |CERT|ERR_TLS|ERR_SSL|EPROTO|DENIED/;
+const FINAL = /NOAUTH|WRONGPASS|NOPERM|invalid (?:username-password|password)|DB index|AUTH |CERT|certificate|ERR_TLS|ERR_SSL|EPROTO|DENIED/;
 
 function nothing(): Promise<void> {
   return Promise.resolve();

@@ -1,11 +1,17 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
 import { BackendError } from "../../src/errors.ts";
 import { Connections } from "../../src/redis/connection.ts";
 import { runScript, type Script } from "../../src/redis/script.ts";
+import { findServer } from "../../src/redis/server.ts";
 import { Topology } from "../../src/redis/topology.ts";
 import { event, failure, takes } from "../support/outcome.ts";
-import { freePort } from "../support/redis-process.ts";
-import { redisClient, startCluster, startSentinels } from "../support/redis.ts";
+import { freePort, runServer } from "../support/redis-process.ts";
+import { redisClient, startCluster, startRedis, startSentinels } from "../support/redis.ts";
 
 const INCREMENT: Script = { name: "increment", lua: 'return redis.call("INCR", KEYS[1])' };
 
@@ -77,4 +83,39 @@ test("on a cluster: the prefix is a hash tag by itself, and what it names is pla
   onTestFinished(() => elsewhere.abandon());
   await plain.command.set("{shop}:a", "1");
   expect(await elsewhere.get("{shop}:a")).toBe("1");
+});
+
+test("speaks TLS to Sentinels and through them, and to a cluster", async () => {
+  const dir = await mkdtemp(join(tmpdir(), "millrace-test-tls-"));
+  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+  const [key, cert] = [join(dir, "key.pem"), join(dir, "cert.pem")];
+  await promisify(execFile)("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]);
+  const tls = { ca: await readFile(cert) };
+  const files = { "tls-cert-file": cert, "tls-key-file": key, "tls-ca-cert-file": cert, "tls-auth-clients": "no" };
+  const [port, nodePort, sentinelPort] = await Promise.all([freePort(), freePort(), freePort()]);
+  await startRedis({ "tls-port": String(port), ...files });
+  await startCluster({ primaries: 1, replicas: 0, settings: { "tls-port": String(nodePort), "tls-cluster": "yes", ...files } });
+
+  await symlink((await findServer())!.path, join(dir, "redis-sentinel"));
+  const config = [...Object.entries(files).map((each) => each.join(" ")), `tls-port ${sentinelPort}`, "port 0", "tls-replication yes", "bind 127.0.0.1", `dir ${dir}`, `logfile ${dir}/log`, `sentinel monitor primary 127.0.0.1 ${port} 1`, ""];
+  await writeFile(join(dir, "sentinel.conf"), config.join("\n"));
+  const sentinel = runServer(join(dir, "redis-sentinel"), [join(dir, "sentinel.conf")], sentinelPort, { tls });
+  onTestFinished(async () => (await sentinel).end("SIGKILL"));
+  await sentinel;
+
+  for (const option of [
+    { sentinels: [{ host: "127.0.0.1", port: sentinelPort }], name: "primary", tls, sentinelTLS: tls, enableTLSForSentinelMode: true },
+    { cluster: [{ host: "127.0.0.1", port: nodePort }], tls },
+  ]) {
+    const redis = new Connections(option, {});
+    onTestFinished(() => redis.close());
+    await redis.open();
+    expect(redis.address).toMatch(/^rediss\+/);
+    expect(redis.command.stream).toHaveProperty("encrypted", true);
+    expect([port, nodePort]).toContain(redis.command.stream.remotePort);
+  }
+  // Who trusts nobody is refused at once.
+  const { error, tookMs } = await failure(connections(`rediss+cluster://127.0.0.1:${nodePort}`).open());
+  expect(String(error)).toContain("self-signed certificate");
+  expect(tookMs).toBeLessThan(3000);
 });

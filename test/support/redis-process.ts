@@ -5,7 +5,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { Redis } from "ioredis";
+import { Redis, type RedisOptions } from "ioredis";
 
 export interface RedisProcess {
   readonly pid: number;
@@ -22,12 +22,12 @@ export function startProcess(program: string, dir: string, port: number, setting
   return runServer(program, Object.entries(given).flatMap(([name, value]) => [`--${name}`, value]), port);
 }
 
-/** Starts a program with these arguments and waits until it answers on the port. */
-export async function runServer(program: string, args: readonly string[], port: number): Promise<RedisProcess> {
+/** Starts a program with these arguments and waits until it answers on the port, to a client with these options. */
+export async function runServer(program: string, args: readonly string[], port: number, options: RedisOptions = {}): Promise<RedisProcess> {
   const guard = spawn("sh", ["-c", GUARD, "guard", program, ...args], { stdio: ["ignore", "pipe", "ignore", "pipe"] });
   const ended = once(guard, "exit").then(() => (guard.stdio[3] as Duplex).destroy());
   const [line] = (await once(guard.stdout as Readable, "data")) as [Buffer];
-  await Promise.race([answer(port), ended.then(() => Promise.reject(new Error(`${program} ${args.join(" ")} ended at once`)))]);
+  await Promise.race([answer(port, options), ended.then(() => Promise.reject(new Error(`${program} ${args.join(" ")} ended at once`)))]);
   const pid = Number(line.toString());
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     // Again and again: a server that writes its first append-only file forgets that it was told to end.
@@ -52,8 +52,8 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-async function answer(port: number): Promise<void> {
-  const client = new Redis({ host: "127.0.0.1", port, maxRetriesPerRequest: null, retryStrategy: () => 20 });
+async function answer(port: number, options: RedisOptions): Promise<void> {
+  const client = new Redis({ ...(options as RedisOptions & { replyMapping?: "legacy" }), host: "127.0.0.1", port, maxRetriesPerRequest: null, retryStrategy: () => 20 });
   client.on("error", () => undefined);
   try {
     await client.ping();
