@@ -72,8 +72,6 @@ export class Threads implements AsyncDisposable {
     let outcome: ThreadOutcome | null;
     try {
       outcome = (await piscina.run(message, { filename: entry, signal: call.signal, transferList: [...transfer] })) as ThreadOutcome | null;
-      // What ended the thread was thrown, but nothing that piscina takes for an error: null, say.
-      if (outcome === null) throw new Error("it threw what is no error");
     } catch (error) {
       if (call.signal.aborted) throw call.signal.reason;
       throw asThreadError(error);
@@ -81,6 +79,8 @@ export class Threads implements AsyncDisposable {
       this.#calls.delete(call);
       signal?.removeEventListener("abort", giveUp);
     }
+    // What ended the thread was thrown, but nothing that piscina takes for an error: null, say.
+    if (outcome === null) throw asThreadError("it threw what is no error");
     if ("thrown" in outcome) throw revive(outcome.thrown, errors);
     return outcome.returned;
   }
@@ -112,7 +112,7 @@ export class Threads implements AsyncDisposable {
     // With no thread left and none starting, piscina would let those who wait for one wait for ever.
     const giveUpWithoutThreads = (): void => {
       if (piscina.threads.length > 0 || piscina.queueSize === 0) return;
-      for (const call of this.#calls) call.abort(asThreadError(failure ?? new Error("threads end before they can begin")));
+      for (const call of this.#calls) call.abort(asThreadError(failure ?? "threads end before they can begin"));
     };
     piscina.on("workerDestroy", () => queueMicrotask(giveUpWithoutThreads));
     this.#piscina = piscina;
