@@ -1,7 +1,8 @@
 import { Queue as StockQueue, Worker } from "bullmq";
 import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
-import { JobCancelledError, JobFailedError, JobRemovedError, OptionError, PayloadError, TimeoutError } from "../../src/errors.ts";
+import { gather, spawn, waitFor } from "../../src/concurrency/index.ts";
+import { CancelledError, JobCancelledError, JobFailedError, JobRemovedError, OptionError, PayloadError, TimeoutError } from "../../src/errors.ts";
 import { CancelJob, defineHandler, defineJob } from "../../src/index.ts";
 import { testApp, until } from "../support/app.ts";
 import { failure } from "../support/outcome.ts";
@@ -152,4 +153,28 @@ test("is no promise: what an await of it gives is itself", async () => {
   const put = await queue.put(3);
   expect(await put).toBe(put);
   expect("then" in put).toBe(false);
+});
+
+test("jobs are gathered by their handles, beside functions and promises: in the order asked, the first failure thrown, all ends on request", async () => {
+  const { queue, start } = running();
+  start();
+  const [seven, fails, nine] = [await queue.put(7), await queue.put(0), await queue.put(9)];
+  const [first, text, last] = await gather([seven, async () => "between", nine]);
+  expect([first.twice, text, last.twice]).toEqual([14, "between", 18]);
+  expect((await failure(gather([seven, fails, nine]))).error).toBeInstanceOf(JobFailedError);
+  const ends = await gather([seven, fails, Promise.resolve(1)], { errors: "collect" });
+  expect(ends.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+});
+
+test("whoever gathers jobs may be cancelled, or wait no longer than so: the jobs go on", async () => {
+  const { queue, gate, start } = running();
+  start();
+  const slow = await queue.put(2);
+  expect((await failure(waitFor(slow, 50))).error).toBeInstanceOf(TimeoutError);
+  const task = spawn(() => gather([slow, slow]));
+  await until(async () => (await slow.state()) === "active");
+  task.cancel();
+  expect((await failure(Promise.resolve(task))).error).toBeInstanceOf(CancelledError);
+  gate.resolve();
+  expect(await slow.result()).toMatchObject({ twice: 4 });
 });
