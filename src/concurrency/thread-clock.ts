@@ -1,6 +1,9 @@
 /** A clock that all threads of a process read alike. */
 
-/** Milliseconds since some instant; nothing sets it. `performance.now()` counts from the start of each thread. */
-export function now(): number {
-  return Number(process.hrtime.bigint()) / 1e6;
+/** An instant in milliseconds that is the same in every thread, and that no change of the clock of the day moves. */
+export function instant(): number {
+  return START + performance.now();
 }
+
+/** When this thread's `performance` began to count. Its `timeOrigin` goes by the clock of the day. */
+const START = Number(process.hrtime.bigint()) / 1e6 - performance.now();

@@ -7,7 +7,7 @@
 import { writeSync } from "node:fs";
 import { Session } from "node:inspector";
 import { workerData } from "node:worker_threads";
-import { now } from "./thread-clock.ts";
+import { instant } from "./thread-clock.ts";
 
 export interface WatchdogData {
   /** When the loop turned last, by the clock of threads. */
@@ -41,13 +41,13 @@ let unanswered = 0;
 
 function look(): void {
   check();
-  const silentMs = now() - (beat[0] ?? 0);
+  const silentMs = instant() - (beat[0] ?? 0);
   setTimeout(look, silentMs < askMs ? askMs - silentMs : LOOK_AGAIN_MS);
 }
 
 function check(): void {
   const since = beat[0] ?? 0;
-  const silentMs = now() - since;
+  const silentMs = instant() - since;
   if (silence.since !== since) silence = { since, asked: false, toldMs: tellMs / 2 };
   if (silentMs >= askMs && !silence.asked) {
     silence.asked = true;
@@ -74,7 +74,7 @@ function ask(then: (found: Found) => void): void {
   unanswered += 1;
   const session = new Session();
   session.connectToMainThread();
-  session.post("Runtime.evaluate", { expression: `${stuck}(${now()})`, returnByValue: true, silent: true }, (error, answer) => {
+  session.post("Runtime.evaluate", { expression: `${stuck}(${instant()})`, returnByValue: true, silent: true }, (error, answer) => {
     unanswered -= 1;
     session.disconnect();
     const found = answer?.result?.value as Found | undefined;

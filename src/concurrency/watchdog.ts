@@ -9,7 +9,7 @@ import { createHook, type AsyncHook } from "node:async_hooks";
 import type { Worker } from "node:worker_threads";
 import { isWithinNode, placeOf, programFrames } from "./stack-frames.ts";
 import { type OwnedTask, surroundingTask } from "./task.ts";
-import { now } from "./thread-clock.ts";
+import { instant } from "./thread-clock.ts";
 import { threadEntry } from "./thread-entry.ts";
 import type { Found, WatchdogData } from "./watchdog-thread.ts";
 
@@ -117,7 +117,7 @@ export class Watchdog implements Disposable {
   }
 
   #turned(): void {
-    this.#beat[0] = now();
+    this.#beat[0] = instant();
     this.#sample = undefined;
     this.#loop = performance.eventLoopUtilization();
     this.#callbackOfTurn = this.#callback;
@@ -130,7 +130,7 @@ export class Watchdog implements Disposable {
     const { stack = "" } = new Error("stuck");
     Error.stackTraceLimit = stackTraceLimit;
     const frames = programFrames(stack);
-    const native = now() - askedAt > NATIVE_MS && !isWithinNode(stack);
+    const native = instant() - askedAt > NATIVE_MS && !isWithinNode(stack);
     const task = surroundingTask()?.name;
     this.#sample = { callback: this.#callback, task, frames, native };
     return { text: `${who(task)} blocks the event loop, ${where(frames, native)}\n${listed(frames)}`, frames: frames.length };

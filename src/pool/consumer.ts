@@ -4,31 +4,28 @@
  * A slot is given back as soon as its settlement is on its way: what is reserved for it goes out behind the settlement
  * or with it, so one round trip serves both.
  */
-import { Semaphore, type TaskGroup } from "../concurrency/index.ts";
+import type { TaskGroup } from "../concurrency/index.ts";
 import { startTimer } from "../concurrency/timer.ts";
+import { instant } from "../concurrency/thread-clock.ts";
 import { BackendError } from "../errors.ts";
 import type { JobDefinition } from "../job/definition.ts";
 import { reasonOfCancel } from "../job/state.ts";
 import type { Logger } from "../log.ts";
 import { DeliveredTask } from "../queue/delivered-task.ts";
-import { isSuspect } from "../queue/crash.ts";
 import { CancelWatch } from "../queue/cancel-watch.ts";
 import { cancelled } from "../queue/ending.ts";
 import type { QueueLeases } from "../queue/lease-keeper.ts";
-import { instant } from "../queue/lease-table.ts";
 import type { OpenQueue } from "../queue/open-queue.ts";
 import { persevere } from "../queue/persevere.ts";
 import { recover } from "../queue/recoverer.ts";
 import { Reserver, type Leased } from "../store/reserve.ts";
 import { SettleLane, type Settlement } from "../store/settle.ts";
-import { turnAlone, type Turn } from "./alone.ts";
 import type { BlockedLoop } from "./blocked-loop.ts";
 import { execute, type ExecutionRules, type Runnable } from "./executor.ts";
+import { type PoolSlots, Slots } from "./slots.ts";
 
 export interface ConsumerOptions {
-  /** The pool's slots, shared by all of its consumers. */
-  readonly slots: Semaphore;
-  readonly concurrency: number;
+  readonly slots: PoolSlots;
   readonly leaseMs: number;
   /** How often it is looked for dead workers. */
   readonly roundMs: number;
@@ -40,9 +37,6 @@ export interface ConsumerOptions {
   readonly rules: ExecutionRules;
   readonly log: Logger;
 }
-
-const LARGEST_BATCH = 100;
-const AT_ONCE: Turn = { release() {} };
 
 export class Consumer {
   readonly queue: OpenQueue;
@@ -59,14 +53,10 @@ export class Consumer {
   readonly #runnables: ReadonlyMap<string, Runnable>;
   readonly #options: ConsumerOptions;
   readonly #reserver: Reserver;
-  /** What the handlers of this queue take together, where that is less than the pool. */
-  readonly #queueSlots: Semaphore;
-  /** One a handler that takes less than its queue does. */
-  readonly #handlerSlots = new Map<string, Semaphore>();
-  readonly #largestBatch: number;
+  readonly #slots: Slots;
 
   constructor(queue: OpenQueue, runnables: ReadonlyMap<string, Runnable>, options: ConsumerOptions) {
-    const { concurrency, leaseMs, worker } = options;
+    const { slots, leaseMs, worker } = options;
     this.queue = queue;
     this.#runnables = runnables;
     this.#options = options;
@@ -75,14 +65,7 @@ export class Consumer {
     this.#reserver = new Reserver(queue.stored, this.#lane, { leaseMs, worker });
     this.#leases = queue.leases(leaseMs);
     this.#cancels = new CancelWatch(queue.stored, this.running, (task, reason) => this.#interrupt(task, () => task.cancel(reason)), options.log);
-    const wanted = [...runnables.values()].reduce((sum, { handler }) => sum + (handler.concurrency ?? concurrency), 0);
-    const together = Math.min(wanted, concurrency);
-    this.#queueSlots = new Semaphore(together);
-    for (const [name, { handler }] of runnables) {
-      if (handler.concurrency !== undefined && handler.concurrency < together) this.#handlerSlots.set(name, new Semaphore(handler.concurrency));
-    }
-    // Half of the slots, so that one batch is on its way while another runs.
-    this.#largestBatch = Math.min(Math.ceil(together / 2), LARGEST_BATCH);
+    this.#slots = new Slots(queue.stored, runnables, slots);
   }
 
   /** Consumes until `quiet` fires; what runs then goes on in the group. An outage of Redis only delays it. */
@@ -114,7 +97,7 @@ export class Consumer {
   }
 
   async #consume(group: TaskGroup, quiet: AbortSignal): Promise<void> {
-    const most = await this.#acquireSlots(quiet);
+    const most = await this.#slots.acquire(quiet);
     if (most === 0) return;
     let leased: readonly Leased[] = [];
     const token = this.#reserver.nextToken();
@@ -127,33 +110,9 @@ export class Consumer {
       else for (const each of leased) this.#start(group, each, askedAt, quiet);
     } finally {
       asked.letGo();
-      for (let unused = leased.length; unused < most; unused += 1) this.#releaseSlot();
+      for (let unused = leased.length; unused < most; unused += 1) this.#slots.release();
     }
     if (leased.length < most) await this.#reserver.wait(quiet);
-  }
-
-  /** Waits for one slot, then takes what else is free, up to a batch. */
-  async #acquireSlots(quiet: AbortSignal): Promise<number> {
-    const { slots } = this.#options;
-    if (!(await isAcquired(this.#queueSlots, quiet))) return 0;
-    if (!(await isAcquired(slots, quiet))) {
-      this.#queueSlots.release();
-      return 0;
-    }
-    let most = 1;
-    while (most < this.#largestBatch && this.#queueSlots.tryAcquire()) {
-      if (!slots.tryAcquire()) {
-        this.#queueSlots.release();
-        break;
-      }
-      most += 1;
-    }
-    return most;
-  }
-
-  #releaseSlot(): void {
-    this.#options.slots.release();
-    this.#queueSlots.release();
   }
 
   #start(group: TaskGroup, leased: Leased, askedAt: number, quiet: AbortSignal): void {
@@ -178,31 +137,21 @@ export class Consumer {
 
   async #deliver(task: DeliveredTask, quiet: AbortSignal): Promise<void> {
     const { leased } = task;
-    const { name } = leased.job;
-    const waits = isSuspect(leased.job) || this.#handlerSlots.has(name);
-    const turn = waits ? await this.#turn(leased, quiet).catch(() => undefined) : AT_ONCE;
+    const turns = this.#slots.turn(leased, quiet);
+    const turn = turns instanceof Promise ? await turns : turns;
     const settlement: Settlement | undefined =
-      turn === undefined ? { leased, kind: "release", delayMs: 0 } : await execute(this.queue.stored, task, this.#runnables.get(name), this.#options.rules);
+      turn === undefined ? { leased, kind: "release", delayMs: 0 } : await execute(this.queue.stored, task, this.#runnables.get(leased.job.name), this.#options.rules);
     this.running.delete(task);
     this.#options.loop.ended(task);
     const settling = settlement === undefined ? undefined : this.#settle(settlement);
     // What is reserved for this slot goes out behind the settlement, or with it.
     turn?.release();
-    this.#releaseSlot();
+    this.#slots.release();
     await settling;
     task.lease?.letGo();
     this.open -= 1;
     this.ended += 1;
     if (quiet.aborted) this.#options.onEnd();
-  }
-
-  /** Waits for its handler's turn; a suspect until it is alone. `undefined` when it is quiet first. */
-  async #turn(leased: Leased, quiet: AbortSignal): Promise<Turn | undefined> {
-    const { slots, concurrency } = this.#options;
-    // With every slot in its hands nobody has a turn of its handler.
-    if (isSuspect(leased.job)) return turnAlone(this.queue.stored, leased, slots, concurrency, quiet);
-    const turns = this.#handlerSlots.get(leased.job.name);
-    return turns === undefined || (await isAcquired(turns, quiet)) ? turns : undefined;
   }
 
   /** Settles, and says in the log what became of it. Never rejects. */
@@ -230,12 +179,4 @@ export class Consumer {
     else if (reasonOfCancel(settlement.reason) === undefined) this.#options.log.warn(fields, "job failed for good");
     else this.#options.log.info(fields, "job cancelled");
   }
-}
-
-/** Waits for a slot; `false` when it is quiet first. */
-function isAcquired(slots: Semaphore, quiet: AbortSignal): Promise<boolean> {
-  return slots.acquire({ signal: quiet }).then(
-    () => true,
-    () => false,
-  );
 }

@@ -3,13 +3,13 @@
  * never throws and never settles: what it returns says what is to become of the delivery.
  */
 import { startTimer } from "../concurrency/timer.ts";
+import { instant } from "../concurrency/thread-clock.ts";
 import { LeaseLostError, TimeoutError } from "../errors.ts";
 import { encodeResult } from "../job/codec.ts";
 import type { JobDefinition } from "../job/definition.ts";
 import type { Handler } from "../job/handler.ts";
 import { admit, type AdmissionRules } from "../queue/admission.ts";
 import type { DeliveredTask } from "../queue/delivered-task.ts";
-import { instant } from "../queue/lease-table.ts";
 import { failure, forGood, keepOf } from "../queue/ending.ts";
 import { attemptLimit, type AttemptLimit } from "../queue/lateness.ts";
 import type { Leased } from "../store/reserve.ts";

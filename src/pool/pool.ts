@@ -81,15 +81,14 @@ export class Pool implements AsyncDisposable {
     const { concurrency, name, lease, recovery = "normal", unknownFor, grace } = checkOptions("pool", options, poolOptions);
     const byQueue = groupByQueue(queues, handlers);
     const running = [...byQueue.values()].flatMap((runnables) => [...runnables.values()]).map(({ handler }) => handler);
-    const slots = concurrency ?? running.reduce((sum, handler) => sum + (handler.concurrency ?? DEFAULTS.handlerConcurrency), 0);
+    const count = concurrency ?? running.reduce((sum, handler) => sum + (handler.concurrency ?? DEFAULTS.handlerConcurrency), 0);
     this.#log = log;
     this.#stuck = new StuckTasks(log);
     const tasks = (): DeliveredTask[] => this.#consumers.flatMap(({ running: tasksOfOne }) => [...tasksOfOne]);
     this.#loop = new BlockedLoop(tasks, log);
     this.#stopping = new Stopping({ tasks, open: () => this.#sum(({ open }) => open) }, log);
     const shared = {
-      slots: new Semaphore(slots),
-      concurrency: slots,
+      slots: { semaphore: new Semaphore(count), count },
       leaseMs: lease ?? RECOVERY[recovery].leaseMs,
       roundMs: RECOVERY[recovery].roundMs,
       worker: name ?? `${hostname()}:${process.pid}`,

@@ -10,6 +10,7 @@
  */
 import { hostname } from "node:os";
 import { Semaphore } from "../concurrency/index.ts";
+import { instant } from "../concurrency/thread-clock.ts";
 import { definitionOf, type Job, type JobDefinition, type JobTypes } from "../job/contract.ts";
 import type { Logger } from "../log.ts";
 import { check, checkOptions } from "../options.ts";
@@ -20,7 +21,6 @@ import { CancelWatch } from "./cancel-watch.ts";
 import { DeliveredTask } from "./delivered-task.ts";
 import { cancelled } from "./ending.ts";
 import type { QueueLeases } from "./lease-keeper.ts";
-import { instant } from "./lease-table.ts";
 import { attemptLimit } from "./lateness.ts";
 import { OpenDelivery, type Delivery, type DeliveryKeeper } from "./open-delivery.ts";
 import type { OpenQueue } from "./open-queue.ts";

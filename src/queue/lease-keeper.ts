@@ -7,12 +7,13 @@
 import type { Worker } from "node:worker_threads";
 import { threadEntry } from "../concurrency/thread-entry.ts";
 import { startTicker } from "../concurrency/timer.ts";
+import { instant } from "../concurrency/thread-clock.ts";
 import type { Logger } from "../log.ts";
 import type { Connections } from "../redis/connection.ts";
 import { extendLeases, type Lease } from "../store/extend.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import { type LeasedQueue, LeaseRenewal } from "./lease-renewal.ts";
-import { type Holder, instant, type KeptLease, LeaseTable } from "./lease-table.ts";
+import { type Holder, type KeptLease, LeaseTable } from "./lease-table.ts";
 import type { FromLeaseThread, LeaseThreadData, ToLeaseThread } from "./lease-thread.ts";
 import { bondToParent } from "./parent.ts";
 

@@ -3,8 +3,9 @@
  * so that short work never reaches Redis.
  */
 import { startTicker } from "../concurrency/timer.ts";
+import { instant } from "../concurrency/thread-clock.ts";
 import type { LeasedIn } from "../store/extend.ts";
-import { type FoundLease, instant, type Position, SheetReader, type Sheet } from "./lease-table.ts";
+import { type FoundLease, type Position, SheetReader, type Sheet } from "./lease-table.ts";
 
 /** A queue whose leases are kept; it stands in the records by its number, from 1. */
 export interface LeasedQueue {

@@ -29,14 +29,6 @@ const RECORDS_A_SHEET = 256;
 /** Counted in what each is read as: integers, floating numbers, units of text. */
 const AT = { version: 0, queue: 1, grantedAt: 1, endsAt: 2, starts: 6, idLength: 7, tokenLength: 8, text: 20 } as const;
 
-/** An instant in milliseconds that is the same in every thread, and that no change of the clock moves. */
-export function instant(): number {
-  return START + performance.now();
-}
-
-/** When this thread's `performance` began to count. Its `timeOrigin` goes by the clock of the day. */
-const START = Number(process.hrtime.bigint()) / 1e6 - performance.now();
-
 export class LeaseTable {
   readonly sheets: Sheet[] = [];
   readonly #slots: Slot[][] = [];

@@ -1,8 +1,9 @@
 /** The renewal thread: renews what the main thread keeps, over a connection of its own, whatever the main thread does. */
 import { parentPort, workerData } from "node:worker_threads";
+import { instant } from "../concurrency/thread-clock.ts";
 import type { Connections } from "../redis/connection.ts";
 import { type Extend, type LeasedQueue, LeaseRenewal } from "./lease-renewal.ts";
-import { instant, type Position, type Sheet } from "./lease-table.ts";
+import type { Position, Sheet } from "./lease-table.ts";
 import { type Bond, watchParent } from "./parent.ts";
 
 export interface LeaseThreadData {

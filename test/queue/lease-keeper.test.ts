@@ -1,9 +1,10 @@
 import { Worker } from "node:worker_threads";
 import { expect, onTestFinished, test } from "vitest";
+import { instant } from "../../src/concurrency/thread-clock.ts";
 import { typed } from "../../src/job/contract.ts";
 import { defineJob } from "../../src/job/index.ts";
 import { LeaseKeeper } from "../../src/queue/lease-keeper.ts";
-import { instant, type KeptLease } from "../../src/queue/lease-table.ts";
+import type { KeptLease } from "../../src/queue/lease-table.ts";
 import { Connections, type RedisOption } from "../../src/redis/connection.ts";
 import { Reserver, type Leased } from "../../src/store/reserve.ts";
 import { SettleLane } from "../../src/store/settle.ts";

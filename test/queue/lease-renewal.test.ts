@@ -1,6 +1,7 @@
 import { onTestFinished, test } from "vitest";
+import { instant } from "../../src/concurrency/thread-clock.ts";
 import { LeaseRenewal, type RenewalOptions } from "../../src/queue/lease-renewal.ts";
-import { instant, LeaseTable } from "../../src/queue/lease-table.ts";
+import { LeaseTable } from "../../src/queue/lease-table.ts";
 import { extendLeases } from "../../src/store/extend.ts";
 import { newJob, openQueue, putAll, consumerOf } from "../store/opened-queue.ts";
 import { until } from "../support/app.ts";
