@@ -108,7 +108,7 @@ test("Redis that does not answer ends with 6, none that is named with 2", async 
   const put = ["put", "--queue", "q", "--name", "n", "--unchecked", "--json"];
   const [unreachable, unnamed] = await Promise.all([millrace([...put, "--redis", "redis://127.0.0.1:1"], { cwd }), millrace(put, { cwd })]);
   expect(unreachable.code).toBe(6);
-  expect(JSON.parse(unreachable.stderr)).toMatchObject({ error: { code: "BACKEND_UNAVAILABLE" } });
+  expect(JSON.parse(unreachable.stderr)).toMatchObject({ error: { code: "ENQUEUE_TIMEOUT" } });
   expect(unnamed.code).toBe(2);
   expect(JSON.parse(unnamed.stderr)).toMatchObject({ error: { code: "NO_REDIS", message: expect.stringContaining("--redis") as string } });
 });

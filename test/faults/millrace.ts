@@ -18,8 +18,8 @@ const handler = fileURLToPath(new URL("millrace-worker.ts", import.meta.url));
 
 export const millrace: Subject = {
   name: "millrace",
-  workerArguments: ({ concurrency, drainMs, graceMs }) => ({
-    argv: [command, "worker", "start", handler, "--json", "--concurrency", String(concurrency)],
+  workerArguments: ({ concurrency, drainMs, graceMs, fast = false }) => ({
+    argv: [command, "worker", "start", handler, "--json", "--concurrency", String(concurrency), ...(fast ? ["--recovery", "fast"] : [])],
     env: { ...(drainMs !== undefined && { MILLRACE_DRAIN: String(drainMs) }), ...(graceMs !== undefined && { MILLRACE_GRACE: String(graceMs) }) },
   }),
   async open(redisUrl) {

@@ -25,6 +25,8 @@ export interface WorkerOptions {
   readonly drainMs?: number;
   /** How long it waits, after that, for what it told to end, where it has such a limit. */
   readonly graceMs?: number;
+  /** Notices sooner that a worker is dead, where it can. */
+  readonly fast?: boolean;
   /** By how much its clock is wrong. */
   readonly clockOffMs?: number;
   /** How many ended jobs stay; "default" is what the subject does by itself. @default all of them, for the checker */
