@@ -8,13 +8,8 @@
 import { Packr } from "msgpackr";
 import { CANCELLED } from "../job/state.ts";
 import type { Leased } from "./reserve-script.ts";
+import { packRetention, RETENTION, type Retention } from "./retention-script.ts";
 import { CANCEL_FIELD, UNKNOWN_SINCE_FIELD, type StoredJob } from "./stored-job.ts";
-
-/** How many finished jobs stay, and for how long; `undefined` is no bound of that kind. `count: 0` keeps none. */
-export interface Retention {
-  readonly count?: number | undefined;
-  readonly ageMs?: number | undefined;
-}
 
 /** What is to become of a delivery. */
 export type Settlement = { readonly leased: Leased } & (
@@ -45,9 +40,9 @@ function packSettlement(settlement: Settlement): unknown[] {
   const head = [job.id, token, job.starts, KINDS[settlement.kind]];
   switch (settlement.kind) {
     case "ack":
-      return [...head, settlement.result, bound(settlement.keep.count), bound(settlement.keep.ageMs), standsAlone(job) && settlement.wasAsked !== true ? job.attemptsMade + 1 : 0];
+      return [...head, settlement.result, ...packRetention(settlement.keep), standsAlone(job) && settlement.wasAsked !== true ? job.attemptsMade + 1 : 0];
     case "fail":
-      return [...head, settlement.reason, bound(settlement.keep.count), bound(settlement.keep.ageMs), JSON.stringify(settlement.stack), settlement.attempts];
+      return [...head, settlement.reason, ...packRetention(settlement.keep), JSON.stringify(settlement.stack), settlement.attempts];
     case "retry":
       return [...head, settlement.reason, settlement.delayMs, job.options.lifo === true ? 1 : 0, JSON.stringify(settlement.stack)];
     case "release":
@@ -63,11 +58,6 @@ function standsAlone({ version, isLinked }: StoredJob): boolean {
   return version !== undefined && !isLinked;
 }
 
-/** -1 is no bound. What a stock producer stored as one may be anything, and must not stop the script half-way. */
-function bound(value: unknown): number {
-  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? Math.floor(value) : -1;
-}
-
 /**
  * `settle(rows)`: a code a row.
  * rows  {id, token, starts, 1, result, keep count, keep age, attempts made with this one, or 0: look it up}
@@ -79,47 +69,7 @@ function bound(value: unknown): number {
  * A lease that ran out while nobody took the job, so that it has not been started again, is still ours.
  */
 export const SETTLE = `
--- Deletes jobs with all that belongs to them; unpack ends near 8,000.
-local function drop(keys)
-  for from = 1, #keys, 1000 do
-    local all = {}
-    for i = from, math.min(from + 999, #keys) do
-      local key = keys[i]
-      for _, part in ipairs({'', ':logs', ':dependencies', ':processed', ':failed', ':unsuccessful'}) do all[#all + 1] = key .. part end
-    end
-    redis.call('DEL', unpack(all))
-  end
-end
--- A failed child whose parent was not told to mind may be the last that its parent waits for.
-local function releaseParent(key)
-  local parent = redis.call('HGET', key, 'parentKey')
-  if not parent or redis.call('SREM', parent .. ':dependencies', key) == 0 or redis.call('SCARD', parent .. ':dependencies') > 0 then return end
-  local parentBase, id = string.match(parent, '^(.*:)([^:]*)$')
-  if redis.call('ZREM', parentBase .. 'waiting-children', id) == 0 then return end
-  redis.call('RPUSH', parentBase .. 'wait', id)
-  redis.call('XADD', parentBase .. 'events', '*', 'event', 'waiting', 'jobId', id, 'prev', 'waiting-children')
-  local state = redis.call('HMGET', parentBase .. 'meta', 'paused', 'concurrency')
-  local cap = tonumber(state[2])
-  if not state[1] and not (cap and redis.call('LLEN', parentBase .. 'active') >= cap) then redis.call('ZADD', parentBase .. 'marker', 0, '0') end
-end
-local function trim(target, count, age)
-  local function remove(ids)
-    if #ids == 0 then return end
-    redis.call('ZREM', target, unpack(ids))
-    local keys = {}
-    for i, id in ipairs(ids) do
-      keys[i] = base .. id
-      if target == failed then releaseParent(keys[i]) end
-    end
-    drop(keys)
-  end
-  if age >= 0 then remove(redis.call('ZRANGE', target, '-inf', now - age, 'BYSCORE', 'LIMIT', 0, 1000)) end
-  if count >= 0 then
-    local over = math.min(redis.call('ZCARD', target) - count, 1000)
-    if over > 0 then remove(redis.call('ZRANGE', target, 0, over - 1)) end
-  end
-end
-
+${RETENTION}
 -- Which of these ids are active, each once. Those of the oldest batch stand together at the old end: tail of them.
 local function activeOf(ids)
   local is, tail = {}, 0

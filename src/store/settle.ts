@@ -14,7 +14,8 @@ import type { StoredQueue } from "./stored-queue.ts";
 import { takeTurn } from "./turn-script.ts";
 
 export type { Settled } from "./settle-by-stock.ts";
-export type { Retention, Settlement } from "./settle-script.ts";
+export type { Retention } from "./retention-script.ts";
+export type { Settlement } from "./settle-script.ts";
 
 /** A script holds Redis while it runs: 10 to 20 us a job. */
 const BATCH = 100;
