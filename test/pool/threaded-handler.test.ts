@@ -163,7 +163,8 @@ test("a handler that does not end is ended with its thread after the grace, and 
   void all.pool;
   expect(await stuck.outcome({ timeout: "20s" })).toMatchObject({ state: "failed", error: { message: expect.stringContaining("timeout") as string } });
   expect(await next.outcome({ timeout: "20s" })).toMatchObject({ state: "completed" });
-  expect(performance.now() - startedAt).toBeGreaterThan(5000);
+  // Its timeout, and the grace of 4.5 s that a pool gives by itself.
+  expect(performance.now() - startedAt).toBeGreaterThan(4600);
 }, 40_000);
 
 test("a stopping pool does not wait longer than its grace for a handler that computes on", async () => {
