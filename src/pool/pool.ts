@@ -9,6 +9,7 @@ import { definitionOf, type Job } from "../job/contract.ts";
 import type { Handler } from "../job/handler.ts";
 import type { Logger } from "../log.ts";
 import { check, checkOptions, shown, type Duration } from "../options.ts";
+import { UNKNOWN_FOR_MS } from "../queue/admission.ts";
 import type { OpenQueue, OpenQueues } from "../queue/open-queue.ts";
 import { persevere } from "../queue/persevere.ts";
 import { RECOVERY } from "../queue/recoverer.ts";
@@ -48,7 +49,7 @@ export interface StopOptions {
   readonly flush?: Duration;
 }
 
-const DEFAULTS = Object.freeze({ handlerConcurrency: 10, unknownForMs: 3_600_000, drainMs: 25_000, stopGraceMs: 5000, graceMs: 4500, flushMs: 1000 });
+const DEFAULTS = Object.freeze({ handlerConcurrency: 10, drainMs: 25_000, stopGraceMs: 5000, graceMs: 4500, flushMs: 1000 });
 
 const poolOptions = {
   concurrency: check.integer({ min: 1 }),
@@ -94,7 +95,7 @@ export class Pool implements AsyncDisposable {
       worker: name ?? `${hostname()}:${process.pid}`,
       onEnd: () => this.#stopping.look(),
       loop: this.#loop,
-      rules: { unknownForMs: unknownFor ?? DEFAULTS.unknownForMs, graceMs: grace ?? DEFAULTS.graceMs, stuck: this.#stuck, log },
+      rules: { unknownForMs: unknownFor ?? UNKNOWN_FOR_MS, graceMs: grace ?? DEFAULTS.graceMs, stuck: this.#stuck, log },
       log,
     };
     this.#threaded = running.filter((handler) => handler instanceof ThreadedHandler);
@@ -121,7 +122,7 @@ export class Pool implements AsyncDisposable {
 
   /** How many results and errors of handlers came to nothing, because their job was somebody else's by then. */
   get refused(): number {
-    return this.#consumers.reduce((sum, consumer) => sum + consumer.refused, 0);
+    return this.#sum(({ refused }) => refused);
   }
 
   get state(): WorkerState {

@@ -16,6 +16,9 @@ export interface AdmissionRules {
   readonly log: Logger;
 }
 
+/** What `unknownForMs` is by itself: 1 h. */
+export const UNKNOWN_FOR_MS = 3_600_000;
+
 /** Either the payload as the contract reads it, or what is to become of a delivery that nobody is to work on. */
 export type Admission = { readonly payload: unknown } | { readonly settlement: Settlement };
 

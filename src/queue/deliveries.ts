@@ -16,7 +16,7 @@ import type { Logger } from "../log.ts";
 import { check, checkOptions } from "../options.ts";
 import { Reserver, type Leased } from "../store/reserve.ts";
 import { SettleLane, type Settlement } from "../store/settle.ts";
-import { admit } from "./admission.ts";
+import { admit, UNKNOWN_FOR_MS } from "./admission.ts";
 import { CancelWatch } from "./cancel-watch.ts";
 import { DeliveredTask } from "./delivered-task.ts";
 import { cancelled } from "./ending.ts";
@@ -37,7 +37,6 @@ export interface DeliveriesOptions {
 }
 
 const LEASE_MS = RECOVERY.normal.leaseMs;
-const UNKNOWN_FOR_MS = 3_600_000;
 const known = { concurrency: check.integer({ min: 1 }), signal: check.signal() };
 
 /**
