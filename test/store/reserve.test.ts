@@ -207,7 +207,8 @@ test("a wait ends by its signal while Redis is down", async () => {
   expect(await waiting).toBeLessThan(1000);
 });
 
-test("jobs that were leased by a call whose answer was lost come with the next one, as the same attempt", async () => {
+/** Of the jobs a to d the first three were leased by a call whose answer was lost. */
+async function threeLeasedUnheard(): Promise<{ queue: StoredQueue; operator: Redis; reserver: ReturnType<typeof consumerOf>["reserver"] }> {
   const server = await startRedis();
   const proxy = await startProxy(server.port);
   onTestFinished(() => proxy[Symbol.asyncDispose]());
@@ -219,6 +220,11 @@ test("jobs that were leased by a call whose answer was lost come with the next o
   await putAll(queue, ["a", "b", "c", "d"].map((id) => newJob(id)));
   proxy.loseReplies();
   expect((await failure(reserver.take(3))).error).toBeInstanceOf(BackendError);
+  return { queue, operator, reserver };
+}
+
+test("jobs that were leased by a call whose answer was lost come with the next one, as the same attempt", async () => {
+  const { queue, operator, reserver } = await threeLeasedUnheard();
   expect(await operator.llen(queue.keys.active)).toBe(3);
 
   const first = await reserver.take(2);
@@ -230,17 +236,7 @@ test("jobs that were leased by a call whose answer was lost come with the next o
 });
 
 test("what a call whose answer was lost has leased is given back on closing, no attempt spent, and nothing else is touched", async () => {
-  const server = await startRedis();
-  const proxy = await startProxy(server.port);
-  onTestFinished(() => proxy[Symbol.asyncDispose]());
-  const queue = await openQueue({ url: `redis://127.0.0.1:${proxy.port}` });
-  const operator = new Redis(server.url);
-  onTestFinished(() => operator.disconnect());
-  const { reserver } = consumerOf(queue);
-  await reserver.take(1);
-  await putAll(queue, ["a", "b", "c", "d"].map((id) => newJob(id)));
-  proxy.loseReplies();
-  expect((await failure(reserver.take(3))).error).toBeInstanceOf(BackendError);
+  const { queue, operator, reserver } = await threeLeasedUnheard();
   await reserver.close();
   expect(await operator.llen(queue.keys.active)).toBe(0);
   expect(new Set(await waitingIds(queue))).toEqual(new Set(["a", "b", "c", "d"]));
