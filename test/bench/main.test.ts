@@ -17,9 +17,9 @@ test("compares both sides and prints a table", { timeout: 120_000 }, async ({ sk
   const dir = mkdtempSync(join(tmpdir(), "millrace-bench-test-"));
   try {
     const json = join(dir, "bench.json");
-    const { status, stdout, stderr } = bench("--quick", "--json", json, "putMany", "consume, 100");
+    const { status, stdout, stderr } = bench("--quick", "--json", json, "put-many", "consume-100");
     expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
-    const row = /^\| (putMany|consume, 100 slots) \| (rate|producer CPU|worker CPU|Redis CPU), /;
+    const row = /^\| (put-many|consume-100) \| (rate|producer CPU|worker CPU|Redis CPU), /;
     expect(stdout.split("\n").filter((line) => row.test(line))).toHaveLength(6);
     const { rows } = JSON.parse(readFileSync(json, "utf8")) as { rows: Record<"stock" | "millrace" | "ratio", { median: number }>[] };
     expect(rows).toHaveLength(6);
@@ -30,7 +30,7 @@ test("compares both sides and prints a table", { timeout: 120_000 }, async ({ sk
 });
 
 test("says how it is used when it is asked for what it does not know", () => {
-  for (const args of [["sprint"], ["--rounds", "0"], ["--fast"]]) {
+  for (const args of [["sprint"], ["--rounds", "0"], ["--fast"], ["profile"], ["profile", "latency"]]) {
     expect(bench(...args)).toMatchObject({ status: 2, stdout: "", stderr: expect.stringContaining("npm run bench -- [MEASURE...]") });
   }
 });

@@ -8,42 +8,55 @@ import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
-import { measures, smaller, type Measure, type Reading } from "./measure.ts";
+import { measures, measuresOf, smaller, type Measure, type Reading } from "./measure.ts";
 import { withRedis } from "./redis.ts";
 import { rowsOf, table, type Taken } from "./report.ts";
 import { takeReading } from "./run.ts";
 import { settings } from "./subject.ts";
 
 const usage = `npm run bench -- [MEASURE...] [--rounds N] [--quick] [--aof] [--json FILE]
+npm run bench -- profile MEASURE [--subject stock]
 npm run bench -- concurrency|thumbnail [--rounds N] [--quick]
 
+  MEASURE      a name or its first words ("consume-100", "consume"); without, all of them
+  profile      the ten main costs of the process that is measured, by self time, and a .cpuprofile of it
   concurrency  the in-process primitives beside p-queue, async-mutex and effection; needs no Redis
   thumbnail    the event loop's delay while a pool resizes pictures on all cores, in threads and inline
-  MEASURE      a kind (put, putMany, consume, latency) or a part of a name ("100"); without, all of them
   --rounds N   rounds that count, at least 1 (5)
   --quick      one round of a tenth of the jobs: shows that it runs, not how fast
   --aof        Redis writes its append-only file, once a second (without: nothing is persisted)
   --json FILE  writes every reading, too
 
-Measures: ${measures.map(({ name }) => name).join("; ")}`;
+Measures: ${measures.map(({ name }) => name).join(", ")}`;
 
 const { positionals, values } = readArguments();
 const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
-const kinds = new Set<string>(measures.map(({ kind }) => kind));
-const isAsked = ({ name, kind }: Measure) => positionals.some((word) => (kinds.has(word) ? kind === word : name.includes(word)));
-const chosen = positionals.length === 0 ? measures : measures.filter(isAsked);
+const isProfile = positionals[0] === "profile";
+const words = isProfile ? positionals.slice(1) : positionals;
+const chosen = positionals.length === 0 ? measures : [...new Set(words.flatMap(measuresOf))];
+const unknown = words.filter((word) => measuresOf(word).length === 0);
 /** Benchmarks that stand alone. */
 const apart = new Map([
   ["concurrency", async () => (await import("./concurrency.ts")).benchConcurrency({ rounds, quick: values.quick })],
   ["thumbnail", async () => (await import("./thumbnail.ts")).benchThumbnail({ rounds, quick: values.quick })],
 ]);
-const alone = positionals.length === 1 && !values.aof && values.json === undefined ? apart.get(positionals[0] ?? "") : undefined;
+const alone = positionals.length === 1 ? apart.get(positionals[0] ?? "") : undefined;
 
 if (values.help) console.log(usage);
-else if (alone === undefined && chosen.length === 0) refuse(`expected names of measures, got ${positionals.join(" ")}`);
+else if (alone === undefined && unknown.length > 0) refuse(`expected names of measures, got ${unknown.join(" ")}`);
 else if (!Number.isInteger(rounds) || rounds < 1) refuse(`expected a whole number of rounds from 1, got ${values.rounds}`);
 else if (alone !== undefined) await alone();
+else if (isProfile) await profile();
 else await bench(values.quick ? chosen.map(smaller) : chosen);
+
+async function profile(): Promise<void> {
+  const [measure] = chosen;
+  if (measure === undefined || chosen.length > 1 || measure.kind === "latency") refuse("expected one measure that puts or consumes after profile");
+  const { subject } = values;
+  if (subject !== "millrace" && subject !== "stock") refuse(`expected millrace or stock for --subject, got ${subject}`);
+  const { benchProfile } = await import("./profile.ts");
+  await benchProfile(values.quick ? smaller(measure) : measure, subject);
+}
 
 async function bench(asked: readonly Measure[]): Promise<void> {
   await withRedis({ appendonly: values.aof ? "yes" : "no" }, async ({ url, version }) => {
@@ -86,7 +99,7 @@ BullMQ ${bullmq}, Redis ${redisVersion} (append-only file ${values.aof ? "on" : 
   attempts ${settings.attempts} with exponential back-off, leases of ${settings.leaseMs / 1000} s, the last ${settings.keepCompleted} completed jobs kept.
 - Each side consumes what it put itself. Millrace gives its jobs ids of their own and checks each payload for what JSON
   cannot carry; BullMQ counts its ids and checks nothing.
-- putMany: for BullMQ, addBulk by 1000, one after the other.
+- put-many: for BullMQ, addBulk by 1000, one after the other.
 - consume: from the call of the handler that ends the warm-up to the call of the last one; work waits all the while.
 - latency: from the call of put in one process to the call of the handler in another whose queue is empty.`;
 }
@@ -100,6 +113,7 @@ function readArguments() {
         quick: { type: "boolean", default: false },
         aof: { type: "boolean", default: false },
         json: { type: "string" },
+        subject: { type: "string", default: "millrace" },
         help: { type: "boolean", default: false },
       },
     });

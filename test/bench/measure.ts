@@ -11,14 +11,19 @@ export interface Measure {
 }
 
 export const measures: readonly Measure[] = [
-  { name: "put, 1 in flight", kind: "put", width: 1, jobs: 3000 },
-  { name: "put, 100 in flight", kind: "put", width: 100, jobs: 30_000 },
-  { name: "putMany", kind: "putMany", width: 1000, jobs: 50_000 },
-  { name: "consume, 1 slot", kind: "consume", width: 1, jobs: 5000 },
-  { name: "consume, 100 slots", kind: "consume", width: 100, jobs: 30_000 },
-  { name: "consume, 500 slots", kind: "consume", width: 500, jobs: 30_000 },
-  { name: "latency, idle", kind: "latency", width: 100, jobs: 300 },
+  { name: "put-1", kind: "put", width: 1, jobs: 3000 },
+  { name: "put-100", kind: "put", width: 100, jobs: 30_000 },
+  { name: "put-many", kind: "putMany", width: 1000, jobs: 50_000 },
+  { name: "consume-1", kind: "consume", width: 1, jobs: 5000 },
+  { name: "consume-100", kind: "consume", width: 100, jobs: 30_000 },
+  { name: "consume-500", kind: "consume", width: 500, jobs: 30_000 },
+  { name: "latency-idle", kind: "latency", width: 100, jobs: 300 },
 ];
+
+/** Those of a name, or of the first words of it: "consume" is all that begin with "consume-". */
+export function measuresOf(word: string): readonly Measure[] {
+  return measures.filter(({ name }) => name === word || name.startsWith(`${word}-`));
+}
 
 /** The same with a tenth of the jobs: to see that it runs, not to learn a number. */
 export function smaller(measure: Measure): Measure {

@@ -13,9 +13,9 @@ const IDLE_MS = 10;
 /** Nothing here takes that long; a subject that hangs is a failure, not a wait. */
 const TURN_MS = 120_000;
 
-export async function takeReading(measure: Measure, subject: Turn["subject"], redisUrl: string, queueName: string): Promise<Reading> {
+export async function takeReading(measure: Measure, subject: Turn["subject"], redisUrl: string, queueName: string, profile?: string): Promise<Reading> {
   const redis = new Redis(redisUrl);
-  const turn = (role: Turn["role"]) => new TurnProcess({ subject, role, redisUrl, queueName, measure });
+  const turn = (role: Turn["role"]) => new TurnProcess({ subject, role, redisUrl, queueName, measure, profile: role === "fill" ? undefined : profile });
   try {
     await redis.flushall();
     if (measure.kind === "consume") await turn("fill").ended();

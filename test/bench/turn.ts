@@ -5,6 +5,7 @@
  */
 import { on } from "node:events";
 import { warmUpOf, type Measure } from "./measure.ts";
+import { startProfile } from "./profiler.ts";
 import { nowUs, payload, type OpenSubject, type Payload, type Subject } from "./subject.ts";
 
 export interface Turn {
@@ -13,6 +14,8 @@ export interface Turn {
   readonly redisUrl: string;
   readonly queueName: string;
   readonly measure: Measure;
+  /** Where a CPU profile of what is measured is to be written. */
+  readonly profile?: string | undefined;
 }
 
 /** What a turn tells its parent, which answers "begin" with "go" and "end" with "close". */
@@ -25,7 +28,7 @@ const open: Record<Turn["subject"], () => Promise<OpenSubject>> = {
   stock: async () => (await import("./stock.ts")).openStock,
   millrace: async () => (await import("./millrace.ts")).openMillrace,
 };
-const { subject: name, role, redisUrl, queueName, measure } = JSON.parse(process.argv[2] ?? "") as Turn;
+const { subject: name, role, redisUrl, queueName, measure, profile } = JSON.parse(process.argv[2] ?? "") as Turn;
 const { jobs, width } = measure;
 const warmUp = warmUpOf(measure);
 const messages = on(process, "message");
@@ -103,11 +106,13 @@ function* payloads(count: number): Generator<Payload> {
 
 /** Starts the clocks; what it returns reads them and tells. */
 function begin(): () => void {
+  const endProfile = profile === undefined ? undefined : startProfile(profile);
   const cpu = process.cpuUsage();
   const startUs = nowUs();
   return () => {
     const seconds = (nowUs() - startUs) / 1e6;
     const { user, system } = process.cpuUsage(cpu);
+    endProfile?.();
     tell({ told: "end", seconds, cpuUs: user + system });
   };
 }
