@@ -22,10 +22,11 @@ import { Reserver, type Leased } from "../store/reserve.ts";
 import { SettleLane, type Settlement } from "../store/settle.ts";
 import type { BlockedLoop } from "./blocked-loop.ts";
 import { execute, type ExecutionRules, type Runnable } from "./executor.ts";
-import { type PoolSlots, Slots } from "./slots.ts";
+import type { Slots } from "./slots.ts";
 
 export interface ConsumerOptions {
-  readonly slots: PoolSlots;
+  /** Of its queue; other consumers of that may share them. */
+  readonly slots: Slots;
   readonly leaseMs: number;
   /** How often it is looked for dead workers. */
   readonly roundMs: number;
@@ -65,7 +66,7 @@ export class Consumer {
     this.#reserver = new Reserver(queue.stored, this.#lane, { leaseMs, worker });
     this.#leases = queue.leases(leaseMs);
     this.#cancels = new CancelWatch(queue.stored, this.running, (task, reason) => this.#interrupt(task, () => task.cancel(reason)), options.log);
-    this.#slots = new Slots(queue.stored, runnables, slots);
+    this.#slots = slots;
   }
 
   /** Consumes until `quiet` fires; what runs then goes on in the group. An outage of Redis only delays it. */
@@ -137,7 +138,7 @@ export class Consumer {
 
   async #deliver(task: DeliveredTask, quiet: AbortSignal): Promise<void> {
     const { leased } = task;
-    const turns = this.#slots.turn(leased, quiet);
+    const turns = this.#slots.turn(this.queue.stored, leased, quiet);
     const turn = turns instanceof Promise ? await turns : turns;
     const settlement: Settlement | undefined =
       turn === undefined ? { leased, kind: "release", delayMs: 0 } : await execute(this.queue.stored, task, this.#runnables.get(leased.job.name), this.#options.rules);

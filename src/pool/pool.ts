@@ -17,6 +17,7 @@ import type { DeliveredTask } from "../queue/delivered-task.ts";
 import { BlockedLoop } from "./blocked-loop.ts";
 import { Consumer } from "./consumer.ts";
 import type { Runnable } from "./executor.ts";
+import { Slots } from "./slots.ts";
 import { Stopping } from "./stopping.ts";
 import { StuckTasks, type StuckTask } from "./stuck-tasks.ts";
 import type { WorkerState } from "./supervision.ts";
@@ -88,8 +89,8 @@ export class Pool implements AsyncDisposable {
     const tasks = (): DeliveredTask[] => this.#consumers.flatMap(({ running: tasksOfOne }) => [...tasksOfOne]);
     this.#loop = new BlockedLoop(tasks, log);
     this.#stopping = new Stopping({ tasks, open: () => this.#sum(({ open }) => open) }, log);
+    const slots = { semaphore: new Semaphore(count), count };
     const shared = {
-      slots: { semaphore: new Semaphore(count), count },
       leaseMs: lease ?? RECOVERY[recovery].leaseMs,
       roundMs: RECOVERY[recovery].roundMs,
       worker: name ?? `${hostname()}:${process.pid}`,
@@ -99,7 +100,7 @@ export class Pool implements AsyncDisposable {
       log,
     };
     this.#threaded = running.filter((handler) => handler instanceof ThreadedHandler);
-    this.#consumers = [...byQueue].map(([queue, runnables]) => new Consumer(queue, runnables, shared));
+    this.#consumers = [...byQueue].map(([queue, runnables]) => new Consumer(queue, runnables, { ...shared, slots: new Slots(runnables, slots) }));
     this.done = this.#live();
     // Whoever waits for `done` sees the error; a pool that nobody waits for must not end the process by it.
     this.done.catch((error: unknown) => log.error({ err: error }, "the pool has ended by an error"));

@@ -16,7 +16,6 @@ const LARGEST_BATCH = 100;
 const AT_ONCE: Turn = { release() {} };
 
 export class Slots {
-  readonly #queue: StoredQueue;
   readonly #pool: PoolSlots;
   /** What the handlers of this queue take together, where that is less than the pool. */
   readonly #together: Semaphore;
@@ -24,8 +23,7 @@ export class Slots {
   readonly #handlers = new Map<string, Semaphore>();
   readonly #largestBatch: number;
 
-  constructor(queue: StoredQueue, runnables: ReadonlyMap<string, Runnable>, pool: PoolSlots) {
-    this.#queue = queue;
+  constructor(runnables: ReadonlyMap<string, Runnable>, pool: PoolSlots) {
     this.#pool = pool;
     const wanted = [...runnables.values()].reduce((sum, { handler }) => sum + (handler.concurrency ?? pool.count), 0);
     const together = Math.min(wanted, pool.count);
@@ -67,10 +65,10 @@ export class Slots {
    *
    * @returns `undefined` when it is quiet first, or its lease is lost
    */
-  turn(leased: Leased, quiet: AbortSignal): Turn | Promise<Turn | undefined> {
+  turn(queue: StoredQueue, leased: Leased, quiet: AbortSignal): Turn | Promise<Turn | undefined> {
     const { semaphore, count } = this.#pool;
     // With every slot in its hands nobody has a turn of its handler.
-    if (isSuspect(leased.job)) return turnAlone(this.#queue, leased, semaphore, count, quiet).catch(() => undefined);
+    if (isSuspect(leased.job)) return turnAlone(queue, leased, semaphore, count, quiet).catch(() => undefined);
     const turns = this.#handlers.get(leased.job.name);
     return turns === undefined ? AT_ONCE : isAcquired(turns, quiet).then((acquired) => (acquired ? turns : undefined));
   }
