@@ -5,6 +5,7 @@ import type { Interruptible } from "./sleep.ts";
 import { Waiters } from "./waiters.ts";
 
 const permitCount = check.integer({ min: 0 });
+const permitChange = check.integer();
 
 /** The right to go on. Disposing gives it back, once however often, and never throws over an error of its block. */
 export class Permit implements Disposable {
@@ -33,6 +34,7 @@ export class Permit implements Disposable {
  * ```
  */
 export class Semaphore {
+  /** Below 0 after `adjust`: so many of those that are held are kept when they come back. */
   #available: number;
   // What is handed over is a permit that is never counted as available, so nobody can take it in between.
   readonly #waiters = new Waiters<Permit>(() => this.#handBack());
@@ -44,12 +46,12 @@ export class Semaphore {
 
   /** Permits that nobody holds. */
   get available(): number {
-    return this.#available;
+    return Math.max(this.#available, 0);
   }
 
   /** `acquire` would have to wait. */
   get locked(): boolean {
-    return this.#available === 0;
+    return this.#available <= 0;
   }
 
   /**
@@ -66,7 +68,7 @@ export class Semaphore {
 
   /** Takes a permit if there is one now. Whoever does calls `release`. */
   tryAcquire(): boolean {
-    if (this.#available === 0) return false;
+    if (this.#available <= 0) return false;
     this.#available -= 1;
     return true;
   }
@@ -76,19 +78,36 @@ export class Semaphore {
     this.#handBack();
   }
 
+  /**
+   * Makes so many permits more, or fewer: of those that are held then, as many as it takes are not handed out again once
+   * they are given back.
+   *
+   * @param by  a whole number; who takes away more than there are locks it
+   */
+  adjust(by: number): void {
+    permitChange(by, "the change of a semaphore");
+    this.#available += Math.min(by, 0);
+    for (let given = 0; given < by; given += 1) this.#handBack();
+  }
+
   #handBack(): void {
-    if (this.#waiters.length > 0) this.#waiters.wake(new Permit(this));
+    if (this.#available >= 0 && this.#waiters.length > 0) this.#waiters.wake(new Permit(this));
     else this.#available += 1;
   }
 }
 
 /** A semaphore for which one release too many is an error. */
 export class BoundedSemaphore extends Semaphore {
-  readonly #permits: number;
+  #permits: number;
 
   constructor(permits = 1) {
     super(permits);
     this.#permits = permits;
+  }
+
+  override adjust(by: number): void {
+    super.adjust(by);
+    this.#permits += by;
   }
 
   /** @throws StateError when every permit is back already */

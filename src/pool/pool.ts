@@ -3,7 +3,7 @@
  * slots are a semaphore; it ends phase by phase.
  */
 import { hostname } from "node:os";
-import { Semaphore, startTask, taskGroup, type TaskGroup } from "../concurrency/index.ts";
+import { startTask, taskGroup, type TaskGroup } from "../concurrency/index.ts";
 import { BackendError, CancelledError, OptionError } from "../errors.ts";
 import { definitionOf, type Job } from "../job/contract.ts";
 import type { Handler } from "../job/handler.ts";
@@ -17,7 +17,8 @@ import type { DeliveredTask } from "../queue/delivered-task.ts";
 import { BlockedLoop } from "./blocked-loop.ts";
 import { Consumer } from "./consumer.ts";
 import type { Runnable } from "./executor.ts";
-import { Slots } from "./slots.ts";
+import { Fetching } from "./fetching.ts";
+import { PoolSlots, Slots } from "./slots.ts";
 import { Stopping } from "./stopping.ts";
 import { StuckTasks, type StuckTask } from "./stuck-tasks.ts";
 import type { WorkerState } from "./supervision.ts";
@@ -52,8 +53,9 @@ export interface StopOptions {
 
 const DEFAULTS = Object.freeze({ handlerConcurrency: 10, drainMs: 25_000, stopGraceMs: 5000, graceMs: 4500, flushMs: 1000 });
 
+const concurrencyOption = check.integer({ min: 1 });
 const poolOptions = {
-  concurrency: check.integer({ min: 1 }),
+  concurrency: concurrencyOption,
   name: check.string(),
   lease: check.duration({ min: 2000, max: 600_000 }),
   recovery: check.oneOf("normal", "fast"),
@@ -71,7 +73,8 @@ export class Pool implements AsyncDisposable {
   readonly #log: Logger;
   readonly #stuck: StuckTasks;
   readonly #loop: BlockedLoop;
-  readonly #quiet = new AbortController();
+  readonly #slots: PoolSlots;
+  readonly #fetching = new Fetching();
   /** What runs has ended, or has been given back. */
   readonly #ended = new AbortController();
   readonly #stopping: Stopping;
@@ -89,7 +92,7 @@ export class Pool implements AsyncDisposable {
     const tasks = (): DeliveredTask[] => this.#consumers.flatMap(({ running: tasksOfOne }) => [...tasksOfOne]);
     this.#loop = new BlockedLoop(tasks, log);
     this.#stopping = new Stopping({ tasks, open: () => this.#sum(({ open }) => open) }, log);
-    const slots = { semaphore: new Semaphore(count), count };
+    this.#slots = new PoolSlots(count);
     const shared = {
       leaseMs: lease ?? RECOVERY[recovery].leaseMs,
       roundMs: RECOVERY[recovery].roundMs,
@@ -100,7 +103,7 @@ export class Pool implements AsyncDisposable {
       log,
     };
     this.#threaded = running.filter((handler) => handler instanceof ThreadedHandler);
-    this.#consumers = [...byQueue].map(([queue, runnables]) => new Consumer(queue, runnables, { ...shared, slots: new Slots(runnables, slots) }));
+    this.#consumers = [...byQueue].map(([queue, runnables]) => new Consumer(queue, runnables, { ...shared, slots: new Slots(runnables, this.#slots) }));
     this.done = this.#live();
     // Whoever waits for `done` sees the error; a pool that nobody waits for must not end the process by it.
     this.done.catch((error: unknown) => log.error({ err: error }, "the pool has ended by an error"));
@@ -109,6 +112,11 @@ export class Pool implements AsyncDisposable {
   /** Resolves when it begins to take jobs, if it ever does. */
   get ready(): Promise<void> {
     return this.#consuming.promise;
+  }
+
+  /** How many tasks may run at once; more do for a while after `scale` has lowered it. */
+  get concurrency(): number {
+    return this.#slots.count;
   }
 
   /** How many tasks run now. */
@@ -129,7 +137,7 @@ export class Pool implements AsyncDisposable {
   get state(): WorkerState {
     if (this.#ended.signal.aborted) return "stopped";
     if (this.#stopping.begun) return "draining";
-    if (this.#quiet.signal.aborted) return "quiet";
+    if (this.#fetching.isQuiet) return "quiet";
     return this.#isConsuming ? "ready" : "starting";
   }
 
@@ -138,9 +146,24 @@ export class Pool implements AsyncDisposable {
     return this.#stuck.list();
   }
 
-  /** Stops fetching; what runs goes on. */
+  /** Stops fetching, until it is resumed or stopped; what runs goes on. */
   quiet(): void {
-    this.#quiet.abort(new CancelledError("the pool is quiet"));
+    this.#fetching.quiet();
+  }
+
+  /** Takes jobs again. @throws StateError when it was told to stop */
+  resume(): void {
+    this.#fetching.resume();
+  }
+
+  /**
+   * So many tasks at once from now on. Those that run beyond it run on; a turn that a job has alone is waited for.
+   *
+   * @param concurrency  at least 1; a handler's own concurrency holds beside it
+   * @throws OptionError
+   */
+  scale(concurrency: number): void {
+    this.#slots.resize(concurrencyOption(concurrency, "the concurrency of a pool"));
   }
 
   /**
@@ -151,7 +174,7 @@ export class Pool implements AsyncDisposable {
    */
   async stop(options?: StopOptions): Promise<void> {
     const { drain = DEFAULTS.drainMs, grace = DEFAULTS.stopGraceMs, flush = DEFAULTS.flushMs } = checkOptions("stop", options, stopOptions);
-    this.quiet();
+    this.#fetching.end();
     if (!this.#ended.signal.aborted) this.#stopping.begin({ drainMs: drain, graceMs: grace, flushMs: flush });
     await this.done;
   }
@@ -189,17 +212,17 @@ export class Pool implements AsyncDisposable {
     this.#log.warn("the pool has ended without an answer from Redis: what it held runs again when its leases have run out");
   }
 
-  /** Connects when it can; `false` when it is quiet first. */
+  /** Connects when it can; `false` when it is to end first. */
   async #isConnected(): Promise<boolean> {
-    const { signal } = this.#quiet;
+    const { over: signal } = this.#fetching;
     const [{ queue }] = this.#consumers as [Consumer];
     const onFailure = (error: unknown): void => {
       if (!(error instanceof BackendError) || queue.closed) throw error;
       this.#log.warn({ err: error }, "cannot connect to Redis, trying again");
     };
-    const isQuiet = new Promise<boolean>((resolve) => signal.addEventListener("abort", () => resolve(false), { once: true }));
+    const isOver = new Promise<boolean>((resolve) => signal.addEventListener("abort", () => resolve(false), { once: true }));
     const connected = persevere(() => queue.ready().then(() => true), { signal, onFailure });
-    return (await Promise.race([connected, isQuiet])) ?? false;
+    return (await Promise.race([connected, isOver])) ?? false;
   }
 
   async #consume(group: TaskGroup): Promise<void> {
@@ -214,7 +237,7 @@ export class Pool implements AsyncDisposable {
     try {
       await taskGroup(async (deliveries) => {
         for (const consumer of this.#consumers) {
-          deliveries.startTask(() => consumer.run(deliveries, this.#quiet.signal), { name: `consumer of ${consumer.queue.name}` });
+          deliveries.startTask(() => this.#fetching.keepOn((quiet) => consumer.run(deliveries, quiet)), { name: `consumer of ${consumer.queue.name}` });
         }
       });
     } finally {

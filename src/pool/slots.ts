@@ -1,4 +1,4 @@
-/** The slots of one queue: what its handlers may run at once, out of what the whole pool may. */
+/** The slots of a pool, and those of one of its queues: what its handlers may run at once, out of what the whole pool may. */
 import { Semaphore } from "../concurrency/index.ts";
 import type { Leased } from "../store/reserve.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
@@ -6,10 +6,49 @@ import { isSuspect } from "../queue/crash.ts";
 import { turnAlone, type Turn } from "./alone.ts";
 import type { Runnable } from "./executor.ts";
 
-/** The slots of a pool, shared by all of its queues. */
-export interface PoolSlots {
+/** The slots of a pool, shared by all of its queues. How many there are may change while it runs. */
+export class PoolSlots {
   readonly semaphore: Semaphore;
-  readonly count: number;
+  #count: number;
+  #wanted: number;
+  #held = 0;
+  readonly #onChange: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.semaphore = new Semaphore(count);
+    this.#count = this.#wanted = count;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** What runs beyond the new number runs on, and nothing takes its place. */
+  resize(count: number): void {
+    this.#wanted = count;
+    this.#fit();
+  }
+
+  /** The number stays as it is until what is returned is called: of those who count them. */
+  hold(): () => void {
+    this.#held += 1;
+    return () => {
+      this.#held -= 1;
+      this.#fit();
+    };
+  }
+
+  onChange(listener: () => void): void {
+    this.#onChange.push(listener);
+  }
+
+  #fit(): void {
+    const by = this.#wanted - this.#count;
+    if (this.#held > 0 || by === 0) return;
+    this.#count = this.#wanted;
+    this.semaphore.adjust(by);
+    for (const listener of this.#onChange) listener();
+  }
 }
 
 const LARGEST_BATCH = 100;
@@ -17,22 +56,23 @@ const AT_ONCE: Turn = { release() {} };
 
 export class Slots {
   readonly #pool: PoolSlots;
+  readonly #concurrencies: readonly (number | undefined)[];
   /** What the handlers of this queue take together, where that is less than the pool. */
-  readonly #together: Semaphore;
-  /** One a handler that takes less than its queue does. */
+  readonly #together = new Semaphore(0);
+  #togetherCount = 0;
+  /** One a handler that may not take all that its queue does. */
   readonly #handlers = new Map<string, Semaphore>();
-  readonly #largestBatch: number;
+  #largestBatch = 1;
 
   constructor(runnables: ReadonlyMap<string, Runnable>, pool: PoolSlots) {
     this.#pool = pool;
-    const wanted = [...runnables.values()].reduce((sum, { handler }) => sum + (handler.concurrency ?? pool.count), 0);
-    const together = Math.min(wanted, pool.count);
-    this.#together = new Semaphore(together);
+    this.#concurrencies = Array.from(runnables.values(), ({ handler }) => handler.concurrency);
+    // A handler that is alone is held to its concurrency by what its queue takes.
     for (const [name, { handler }] of runnables) {
-      if (handler.concurrency !== undefined && handler.concurrency < together) this.#handlers.set(name, new Semaphore(handler.concurrency));
+      if (handler.concurrency !== undefined && runnables.size > 1) this.#handlers.set(name, new Semaphore(handler.concurrency));
     }
-    // Half of the slots, so that one batch is on its way while another runs.
-    this.#largestBatch = Math.min(Math.ceil(together / 2), LARGEST_BATCH);
+    this.#fit();
+    pool.onChange(() => this.#fit());
   }
 
   /** Waits for one slot, then takes what else is free, up to a batch. @returns how many; 0 when it is quiet first */
@@ -66,11 +106,29 @@ export class Slots {
    * @returns `undefined` when it is quiet first, or its lease is lost
    */
   turn(queue: StoredQueue, leased: Leased, quiet: AbortSignal): Turn | Promise<Turn | undefined> {
-    const { semaphore, count } = this.#pool;
-    // With every slot in its hands nobody has a turn of its handler.
-    if (isSuspect(leased.job)) return turnAlone(queue, leased, semaphore, count, quiet).catch(() => undefined);
+    if (isSuspect(leased.job)) return this.#alone(queue, leased, quiet);
     const turns = this.#handlers.get(leased.job.name);
-    return turns === undefined ? AT_ONCE : isAcquired(turns, quiet).then((acquired) => (acquired ? turns : undefined));
+    if (turns === undefined) return AT_ONCE;
+    return turns.tryAcquire() ? turns : isAcquired(turns, quiet).then((acquired) => (acquired ? turns : undefined));
+  }
+
+  /** With every slot in its hands nobody has a turn of its handler. */
+  async #alone(queue: StoredQueue, leased: Leased, quiet: AbortSignal): Promise<Turn | undefined> {
+    const { semaphore, count } = this.#pool;
+    const letGo = this.#pool.hold();
+    const turn = await turnAlone(queue, leased, semaphore, count, quiet).catch(() => undefined);
+    if (turn === undefined) letGo();
+    return turn && { release: () => (turn.release(), letGo()) };
+  }
+
+  #fit(): void {
+    const { count } = this.#pool;
+    const wanted = this.#concurrencies.reduce<number>((sum, concurrency = count) => sum + concurrency, 0);
+    const together = Math.min(wanted, count);
+    this.#together.adjust(together - this.#togetherCount);
+    this.#togetherCount = together;
+    // Half of the slots, so that one batch is on its way while another runs.
+    this.#largestBatch = Math.min(Math.ceil(together / 2), LARGEST_BATCH);
   }
 }
 

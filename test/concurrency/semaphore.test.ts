@@ -215,3 +215,56 @@ test("of several releases at once the first go to those who wait, the rest to th
   expect(order).toEqual(["waits", "comes", "comes later"]);
   expect(semaphore.locked).toBe(true);
 });
+
+test("more permits go to those who wait, first come first served; the rest is there to be taken", async () => {
+  const semaphore = new Semaphore(1);
+  await semaphore.acquire();
+  const waiting = [settlement(semaphore.acquire()), settlement(semaphore.acquire())];
+  semaphore.adjust(1);
+  await settled();
+  expect(waiting.map(({ state }) => state)).toEqual(["fulfilled", "pending"]);
+  semaphore.adjust(3);
+  await settled();
+  expect(waiting[1]?.state).toBe("fulfilled");
+  expect(semaphore.available).toBe(2);
+});
+
+test("of fewer permits no more are held once those beyond have come back", async () => {
+  const semaphore = new Semaphore(3);
+  for (let taken = 0; taken < 3; taken += 1) await semaphore.acquire();
+  const waiting = settlement(semaphore.acquire());
+  semaphore.adjust(-2);
+  expect(semaphore).toMatchObject({ available: 0, locked: true });
+  semaphore.release();
+  semaphore.release();
+  await settled();
+  expect(waiting.state).toBe("pending");
+  expect(semaphore.tryAcquire()).toBe(false);
+  semaphore.release();
+  await settled();
+  expect(waiting.state).toBe("fulfilled");
+  semaphore.release();
+  expect(semaphore.available).toBe(1);
+});
+
+test("permits that were taken away and given again are as before, whatever came back between", async () => {
+  const semaphore = new Semaphore(2);
+  for (let taken = 0; taken < 2; taken += 1) await semaphore.acquire();
+  semaphore.adjust(-2);
+  semaphore.release();
+  semaphore.adjust(2);
+  expect(semaphore.available).toBe(1);
+  semaphore.release();
+  expect(semaphore.available).toBe(2);
+  expect(() => semaphore.adjust(0.5)).toThrow(OptionError);
+});
+
+test("a bounded semaphore is bounded by what it has now", () => {
+  const semaphore = new BoundedSemaphore(1);
+  semaphore.adjust(1);
+  for (let taken = 0; taken < 2; taken += 1) expect(semaphore.tryAcquire()).toBe(true);
+  semaphore.adjust(-1);
+  semaphore.release();
+  semaphore.release();
+  expect(() => semaphore.release()).toThrow(StateError);
+});

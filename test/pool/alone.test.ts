@@ -67,3 +67,18 @@ test("a suspect that waits when the pool stops is given back with no attempt spe
   expect(runs).toBe(1);
   expect(await redis.hget(`${prefix}:work:job-1`, "atm")).toBeNull();
 });
+
+test("a pool that is scaled up and down beside suspects runs each of them alone, and ends with the slots it was given last", async () => {
+  const suspects = [0, 5, 9, 14, 20, 30];
+  const { app, pool, beside, order } = await playing({ count: 60, suspects, options: { concurrency: 4 } });
+  for (let n = 0; order.length < 60; n += 1) {
+    pool.scale(1 + ((n * 5) % 9));
+    const seen = order.length;
+    await until(() => order.length > seen || order.length === 60);
+  }
+  pool.scale(3);
+  await app.queue(job).join({ timeout: "25s" });
+  await until(() => pool.concurrency === 3);
+  expect(beside.filter((pair) => pair.some((n) => suspects.includes(n)))).toEqual([]);
+  expect(order.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 60 }, (_, n) => n));
+});

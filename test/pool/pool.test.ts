@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { expect, test } from "vitest";
 import { typed } from "../../src/job/contract.ts";
+import { StateError } from "../../src/errors.ts";
 import { run, spawn, timeout } from "../../src/concurrency/index.ts";
 import { defineHandler, defineJob, OptionError, type Handler, type Pool } from "../../src/index.ts";
 import { recordedLog, testApp, until } from "../support/app.ts";
@@ -255,16 +256,44 @@ test("a pool of an app that was closed ends at once", async () => {
   expect(tookMs).toBeLessThan(500);
 });
 
-test("quiet lets what runs finish, fetches nothing more, and ends the pool", async () => {
+test("quiet lets what runs finish and fetches nothing more, until it is resumed", async () => {
   const app = testApp();
   const { handler, state } = gated();
   const pool = app.pool([handler], { concurrency: 1 });
   await app.queue(job).putMany([{ n: 1 }, { n: 2 }]);
   await until(() => state.started === 1);
+  for (let round = 0; round < 3; round += 1) {
+    pool.quiet();
+    expect(pool.state).toBe("quiet");
+    pool.resume();
+    expect(pool.state).toBe("ready");
+  }
   pool.quiet();
   state.open();
-  await pool.done;
-  expect(await app.queue(job).counts()).toMatchObject({ completed: 1, waiting: 1 });
+  await until(() => pool.ended === 1);
+  // Would it fetch, it would be faster than these.
+  for (let look = 0; look < 20; look += 1) expect(await app.queue(job).counts()).toMatchObject({ waiting: 1, active: 0 });
+  pool.resume();
+  await app.queue(job).join();
+  await app.put(job, { n: 3 });
+  await app.queue(job).join();
+  expect(state.started).toBe(3);
+  await pool.stop();
+  expect(() => pool.resume()).toThrow(StateError);
+});
+
+test("quiet before it is connected it connects, and waits to be resumed", async () => {
+  const app = testApp();
+  const { handler, state } = gated();
+  state.open();
+  await app.put(job, { n: 1 });
+  const pool = app.pool([handler]);
+  pool.quiet();
+  await pool.ready;
+  expect(pool.state).toBe("quiet");
+  for (let look = 0; look < 20; look += 1) expect(await app.queue(job).counts()).toMatchObject({ waiting: 1 });
+  pool.resume();
+  await app.queue(job).join();
 });
 
 test("disposes twice, after it has ended, and with its app, without a word", async () => {

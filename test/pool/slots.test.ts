@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { defineHandler, defineJob, typed } from "../../src/index.ts";
-import { testApp } from "../support/app.ts";
+import { defineHandler, defineJob, OptionError, typed } from "../../src/index.ts";
+import { testApp, until } from "../support/app.ts";
 import { gauge } from "./gauge.ts";
 
 const job = defineJob("work", { payload: typed<{ n: number }>(), backoff: { type: "fixed", base: 0 } });
@@ -42,4 +42,62 @@ test("queues of one pool share its slots, and none starves", async () => {
   app.pool(jobs.map((each) => defineHandler(each, { handle })), { concurrency: 3 });
   await Promise.all(jobs.map((each) => app.queue(each).join()));
   expect(seen).toEqual({ now: 0, most: 3, runs: 120 });
+});
+
+/** A handler that runs until it is let go, job by job. */
+function held() {
+  const waiting: (() => void)[] = [];
+  const seen = { now: 0 };
+  const handle = async (): Promise<void> => {
+    seen.now += 1;
+    await new Promise<void>((resolve) => waiting.push(resolve));
+    seen.now -= 1;
+  };
+  return { seen, handle, letGo: (count: number) => waiting.splice(0, count).forEach((go) => go()) };
+}
+
+test("a pool is scaled while it runs: more begin at once, and once it has shrunk no more run than it has slots", async () => {
+  const app = testApp();
+  const { seen, handle, letGo } = held();
+  await app.queue(job).putMany(numbers(60));
+  const pool = app.pool([defineHandler(job, { handle })], { concurrency: 2 });
+  await until(() => seen.now === 2);
+  pool.scale(8);
+  await until(() => seen.now === 8);
+  expect(pool.concurrency).toBe(8);
+  pool.scale(3);
+  expect(pool.concurrency).toBe(3);
+  expect(seen.now).toBe(8);
+  for (let left = 7; left >= 3; left -= 1) {
+    letGo(1);
+    await until(() => seen.now === left);
+  }
+  for (let round = 0; round < 15; round += 1) {
+    letGo(3);
+    await until(() => seen.now > 0);
+    expect(seen.now).toBeLessThanOrEqual(3);
+    await until(() => seen.now === 3 || pool.ended + seen.now >= 60);
+  }
+  pool.scale(5);
+  while (pool.ended < 60) {
+    letGo(5);
+    await until(() => seen.now > 0 || pool.ended === 60);
+  }
+  expect(() => pool.scale(0)).toThrow(OptionError);
+});
+
+test.each([
+  { name: "alone in its queue", others: 0 },
+  { name: "beside another", others: 1 },
+])("a handler's own concurrency holds however the pool is scaled: $name", async ({ others }) => {
+  const app = testApp();
+  const { seen, handle } = gauge();
+  const other = defineJob("other", { queue: "work" });
+  await app.queue(job).putMany(numbers(200));
+  const pool = app.pool([defineHandler(job, { concurrency: 4, handle }), ...(others === 1 ? [defineHandler(other, { handle: async () => {} })] : [])], { concurrency: 2 });
+  await until(() => seen.runs >= 20);
+  expect(seen.most).toBe(2);
+  pool.scale(50);
+  await app.queue(job).join();
+  expect(seen).toEqual({ now: 0, most: 4, runs: 200 });
 });
