@@ -44,7 +44,7 @@ test("the worker runs the command of this project, as the process that gets the 
 });
 
 test("the worker is healthy when it is ready, asked where it answers, with what its image has", () => {
-  expect(worker.healthcheck?.test).toEqual(["CMD", "wget", "-q", "-O", "-", "http://127.0.0.1:8080/ready"]);
+  expect(worker.healthcheck?.test).toEqual(["CMD", "wget", "-q", "-O", "-", "http://127.0.0.1:8080/readyz"]);
   expect(worker.image).toMatch(/-alpine$/);
 });
 

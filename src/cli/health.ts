@@ -1,4 +1,4 @@
-/** The health endpoint of a worker: `GET /live` and `GET /ready`, each 200 or 503, with a report as JSON. */
+/** The health endpoint of a worker: `GET /healthz` and `GET /readyz`, each 200 or 503, with a report as JSON. */
 import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { createServer, type Server, type ServerResponse } from "node:http";
@@ -29,10 +29,10 @@ export async function serveHealth(address: HealthAddress, look: () => Health): P
   const server = createServer((request, response) => {
     const { method = "", url = "" } = request;
     const path = url.split("?", 1)[0];
-    if (path !== "/live" && path !== "/ready") return answer(response, 404, { error: "expected /live or /ready" });
+    if (path !== "/healthz" && path !== "/readyz") return answer(response, 404, { error: "expected /healthz or /readyz" });
     if (method !== "GET" && method !== "HEAD") return answer(response, 405, { error: "expected GET" });
     const { live, ready, report } = look();
-    return answer(response, (path === "/live" ? live : ready) ? 200 : 503, report);
+    return answer(response, (path === "/healthz" ? live : ready) ? 200 : 503, report);
   });
   try {
     if ("path" in address) await removeDead(address.path);

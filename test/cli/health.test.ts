@@ -26,7 +26,7 @@ function socketPath(): string {
 }
 
 async function overSocket(socketPath: string): Promise<string> {
-  const [response] = (await once(request({ socketPath, path: "/ready" }).end(), "response")) as [NodeJS.ReadableStream];
+  const [response] = (await once(request({ socketPath, path: "/readyz" }).end(), "response")) as [NodeJS.ReadableStream];
   return text(response);
 }
 
@@ -37,16 +37,16 @@ test("answers each question by itself, looked up anew for each", async () => {
     const response = await fetch(at + path, { method });
     return [response.status, await response.text()];
   };
-  expect(await ask("/live")).toEqual([200, '{"state":"ready"}\n']);
-  expect(await ask("/ready?verbose")).toEqual([200, '{"state":"ready"}\n']);
-  expect(await ask("/ready", "HEAD")).toEqual([200, ""]);
+  expect(await ask("/healthz")).toEqual([200, '{"state":"ready"}\n']);
+  expect(await ask("/readyz?verbose")).toEqual([200, '{"state":"ready"}\n']);
+  expect(await ask("/readyz", "HEAD")).toEqual([200, ""]);
   health = { live: true, ready: false, report: { state: "draining" } };
-  expect(await ask("/live")).toEqual([200, '{"state":"draining"}\n']);
-  expect(await ask("/ready")).toEqual([503, '{"state":"draining"}\n']);
+  expect(await ask("/healthz")).toEqual([200, '{"state":"draining"}\n']);
+  expect(await ask("/readyz")).toEqual([503, '{"state":"draining"}\n']);
   health = { live: false, ready: false, report: {} };
-  expect((await ask("/live"))[0]).toBe(503);
+  expect((await ask("/healthz"))[0]).toBe(503);
   expect((await ask("/"))[0]).toBe(404);
-  expect((await ask("/ready", "POST"))[0]).toBe(405);
+  expect((await ask("/readyz", "POST"))[0]).toBe(405);
 });
 
 test("says who asks for an address that is taken, and what for", async () => {

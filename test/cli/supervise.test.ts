@@ -194,21 +194,21 @@ test("answers for all: ready when every process is, not while one is missing, no
     return { status: response.status, ...((await response.json()) as { state: string; processes: { pid: number; state: string }[] }) };
   };
   const ready = async (): Promise<string> => {
-    const { status, state } = await ask("/ready");
+    const { status, state } = await ask("/readyz");
     return `${status} ${state}`;
   };
   await expect.poll(ready, { timeout: 20_000 }).toBe("200 ready");
-  expect(await ask("/live")).toMatchObject({ status: 200, redis: true, stuck: 0, processes: children.map(() => ({ state: "ready" })) });
+  expect(await ask("/healthz")).toMatchObject({ status: 200, redis: true, stuck: 0, processes: children.map(() => ({ state: "ready" })) });
   process.kill(children[0]!, "SIGKILL");
   await expect.poll(ready, { timeout: 20_000 }).toBe("503 starting");
   await expect.poll(ready, { timeout: 40_000 }).toBe("200 ready");
-  expect((await ask("/ready")).processes.map(({ pid }) => pid)).not.toContain(children[0]);
+  expect((await ask("/readyz")).processes.map(({ pid }) => pid)).not.toContain(children[0]);
   await put(6, { ms: 60_000 });
   await running.says("begins in", 6);
   running.kill("SIGTERM");
   await running.says("supervisor stops");
   expect(await ready()).toBe("503 draining");
-  expect((await ask("/live")).status).toBe(200);
+  expect((await ask("/healthz")).status).toBe(200);
   await running.says("worker drains", 2);
   running.kill("SIGTERM");
   expect((await running.ended).code).toBe(0);

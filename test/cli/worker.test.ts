@@ -187,18 +187,18 @@ test("tells its health: ready once it takes jobs, not ready as soon as it is tol
     const response = await fetch(`${at}${path}`);
     return { status: response.status, ...((await response.json()) as object) };
   };
-  expect(await ask("/live")).toMatchObject({ status: 200 });
-  expect(await ask("/ready")).toMatchObject({ status: 200, state: "ready", running: 0, stuck: 0, redis: true });
+  expect(await ask("/healthz")).toMatchObject({ status: 200 });
+  expect(await ask("/readyz")).toMatchObject({ status: 200, state: "ready", running: 0, stuck: 0, redis: true });
   await put("polite", "polite");
   await running.says("begins polite");
-  expect(await ask("/ready")).toMatchObject({ status: 200, running: 1 });
+  expect(await ask("/readyz")).toMatchObject({ status: 200, running: 1 });
   running.kill("SIGTERM");
   await running.says("worker drains");
-  expect(await ask("/ready")).toMatchObject({ status: 503, state: "draining", running: 1, redis: true });
-  expect(await ask("/live")).toMatchObject({ status: 200, state: "draining" });
+  expect(await ask("/readyz")).toMatchObject({ status: 503, state: "draining", running: 1, redis: true });
+  expect(await ask("/healthz")).toMatchObject({ status: 200, state: "draining" });
   running.kill("SIGTERM");
   expect((await running.ended).code).toBe(0);
-  await expect(ask("/live")).rejects.toThrow();
+  await expect(ask("/healthz")).rejects.toThrow();
 });
 
 test("is not ready while it has no Redis, and says so", async () => {
@@ -207,7 +207,7 @@ test("is not ready while it has no Redis, and says so", async () => {
   const running = await worker("--health", "0");
   const at = /"at":"([^"]+)"/.exec(await running.said("health endpoint answers"))?.[1];
   const ready = async (): Promise<string> => {
-    const response = await fetch(`${at}/ready`);
+    const response = await fetch(`${at}/readyz`);
     const { redis } = (await response.json()) as { redis: boolean };
     return `${response.status} ${redis}`;
   };
