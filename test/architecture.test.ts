@@ -18,7 +18,7 @@ const floors: readonly (readonly string[])[] = [
   ["src/app.ts"],
   ["src/admin"],
   ["src/cli", "src/dashboard"],
-  ["src/index.ts"],
+  ["src/index.ts", "src/bullmq.ts"],
 ];
 const topLevel = new Set([
   "src",

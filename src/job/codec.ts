@@ -71,13 +71,14 @@ export function decodePayload(definition: JobDefinition, json: string | undefine
 }
 
 /**
- * A result as it is stored. A contract without a result stores `null` whatever came back: work that is done does
+ * A result as it is stored; of a stock processor it is text already. A contract without a result stores `null` whatever came back: work that is done does
  * not fail for a value that nobody asked for.
  *
  * @throws PayloadError (or rejects with it) when the schema refuses it, or JSON cannot carry it within `limitBytes`
  */
 export function encodeResult(definition: JobDefinition, value: unknown, limitBytes = LIMIT_BYTES): string | Promise<string> {
-  const { result: schema } = definition;
+  const { result: schema, stock } = definition;
+  if (stock !== undefined) return value as string;
   if (schema === undefined) return NO_RESULT;
   return checked(schema, value, toJson(value, "result", limitBytes), "result", (issues) => unfit(definition, "result", issues));
 }

@@ -131,9 +131,13 @@ export function defineJob<
   G extends Schema | undefined = undefined,
   V extends Previous = {},
 >(name: string, options?: JobOptions<P, R, G, V>): Job<TypesOf<P, R, G>> {
-  const definition = define(name, options);
-  const job: Job<TypesOf<P, R, G>> = {
-    name,
+  return jobOf(define(name, options));
+}
+
+/** A contract by its checked form. */
+export function jobOf<T extends JobTypes>(definition: JobDefinition): Job<T> {
+  const job: Job<T> = {
+    name: definition.name,
     queue: definition.queue.name,
     item: (...args) => itemOf(job, ...args),
   };

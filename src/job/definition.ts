@@ -34,6 +34,14 @@ export interface JobDefinition {
   readonly timeoutMs?: number;
   readonly deadlineMs?: number;
   readonly keep: { readonly completed: KeepDefinition; readonly failed: KeepDefinition };
+  /** BullMQ's rules where they differ from ours: whoever runs these jobs was written for its Worker. */
+  readonly stock?: StockRules;
+}
+
+/** Versions are no matter, a result is JSON text already, and a lost worker is counted by itself, not as an attempt. */
+export interface StockRules {
+  /** So often may its worker be lost before the job fails for good. */
+  readonly maxStalledCount: number;
 }
 
 /**

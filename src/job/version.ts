@@ -12,9 +12,9 @@ import type { JobDefinition } from "./contract.ts";
 
 export type VersionRelation = "same" | "older" | "newer" | "unknown";
 
-/** @param version  as stored; undefined where a stock producer wrote none, which counts as the contract's own */
+/** @param version  as stored; undefined where a stock producer wrote none, which counts as the contract's own. A stock processor reads any */
 export function versionRelation(definition: JobDefinition, version: number | undefined): VersionRelation {
-  if (version === undefined || version === definition.version) return "same";
+  if (version === undefined || version === definition.version || definition.stock !== undefined) return "same";
   if (version > definition.version) return "newer";
   return definition.previous[version] === undefined ? "unknown" : "older";
 }

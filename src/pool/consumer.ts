@@ -144,6 +144,7 @@ export class Consumer {
       turn === undefined ? { leased, kind: "release", delayMs: 0 } : await execute(this.queue.stored, task, this.#runnables.get(leased.job.name), this.#options.rules);
     this.running.delete(task);
     this.#options.loop.ended(task);
+    if (settlement?.kind === "release" && settlement.limitedForMs !== undefined) this.#reserver.limitFor(settlement.limitedForMs);
     const settling = settlement === undefined ? undefined : this.#settle(settlement);
     // What is reserved for this slot goes out behind the settlement, or with it.
     turn?.release();

@@ -52,6 +52,7 @@ async function perform(queue: StoredQueue, task: DeliveredTask, runnable: Runnab
   try {
     returned = await run(task, handler, admission.payload, attemptLimit(leased.job, definition, () => queue.connections.clock.now()), rules.graceMs);
   } catch (error) {
+    if (task.ending !== undefined) return task.ending ?? undefined;
     return task.interruption === undefined ? failed(queue, leased, definition, error) : interrupted(queue, task, definition, error);
   }
   if (isLost(task)) return undefined;

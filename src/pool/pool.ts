@@ -6,6 +6,7 @@ import { hostname } from "node:os";
 import { startTask, taskGroup, type TaskGroup } from "../concurrency/index.ts";
 import { BackendError, CancelledError, OptionError } from "../errors.ts";
 import { definitionOf, type Job } from "../job/contract.ts";
+import { EVERY_NAME } from "../job/every-name.ts";
 import type { Handler } from "../job/handler.ts";
 import type { Logger } from "../log.ts";
 import { check, checkOptions, shown, type Duration } from "../options.ts";
@@ -16,8 +17,8 @@ import { RECOVERY } from "../queue/recoverer.ts";
 import type { DeliveredTask } from "../queue/delivered-task.ts";
 import { BlockedLoop } from "./blocked-loop.ts";
 import { Consumer } from "./consumer.ts";
-import type { Runnable } from "./executor.ts";
 import { Fetching } from "./fetching.ts";
+import { Runnables } from "./runnables.ts";
 import { PoolSlots, Slots } from "./slots.ts";
 import { Stopping } from "./stopping.ts";
 import { StuckTasks, type StuckTask } from "./stuck-tasks.ts";
@@ -250,15 +251,15 @@ export class Pool implements AsyncDisposable {
   }
 }
 
-function groupByQueue(queues: OpenQueues, handlers: readonly Handler[]): Map<OpenQueue, Map<string, Runnable>> {
+function groupByQueue(queues: OpenQueues, handlers: readonly Handler[]): Map<OpenQueue, Runnables> {
   if (!Array.isArray(handlers) || handlers.length === 0) throw new OptionError(`expected at least one handler for a pool, got ${shown(handlers)}`);
-  const byQueue = new Map<OpenQueue, Map<string, Runnable>>();
+  const byQueue = new Map<OpenQueue, Runnables>();
   for (const handler of handlers as readonly (Partial<Handler> | null | undefined)[]) {
     if (typeof handler?.run !== "function") throw new OptionError(`expected handlers made by defineHandler for a pool, got ${shown(handler)}`);
     const definition = definitionOf(handler.job as Job);
     const queue = queues.open(definition.queue);
-    const runnables = byQueue.get(queue) ?? new Map<string, Runnable>();
-    if (runnables.has(definition.name)) throw new OptionError(`expected one handler a job, got two for job ${definition.name} of queue ${queue.name}`);
+    const runnables = byQueue.get(queue) ?? new Runnables();
+    if (runnables.has(definition.name)) throw new OptionError(`expected one handler a job, got two for ${definition.name === EVERY_NAME ? "every job" : `job ${definition.name}`} of queue ${queue.name}`);
     const { threads } = handler;
     runnables.set(definition.name, { handler: threads === undefined ? (handler as Handler) : new ThreadedHandler(handler as Handler, threads), definition });
     byQueue.set(queue, runnables);

@@ -55,6 +55,7 @@ const LARGEST_BATCH = 100;
 const AT_ONCE: Turn = { release() {} };
 
 export class Slots {
+  readonly #runnables: ReadonlyMap<string, Runnable>;
   readonly #pool: PoolSlots;
   readonly #concurrencies: readonly (number | undefined)[];
   /** What the handlers of this queue take together, where that is less than the pool. */
@@ -65,6 +66,7 @@ export class Slots {
   #largestBatch = 1;
 
   constructor(runnables: ReadonlyMap<string, Runnable>, pool: PoolSlots) {
+    this.#runnables = runnables;
     this.#pool = pool;
     this.#concurrencies = Array.from(runnables.values(), ({ handler }) => handler.concurrency);
     // A handler that is alone is held to its concurrency by what its queue takes.
@@ -107,7 +109,7 @@ export class Slots {
    */
   turn(queue: StoredQueue, leased: Leased, quiet: AbortSignal): Turn | Promise<Turn | undefined> {
     if (isSuspect(leased.job)) return this.#alone(queue, leased, quiet);
-    const turns = this.#handlers.get(leased.job.name);
+    const turns = this.#handlers.size === 0 ? undefined : this.#handlers.get(this.#runnables.get(leased.job.name)?.definition.name ?? leased.job.name);
     if (turns === undefined) return AT_ONCE;
     return turns.tryAcquire() ? turns : isAcquired(turns, quiet).then((acquired) => (acquired ? turns : undefined));
   }

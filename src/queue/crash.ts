@@ -10,6 +10,8 @@ import { failure, forGood } from "./ending.ts";
 const SUSPECT_CRASHES = 2;
 /** After so many it is a dead letter, whatever attempts are left: it was alone the last time. */
 const MOST_CRASHES = 3;
+/** As BullMQ says it. */
+const STALLED = "job stalled more than allowable limit";
 
 export function isSuspect({ crashes }: StoredJob): boolean {
   return crashes >= SUSPECT_CRASHES;
@@ -27,6 +29,8 @@ export function crashed(claimed: Claimed, definition: JobDefinition | undefined,
   const error = new WorkerLostError(`the worker that ran it was lost: ${history}`);
   // Where it was made tells nobody anything.
   error.stack = `${error.name}: ${error.message}`;
+  const { maxStalledCount } = definition?.stock ?? {};
+  if (maxStalledCount !== undefined) return job.crashes > maxStalledCount ? forGood(claimed, definition, error, STALLED) : { leased: claimed, kind: "release", delayMs: 0 };
   if (job.crashes < MOST_CRASHES) return failure(claimed, definition, error, now);
   return forGood(claimed, definition, error, `the worker that ran it was lost, ${job.crashes} times so far; the last one: ${history}`);
 }

@@ -7,6 +7,7 @@ import type { JobTask, TaskLog } from "../job/handler.ts";
 import type { Logger } from "../log.ts";
 import { asBackendError } from "../redis/errors.ts";
 import type { Leased } from "../store/reserve.ts";
+import type { Settlement } from "../store/settle.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import type { QueueLeases } from "./lease-keeper.ts";
 import type { KeptLease } from "./lease-table.ts";
@@ -19,6 +20,8 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
   deadline: Date | undefined = undefined;
   /** Why it was told to end; `undefined` while it may go on. */
   interruption: Error | undefined = undefined;
+  /** What is to become of the job, where its handler has thrown and says so itself; `null`: it has put the job elsewhere. */
+  ending: Settlement | null | undefined = undefined;
   readonly #queue: StoredQueue;
   readonly #leases: QueueLeases;
   readonly #definition: JobDefinition | undefined;
@@ -34,6 +37,10 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
     this.#leases = leases;
     this.#definition = definition;
     this.#root = log;
+  }
+
+  get queue(): StoredQueue {
+    return this.#queue;
   }
 
   get id(): string {

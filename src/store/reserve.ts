@@ -57,8 +57,14 @@ export class Reserver {
    * @param token  one of `nextToken`, for one request
    * @throws BackendError when Redis does not answer; what it leased all the same, the next call takes
    */
-  take(most: number, token = this.nextToken()): Promise<readonly Leased[]> {
+  async take(most: number, token = this.nextToken()): Promise<readonly Leased[]> {
+    if (this.#limitedUntil > performance.now()) return [];
     return this.#ask({ most, token, leaseMs: this.#leaseMs, worker: this.#worker, unanswered: this.#unanswered });
+  }
+
+  /** The queue is rate limited, as a handler has found: nothing is taken here until then. */
+  limitFor(ms: number): void {
+    this.#limitedUntil = performance.now() + ms;
   }
 
   /**

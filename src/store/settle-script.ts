@@ -18,8 +18,8 @@ export type Settlement = { readonly leased: Leased } & (
   /** For good: the job becomes a dead letter. */
   | { readonly kind: "fail"; readonly reason: string; readonly stack: readonly string[]; readonly attempts: number; readonly keep: Retention }
   | { readonly kind: "retry"; readonly reason: string; readonly stack: readonly string[]; readonly delayMs: number }
-  /** Given back, no attempt spent; `unknown` notes since when nobody knew its name or version. */
-  | { readonly kind: "release"; readonly delayMs: number; readonly unknown?: boolean }
+  /** Given back, no attempt spent. `unknown` notes since when nobody knew its name or version; `limitedForMs`: so long the queue is rate limited. */
+  | { readonly kind: "release"; readonly delayMs: number; readonly unknown?: boolean; readonly limitedForMs?: number }
 );
 
 /** What the script says of a settlement. */

@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import { definitionOf } from "../../src/job/contract.ts";
+import { everyName } from "../../src/job/every-name.ts";
 import { crashed, isSuspect } from "../../src/queue/crash.ts";
 import type { Claimed } from "../../src/store/claim.ts";
 import { readStoredJob } from "../../src/store/stored-job.ts";
@@ -26,6 +28,12 @@ test("a contract without a second attempt fails at the first", () => {
 
 test("one that had not begun is given back, however many crashes there were", () => {
   expect(crashed(claimed(3, { hadBegun: false }), undefined, 0)).toEqual({ leased: claimed(3, { hadBegun: false }), kind: "release", delayMs: 0 });
+});
+
+test("for a stock processor it is no attempt, and the job fails for good once it has been lost more often than allowed", () => {
+  const definition = definitionOf(everyName("work", { maxStalledCount: 1 }, { completed: {}, failed: {} }));
+  expect(crashed(claimed(1, { attempts: 1 }), definition, 0)).toMatchObject({ kind: "release", delayMs: 0 });
+  expect(crashed(claimed(2), definition, 0)).toMatchObject({ kind: "fail", reason: "job stalled more than allowable limit" });
 });
 
 test("what others stored of the holder need not make sense", () => {

@@ -1,5 +1,6 @@
 /** Programs as users write them. Only the compiler reads this file: everything must be inferred, with no annotation. */
 import { connect, DeadLetter, defineHandler, gather, range, RetryLater, taskGroup, timeout, type JobTypes, type Queue } from "millrace";
+import { fromProcessor } from "millrace/bullmq";
 import * as j from "./jobs.ts";
 
 const app = connect();
@@ -94,7 +95,7 @@ export const webhook = defineHandler(j.webhook, {
 });
 
 // A worker of handlers of several types.
-await using pool = app.pool([webhook, resize, nightly, fetchPage, reset, point]);
+await using pool = app.pool([webhook, resize, nightly, fetchPage, reset, point, fromProcessor("emails", async (job) => { job.data; })]);
 for (const stuck of pool.stuck) console.log(stuck.id, stuck.name, stuck.queue, stuck.since.toISOString());
 await pool.cancel();
 

@@ -1,0 +1,2 @@
+/** The entry `millrace/bullmq`: for teams that have BullMQ. Their processors on our pools. */
+export { fromProcessor, type ProcessorKeep, type ProcessorOptions } from "./pool/processor.ts";

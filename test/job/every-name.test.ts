@@ -1,0 +1,19 @@
+import { expect, test } from "vitest";
+import { OptionError } from "../../src/errors.ts";
+import { decodePayload, encodeResult } from "../../src/job/codec.ts";
+import { definitionOf } from "../../src/job/contract.ts";
+import { EVERY_NAME, everyName } from "../../src/job/every-name.ts";
+import { checkJobName } from "../../src/job/name.ts";
+
+const definition = definitionOf(everyName("mail", { maxStalledCount: 1 }, { completed: {}, failed: {} }));
+
+test("its name is one that no job has", () => {
+  expect(() => checkJobName(EVERY_NAME)).toThrow(OptionError);
+  expect(definition.queue.name).toBe("mail");
+});
+
+test("reads what any version of any contract has put", () => {
+  expect([undefined, 1, 7].map((version) => decodePayload(definition, '{"to":"a"}', version))).toEqual([{ to: "a" }, { to: "a" }, { to: "a" }]);
+});
+
+test("stores a result as it is given", () => expect(encodeResult(definition, '{"at":"2026-01-01T00:00:00.000Z"}')).toBe('{"at":"2026-01-01T00:00:00.000Z"}'));
