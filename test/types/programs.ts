@@ -95,7 +95,7 @@ export const webhook = defineHandler(j.webhook, {
 });
 
 // A worker of handlers of several types.
-await using pool = app.pool([webhook, resize, nightly, fetchPage, reset, point, fromProcessor("emails", async (job) => { job.data; })]);
+await using pool = app.pool([webhook, resize, nightly, fetchPage, reset, point, fromProcessor("emails", async (job) => ({ to: job.data.to }))]);
 for (const stuck of pool.stuck) console.log(stuck.id, stuck.name, stuck.queue, stuck.since.toISOString());
 await pool.cancel();
 
