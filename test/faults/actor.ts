@@ -87,6 +87,11 @@ export class Producer extends Actor {
     return this.#tell({ follow: jobs });
   }
 
+  /** Resolves when it has been told that all is over. @param n  of the wait, in the ledger */
+  join(n: number): Promise<void> {
+    return this.#tell({ join: n });
+  }
+
   /** Puts works that do nothing, and are not recorded. */
   flood(count: number, from: number): Promise<void> {
     return this.#tell({ flood: count, from });

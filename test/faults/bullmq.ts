@@ -21,7 +21,12 @@ export const bullmq: Subject = {
   async open(redisUrl) {
     const queue = new Queue("work", { ...stockConnection(redisUrl), defaultJobOptions: { attempts: 3 } });
     queue.on("error", () => undefined);
-    let events: QueueEvents | undefined;
+    let listener: QueueEvents | undefined;
+    const events = (): QueueEvents => {
+      listener ??= new QueueEvents("work", stockConnection(redisUrl)).setMaxListeners(0);
+      listener.on("error", () => undefined);
+      return listener;
+    };
     const found = async (id: string): Promise<Job> => {
       const job = await Job.fromId(queue, id);
       if (job === undefined) throw new Error("no such job");
@@ -36,12 +41,20 @@ export const bullmq: Subject = {
       // Nothing of it reaches a job that runs elsewhere; removing is what it offers for all others.
       cancel: async (id) => (await found(id)).remove(),
       async outcome(id) {
-        events ??= new QueueEvents("work", stockConnection(redisUrl));
-        events.on("error", () => undefined);
         const job = await found(id);
-        await job.waitUntilFinished(events).catch((error: Error) => error);
+        await job.waitUntilFinished(events()).catch((error: Error) => error);
         return job.getState();
       },
+      // It has none: looks again whenever its events tell of a change.
+      async join() {
+        const isOver = async (): Promise<boolean> => Object.values(await queue.getJobCounts("waiting", "active", "delayed", "prioritized")).every((count) => count === 0);
+        while (!(await isOver())) {
+          await new Promise<void>((resolve) => {
+            for (const event of ["completed", "failed", "removed"] as const) events().once(event, () => resolve());
+          });
+        }
+      },
+      reach: () => queue.getJobCounts("active"),
     };
   },
   async openHere(redisUrl, name) {

@@ -5,9 +5,10 @@ export interface Entry {
   /**
    * Of a put: "put" before it is sent; then "acknowledged" or "refused".
    * Of a run: "started"; "told" when its signal fires; "broke off" when it throws; "ended" when its work is done.
-   * Of who asks for a job to be cancelled: "asked". Of who waits for its outcome: "settled", and how by its code.
+   * Of who asks for a job to be cancelled: "asked". Of who waits for its outcome, or for a join: "settled", and how by its
+   * code; meanwhile "reached" whenever Redis has answered.
    */
-  readonly did: "put" | "acknowledged" | "refused" | "started" | "told" | "broke off" | "ended" | "asked" | "settled";
+  readonly did: "put" | "acknowledged" | "refused" | "started" | "told" | "broke off" | "ended" | "asked" | "settled" | "reached";
   /** Which work it is: the scenario gives each a number of its own. */
   readonly n: number;
   readonly pid: number;

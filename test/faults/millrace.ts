@@ -30,6 +30,8 @@ export const millrace: Subject = {
       putMany: async (payloads) => void (await queue.putMany(payloads)),
       cancel: async (id) => void (await queue.cancel(id, "by the suite")),
       outcome: async (id) => (await queue.job(id).outcome()).state,
+      join: () => queue.join(),
+      reach: () => queue.counts(),
     };
   },
   async openHere(redisUrl, name) {

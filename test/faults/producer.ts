@@ -17,6 +17,8 @@ export type Told = { readonly number: number } & (
   | { readonly cancel: readonly Job[] }
   /** Waits for the outcome of each. */
   | { readonly follow: readonly Job[] }
+  /** Waits until all that was put is over; in the ledger the wait has this number. */
+  | { readonly join: number }
   /** Puts so many that do nothing, which no ledger could hold. */
   | { readonly flood: number; readonly from: number }
 );
@@ -30,6 +32,9 @@ const { ledger } = ledgerOfProcess();
 const subject = await subjects[process.argv[2] as Subject["name"]]();
 const putter = await subject.open(process.env["REDIS_URL"] ?? "");
 let rest = new AbortController();
+let isReaching = false;
+
+const REACH_MS = 50;
 
 process.on("message", (told: Told) => {
   void obey(told).then(() => process.send?.(told.number));
@@ -41,7 +46,8 @@ async function obey(told: Told): Promise<void> {
   else if ("putMany" in told) await putMany(told.putMany);
   else if ("load" in told) await load(told.load, told);
   else if ("cancel" in told) await Promise.all(told.cancel.map(cancel));
-  else if ("follow" in told) await Promise.all(told.follow.map(follow));
+  else if ("follow" in told) await followAll(told.follow);
+  else if ("join" in told) await join(told.join);
   else if ("flood" in told) await putter.putMany(Array.from({ length: told.flood }, (_, i) => ({ n: told.from + i, does: "nothing", ms: [0] })));
   else rest.abort();
 }
@@ -84,9 +90,29 @@ async function cancel({ n, id }: Job): Promise<void> {
   await putter.cancel(id).catch(() => undefined); // what became of it is seen in the job
 }
 
+async function followAll(jobs: readonly Job[]): Promise<void> {
+  void reachOn();
+  await Promise.all(jobs.map(follow));
+}
+
 async function follow({ n, id }: Job): Promise<void> {
-  const state = await putter.outcome(id).catch((error: unknown) => `unknown: ${codeOf(error)}`);
+  const state = await putter.outcome(id).catch((error: unknown) => `threw ${codeOf(error)}`);
   ledger.record({ did: "settled", n, id, code: state });
+}
+
+async function join(n: number): Promise<void> {
+  const end = await putter.join().then(() => "joined", (error: unknown) => `threw ${codeOf(error)}`);
+  ledger.record({ did: "settled", n, code: end });
+}
+
+/** From now on records when Redis can be reached. */
+async function reachOn(): Promise<void> {
+  if (isReaching) return;
+  isReaching = true;
+  for (;;) {
+    await putter.reach().then(() => ledger.record({ did: "reached", n: -1 }), () => undefined);
+    await new Promise((resolve) => setTimeout(resolve, REACH_MS));
+  }
 }
 
 function recordRefusal(n: number, error: unknown): void {

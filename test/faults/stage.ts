@@ -131,9 +131,11 @@ export class Stage {
     return Array.from({ length: count }, () => ({ n: this.#works++, does, ms: typeof ms === "function" ? ms() : ms }));
   }
 
-  /** Leaves out so many numbers, which a load has taken. */
-  skip(count: number): void {
+  /** Leaves out so many numbers, which a load or a wait takes. @returns the first of them */
+  skip(count: number): number {
+    const first = this.#works;
     this.#works += count;
+    return first;
   }
 
   /** The ledger so far. */

@@ -51,6 +51,10 @@ export interface Putter {
   cancel(id: string): Promise<void>;
   /** Waits for the job's end. @returns the state that it ended in */
   outcome(id: string): Promise<string>;
+  /** Waits until all that was put is over. */
+  join(): Promise<void>;
+  /** Asks Redis something. */
+  reach(): Promise<unknown>;
 }
 
 export const subjects: Readonly<Record<Subject["name"], () => Promise<Subject>>> = {

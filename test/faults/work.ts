@@ -5,7 +5,7 @@ import type { Entry, Ledger } from "./ledger.ts";
 /** A job's payload. */
 export type Work = {
   readonly n: number;
-  readonly does: "sleep" | "ignore" | "block" | "die" | "nothing";
+  readonly does: "sleep" | "ignore" | "block" | "fail" | "die" | "nothing";
   /** For how long, by run: the last holds for all later ones. */
   readonly ms: readonly number[];
 };
@@ -28,6 +28,10 @@ const deeds: Readonly<Record<Exclude<Work["does"], "nothing">, (ms: number, sign
   ignore: (ms) => delay(ms),
   /** Lets nothing else happen. */
   block: (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
+  fail: async (ms) => {
+    await delay(ms);
+    throw new Error("as it was told to");
+  },
   /** Takes its process along. */
   die: async (ms) => {
     await delay(ms);
