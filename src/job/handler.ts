@@ -3,7 +3,7 @@ import { OptionError } from "../errors.ts";
 import { check, checkOptions, shown } from "../options.ts";
 import { definitionOf, type Job, type JobTypes } from "./contract.ts";
 
-/** Logs of one task; each line carries the job's id, name and attempt. */
+/** Logs of one task; each line carries the queue, the job's name and id, the attempt and the fence. */
 export type TaskLog = Readonly<Record<"debug" | "info" | "warn" | "error", (message: string, fields?: object) => void>>;
 
 /** What a handler sees of its delivery. */

@@ -4,6 +4,7 @@
  */
 import { startTicker } from "../concurrency/timer.ts";
 import type { Logger } from "../log.ts";
+import { publish } from "../telemetry/channels.ts";
 
 interface Named {
   readonly name: string;
@@ -44,6 +45,7 @@ export class BlockedLoop {
     if (ms >= BLOCKED_MS && performance.eventLoopUtilization(this.#use).active >= BLOCKED_MS) {
       const running = Array.from(this.#running(), textOf);
       const tasks = [...this.#endedSince, ...running].slice(0, MOST_TOLD);
+      publish("millrace:loop:blocked", () => ({ blockedMs: ms, tasks }));
       this.#log.warn({ ms, tasks }, `the event loop was blocked for ${ms} ms${tasks.length === 0 ? "" : `, by ${tasks.length === 1 ? "" : "one of "}${tasks.join(", ")}`}: MILLRACE_DEBUG=1 tells where`);
     }
     this.#turned();

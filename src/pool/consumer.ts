@@ -9,15 +9,16 @@ import { startTimer } from "../concurrency/timer.ts";
 import { instant } from "../concurrency/thread-clock.ts";
 import { BackendError } from "../errors.ts";
 import type { JobDefinition } from "../job/definition.ts";
-import { reasonOfCancel } from "../job/state.ts";
 import type { Logger } from "../log.ts";
 import { DeliveredTask } from "../queue/delivered-task.ts";
 import { CancelWatch } from "../queue/cancel-watch.ts";
 import { cancelled } from "../queue/ending.ts";
+import { waitedMs } from "../queue/lateness.ts";
 import type { QueueLeases } from "../queue/lease-keeper.ts";
 import type { OpenQueue } from "../queue/open-queue.ts";
 import { persevere } from "../queue/persevere.ts";
 import { recover } from "../queue/recoverer.ts";
+import { tellEnd, tellLost } from "../queue/told-end.ts";
 import { Reserver, type Leased } from "../store/reserve.ts";
 import { SettleLane, type Settlement } from "../store/settle.ts";
 import type { BlockedLoop } from "./blocked-loop.ts";
@@ -59,6 +60,7 @@ export class Consumer {
   constructor(queue: OpenQueue, runnables: ReadonlyMap<string, Runnable>, options: ConsumerOptions) {
     const { slots, leaseMs, worker } = options;
     this.queue = queue;
+    queue.meter.isConsumed = true;
     this.#runnables = runnables;
     this.#options = options;
     // What has ended is settled however long Redis is away; only a stop gives up.
@@ -94,7 +96,7 @@ export class Consumer {
   recover(signal: AbortSignal): Promise<void> {
     const { leaseMs, roundMs, log } = this.#options;
     const definitionOf = (name: string): JobDefinition | undefined => this.#runnables.get(name)?.definition;
-    return recover(this.queue.stored, { leaseMs, roundMs, log, definitionOf, settle: (settlement) => this.#settle(settlement) }, signal);
+    return recover(this.queue, { leaseMs, roundMs, log, definitionOf, settle: (settlement) => this.#settle(settlement) }, signal);
   }
 
   async #consume(group: TaskGroup, quiet: AbortSignal): Promise<void> {
@@ -122,8 +124,13 @@ export class Consumer {
     this.running.add(task);
     this.open += 1;
     this.#cancels.begun(task);
-    task.lease = this.#leases.keep(leased, askedAt, { leaseLost: () => this.#interrupt(task, () => task.leaseLost()) });
+    task.lease = this.#leases.keep(leased, askedAt, { leaseLost: () => this.#leaseLost(task) });
     group.startTask(() => this.#deliver(task, quiet), { name: `${leased.job.name} ${leased.job.id}` });
+  }
+
+  #leaseLost(task: DeliveredTask): void {
+    this.#interrupt(task, () => task.leaseLost());
+    this.queue.meter.leaseLost(task.leased);
   }
 
   /** Tells a task to end, and waits for it no longer than the grace. */
@@ -140,12 +147,16 @@ export class Consumer {
     const { leased } = task;
     const turns = this.#slots.turn(this.queue.stored, leased, quiet);
     const turn = turns instanceof Promise ? await turns : turns;
+    if (turn !== undefined) this.queue.meter.started(leased, waitedMs(leased.job, this.queue.stored.connections.clock.now()));
+    const startedAt = performance.now();
     const settlement: Settlement | undefined =
       turn === undefined ? { leased, kind: "release", delayMs: 0 } : await execute(this.queue.stored, task, this.#runnables.get(leased.job.name), this.#options.rules);
+    const runMs = turn === undefined ? undefined : performance.now() - startedAt;
     this.running.delete(task);
     this.#options.loop.ended(task);
     if (settlement?.kind === "release" && settlement.limitedForMs !== undefined) this.#reserver.limitFor(settlement.limitedForMs);
-    const settling = settlement === undefined ? undefined : this.#settle(settlement);
+    if (settlement === undefined) tellLost(this.queue, leased, undefined, runMs);
+    const settling = settlement === undefined ? undefined : this.#settle(settlement, runMs);
     // What is reserved for this slot goes out behind the settlement, or with it.
     turn?.release();
     this.#slots.release();
@@ -157,28 +168,19 @@ export class Consumer {
   }
 
   /** Settles, and says in the log what became of it. Never rejects. */
-  async #settle(settlement: Settlement): Promise<void> {
+  async #settle(settlement: Settlement, runMs?: number): Promise<void> {
     const { leased } = settlement;
     const { job } = leased;
     try {
       const settled = await this.#lane.settle(settlement);
-      if (settled === "done") this.#logEnd(settlement);
-      else if (settled !== "lost") await this.#settle(cancelled(leased, this.#runnables.get(job.name)?.definition, settled.cancelReason));
+      if (settled === "done") tellEnd(this.queue, settlement, runMs);
+      else if (settled !== "lost") await this.#settle(cancelled(leased, this.#runnables.get(job.name)?.definition, settled.cancelReason), runMs);
       else {
         this.refused += 1;
-        this.#options.log.warn({ queue: this.queue.name, job: job.name, id: job.id }, `${settlement.kind} refused: its lease had passed on`);
+        tellLost(this.queue, leased, settlement.kind, runMs);
       }
     } catch (error) {
       this.#options.log.error({ queue: this.queue.name, job: job.name, id: job.id, err: error }, `${settlement.kind} could not be delivered`);
     }
-  }
-
-  #logEnd(settlement: Settlement): void {
-    const { job } = settlement.leased;
-    if (settlement.kind === "ack" || settlement.kind === "release") return;
-    const fields = { queue: this.queue.name, job: job.name, id: job.id, attempt: job.attemptsMade + 1, reason: settlement.reason };
-    if (settlement.kind === "retry") this.#options.log.info({ ...fields, delayMs: settlement.delayMs }, "attempt failed, to be retried");
-    else if (reasonOfCancel(settlement.reason) === undefined) this.#options.log.warn(fields, "job failed for good");
-    else this.#options.log.info(fields, "job cancelled");
   }
 }

@@ -15,6 +15,7 @@ import type { OpenQueue, OpenQueues } from "../queue/open-queue.ts";
 import { persevere } from "../queue/persevere.ts";
 import { RECOVERY } from "../queue/recoverer.ts";
 import type { DeliveredTask } from "../queue/delivered-task.ts";
+import { publish } from "../telemetry/channels.ts";
 import { BlockedLoop } from "./blocked-loop.ts";
 import { Consumer } from "./consumer.ts";
 import { Fetching } from "./fetching.ts";
@@ -71,6 +72,8 @@ export class Pool implements AsyncDisposable {
   readonly done: Promise<void>;
   readonly #consumers: readonly Consumer[];
   readonly #threaded: readonly ThreadedHandler[];
+  readonly #name: string;
+  #told: WorkerState = "starting";
   readonly #log: Logger;
   readonly #stuck: StuckTasks;
   readonly #loop: BlockedLoop;
@@ -88,6 +91,7 @@ export class Pool implements AsyncDisposable {
     const byQueue = groupByQueue(queues, handlers);
     const running = [...byQueue.values()].flatMap((runnables) => [...runnables.values()]).map(({ handler }) => handler);
     const count = concurrency ?? running.reduce((sum, handler) => sum + (handler.concurrency ?? DEFAULTS.handlerConcurrency), 0);
+    this.#name = name ?? `${hostname()}:${process.pid}`;
     this.#log = log;
     this.#stuck = new StuckTasks(log);
     const tasks = (): DeliveredTask[] => this.#consumers.flatMap(({ running: tasksOfOne }) => [...tasksOfOne]);
@@ -97,7 +101,7 @@ export class Pool implements AsyncDisposable {
     const shared = {
       leaseMs: lease ?? RECOVERY[recovery].leaseMs,
       roundMs: RECOVERY[recovery].roundMs,
-      worker: name ?? `${hostname()}:${process.pid}`,
+      worker: this.#name,
       onEnd: () => this.#stopping.look(),
       loop: this.#loop,
       rules: { unknownForMs: unknownFor ?? UNKNOWN_FOR_MS, graceMs: grace ?? DEFAULTS.graceMs, stuck: this.#stuck, log },
@@ -150,11 +154,13 @@ export class Pool implements AsyncDisposable {
   /** Stops fetching, until it is resumed or stopped; what runs goes on. */
   quiet(): void {
     this.#fetching.quiet();
+    this.#tellState();
   }
 
   /** Takes jobs again. @throws StateError when it was told to stop */
   resume(): void {
     this.#fetching.resume();
+    this.#tellState();
   }
 
   /**
@@ -177,6 +183,7 @@ export class Pool implements AsyncDisposable {
     const { drain = DEFAULTS.drainMs, grace = DEFAULTS.stopGraceMs, flush = DEFAULTS.flushMs } = checkOptions("stop", options, stopOptions);
     this.#fetching.end();
     if (!this.#ended.signal.aborted) this.#stopping.begin({ drainMs: drain, graceMs: grace, flushMs: flush });
+    this.#tellState();
     await this.done;
   }
 
@@ -199,6 +206,7 @@ export class Pool implements AsyncDisposable {
     } finally {
       this.#ended.abort();
       this.#stopping.end();
+      this.#tellState();
       // Not waited for: a thread within a native call ends only when that does.
       for (const handler of this.#threaded) void handler[Symbol.asyncDispose]();
     }
@@ -229,6 +237,7 @@ export class Pool implements AsyncDisposable {
   async #consume(group: TaskGroup): Promise<void> {
     this.#isConsuming = true;
     this.#consuming.resolve();
+    this.#tellState();
     const { signal } = this.#ended;
     this.#loop.watch(signal);
     for (const consumer of this.#consumers) {
@@ -244,6 +253,13 @@ export class Pool implements AsyncDisposable {
     } finally {
       this.#ended.abort();
     }
+  }
+
+  #tellState(): void {
+    const { state } = this;
+    if (state === this.#told) return;
+    this.#told = state;
+    publish("millrace:pool:state", () => ({ pool: this.#name, state }));
   }
 
   #sum(count: (consumer: Consumer) => number): number {

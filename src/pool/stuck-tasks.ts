@@ -4,6 +4,7 @@
  */
 import { startTimer } from "../concurrency/timer.ts";
 import type { Logger } from "../log.ts";
+import { deliveryFacts, publish } from "../telemetry/channels.ts";
 import type { DeliveredTask } from "../queue/delivered-task.ts";
 
 export interface StuckTask {
@@ -37,6 +38,7 @@ export class StuckTasks {
     const why = task.interruption?.message;
     const notice = (): void => {
       this.#stuck.add(stuck);
+      publish("millrace:handler:stuck", () => deliveryFacts(queue, task.leased));
       this.#log.warn({ queue, job: name, id, why }, "a handler ignores its signal: its slot is free, and it runs on");
     };
     const callOff = startTimer(NOTICED_AFTER_MS, notice, { keepsAlive: false });

@@ -11,6 +11,7 @@ import { planNextRunIfAny } from "../store/schedule.ts";
 import { SettleLane } from "../store/settle.ts";
 import { cancelled } from "./ending.ts";
 import type { OpenQueue } from "./open-queue.ts";
+import { tellEnd } from "./told-end.ts";
 
 /** How long a lost answer is asked for again. */
 const DEADLINE_MS = 5000;
@@ -31,7 +32,8 @@ export async function cancelJob(queue: OpenQueue, definition: JobDefinition, id:
   // The schedule goes on: only this run of it is cancelled.
   await planNextRunIfAny(queue.stored, leased.job);
   const known = leased.job.name === definition.name ? definition : undefined;
-  await new SettleLane(queue.stored, DEADLINE_MS).settle(cancelled(leased, known, leased.job.cancelReason ?? reason));
+  const settlement = cancelled(leased, known, leased.job.cancelReason ?? reason);
+  if ((await new SettleLane(queue.stored, DEADLINE_MS).settle(settlement)) === "done") tellEnd(queue, settlement, undefined);
   return true;
 }
 

@@ -74,7 +74,7 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
   }
 
   get log(): TaskLog {
-    this.#log ??= taskLog(this.#root.child({ job: this.name, id: this.id, attempt: this.attempt }));
+    this.#log ??= taskLog(this.#root.child({ queue: this.#queue.name, job: this.name, id: this.id, attempt: this.attempt, fence: this.leased.fence }));
     return this.#log;
   }
 

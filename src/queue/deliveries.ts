@@ -21,11 +21,12 @@ import { CancelWatch } from "./cancel-watch.ts";
 import { DeliveredTask } from "./delivered-task.ts";
 import { cancelled } from "./ending.ts";
 import type { QueueLeases } from "./lease-keeper.ts";
-import { attemptLimit } from "./lateness.ts";
+import { attemptLimit, waitedMs } from "./lateness.ts";
 import { OpenDelivery, type Delivery, type DeliveryKeeper } from "./open-delivery.ts";
 import type { OpenQueue } from "./open-queue.ts";
 import { persevere } from "./persevere.ts";
 import { RECOVERY, recover } from "./recoverer.ts";
+import { tellEnd } from "./told-end.ts";
 
 export type { Delivery } from "./open-delivery.ts";
 
@@ -105,6 +106,10 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
     return this.#queue.stored.connections.clock.now();
   }
 
+  tellEnd(settlement: Settlement, runMs?: number): void {
+    tellEnd(this.#queue, settlement, runMs);
+  }
+
   letGo(delivery: OpenDelivery): void {
     delivery.task.lease?.letGo();
     this.#open.delete(delivery);
@@ -126,7 +131,7 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
     this.#cancels.listen(signal);
     const definitionOf = (name: string): JobDefinition | undefined => (name === this.definition.name ? this.definition : undefined);
     const settle = (settlement: Settlement): Promise<void> => this.#settle(settlement);
-    void recover(this.#queue.stored, { leaseMs: LEASE_MS, roundMs: RECOVERY.normal.roundMs, log: this.log, definitionOf, settle }, signal);
+    void recover(this.#queue, { leaseMs: LEASE_MS, roundMs: RECOVERY.normal.roundMs, log: this.log, definitionOf, settle }, signal);
   }
 
   #endWhenIdle(): void {
@@ -160,6 +165,7 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
   async #admit(leased: Leased, askedAt: number): Promise<Delivery<T> | undefined> {
     const { name } = leased.job;
     const definition = name === this.definition.name ? this.definition : undefined;
+    this.#queue.meter.started(leased, waitedMs(leased.job, this.now()));
     const delivery = new OpenDelivery<T>(this, new DeliveredTask<T>(this.#queue.stored, definition, leased, this.#leases, this.log));
     delivery.task.lease = this.#leases.keep(leased, askedAt, delivery);
     const admission = await admit(this.#queue.stored, leased, definition, { unknownForMs: UNKNOWN_FOR_MS, log: this.log });
@@ -182,6 +188,7 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
     const { name, id } = leased.job;
     try {
       const settled = await this.lane.settle(settlement);
+      if (settled === "done") this.tellEnd(settlement);
       if (typeof settled === "object") await this.#settle(cancelled(leased, name === this.definition.name ? this.definition : undefined, settled.cancelReason));
     } catch (error) {
       this.log.error({ queue: this.#queue.name, job: name, id, err: error }, `${settlement.kind} could not be delivered`);

@@ -14,11 +14,12 @@ export class Flight {
   /**
    * Takes a put along; waits while enough are in the air.
    *
+   * @param onAdded  called when it has landed, unless the job was there before
    * @throws the first error of any put
    */
-  async add(put: Promise<boolean>, bytes: number): Promise<void> {
+  async add(put: Promise<boolean>, bytes: number, onAdded?: () => void): Promise<void> {
     // Each is looked at from the start: one that fails while the next payload is awaited must not count as unhandled.
-    this.#gathered.push(put.then((added) => this.#land(added), (error: unknown) => this.#fail(error)));
+    this.#gathered.push(put.then((added) => this.#land(added, onAdded), (error: unknown) => this.#fail(error)));
     this.#gatheredBytes += bytes;
     if (this.#gathered.length >= CHUNK.jobs || this.#gatheredBytes >= CHUNK.bytes) {
       const chunk = Promise.all(this.#gathered);
@@ -36,8 +37,10 @@ export class Flight {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  #land(added: boolean): void {
-    if (added) this.added += 1;
+  #land(added: boolean, onAdded: (() => void) | undefined): void {
+    if (!added) return;
+    this.added += 1;
+    onAdded?.();
   }
 
   #fail(error: unknown): void {

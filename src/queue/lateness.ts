@@ -39,6 +39,18 @@ export function attemptLimit(job: StoredJob, definition: JobDefinition | undefin
   return { ms: leftMs, what: `deadline, ${new Date(deadline!).toISOString()}` };
 }
 
+/**
+ * How long the job had been ready when it was delivered, in milliseconds; `undefined` of one that was delivered before:
+ * when it was ready again nobody wrote down.
+ *
+ * @param now  by the server's clock, in milliseconds
+ */
+export function waitedMs(job: StoredJob, now: number): number | undefined {
+  if (job.starts > 1 || job.attemptsMade > 0) return undefined;
+  const { delay } = job.options;
+  return Math.max(0, now - Math.max(job.putAt + (typeof delay === "number" ? delay : 0), scheduledAtMs(job) ?? 0));
+}
+
 /** BullMQ names each run of a schedule by its instant, `repeat:<schedule>:<instant>`; its options do not always tell. */
 export function scheduledAtMs({ id, schedulerId }: StoredJob): number | undefined {
   const run = `repeat:${schedulerId}:`;

@@ -34,6 +34,8 @@ export interface DeliveryKeeper {
   readonly log: Logger;
   /** By the server's clock, in milliseconds. */
   now(): number;
+  /** Called when Redis has acknowledged its end. */
+  tellEnd(settlement: Settlement, runMs: number): void;
   /** Called once, when the delivery has ended. */
   letGo(delivery: OpenDelivery): void;
 }
@@ -42,6 +44,7 @@ export class OpenDelivery<T extends JobTypes = JobTypes> implements Delivery<T> 
   readonly task: DeliveredTask<T>;
   payload!: T["payload"];
   readonly #keeper: DeliveryKeeper;
+  readonly #startedAt = performance.now();
   #ended = false;
   #callOffLimit: (() => void) | undefined;
 
@@ -100,8 +103,14 @@ export class OpenDelivery<T extends JobTypes = JobTypes> implements Delivery<T> 
     this.#ended = true;
     const { lane, definition } = this.#keeper;
     try {
-      let settled = await lane.settle(settlement);
-      if (typeof settled === "object") settled = await lane.settle(cancelled(this.leased, definition, settled.cancelReason));
+      const runMs = performance.now() - this.#startedAt;
+      let ending = settlement;
+      let settled = await lane.settle(ending);
+      if (typeof settled === "object") {
+        ending = cancelled(this.leased, definition, settled.cancelReason);
+        settled = await lane.settle(ending);
+      }
+      if (settled === "done") this.#keeper.tellEnd(ending, runMs);
       if (settled === "lost") throw new LeaseLostError(`the lease of job ${this.task.id} was lost before it was settled`);
     } catch (error) {
       if (error instanceof BackendError) this.#ended = false;

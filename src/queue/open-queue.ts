@@ -8,6 +8,8 @@ import type { Connections } from "../redis/connection.ts";
 import { PutLane } from "../store/put.ts";
 import { ReplicatedPuts, type Durability } from "../store/replicated-put.ts";
 import { storedQueue, type StoredQueue } from "../store/stored-queue.ts";
+import type { QueueMeter } from "../telemetry/meter.ts";
+import { HistoryKeeper } from "./history-keeper.ts";
 import { LeaseKeeper, type QueueLeases } from "./lease-keeper.ts";
 import { ResultWatcher } from "./result-watcher.ts";
 
@@ -18,6 +20,8 @@ export interface OpenQueue {
   /** For puts that replicas are to have. */
   readonly durableLane: PutLane;
   readonly watcher: ResultWatcher;
+  /** Counts what happens here. */
+  readonly meter: QueueMeter;
   readonly log: Logger;
   /** What is held of this queue, renewed for `leaseMs` at a time. */
   leases(leaseMs: number): QueueLeases;
@@ -41,6 +45,7 @@ export class OpenQueues {
   readonly #replicated: ReplicatedPuts;
   readonly #producerId = randomBytes(9).toString("base64url");
   readonly #keeper: LeaseKeeper;
+  readonly #history: HistoryKeeper;
   readonly #queues = new Map<string, { readonly queue: OpenQueue; readonly maxSize: number | undefined }>();
   #closed = false;
 
@@ -52,6 +57,7 @@ export class OpenQueues {
     this.#log = log;
     this.#ready = ready;
     this.#keeper = new LeaseKeeper(connections, log);
+    this.#history = new HistoryKeeper(log);
   }
 
   /** @throws OptionError when the queue is in use here under another `maxSize` */
@@ -77,6 +83,7 @@ export class OpenQueues {
     for (const { watcher } of queues) watcher.close();
     const givenBack = Promise.allSettled(queues.flatMap(({ consumers }) => [...consumers]).map((consumer) => consumer[Symbol.asyncDispose]()));
     await endsWithin(GIVE_BACK_MS, givenBack);
+    await this.#history.close();
     await this.#keeper[Symbol.asyncDispose]();
   }
 
@@ -89,6 +96,7 @@ export class OpenQueues {
       lane: new PutLane(stored, this.#producerId, maxSize, this.#ready),
       durableLane: new PutLane(stored, `${this.#producerId}.durable`, maxSize, this.#ready, this.#replicated),
       watcher: new ResultWatcher(stored, this.#ready),
+      meter: this.#history.meter(stored),
       log: this.#log,
       leases: (leaseMs) => this.#keeper.of(stored, leaseMs),
       consumers: new Set(),

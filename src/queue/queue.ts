@@ -69,7 +69,7 @@ export class Queue<T extends JobTypes = JobTypes> {
       for await (const payload of payloads) {
         const options = id === undefined ? shared : { ...shared, id: checkId(id(payload)) };
         const job = await this.#newJob(payload, options);
-        await flight.add(this.#laneFor(shared).put(job, { waits: true, signal: shared.signal }), job.data.length);
+        await flight.add(this.#laneFor(shared).put(job, { waits: true, signal: shared.signal }), job.data.length, () => this.#open.meter.put(job.name, job.id));
       }
     } catch (error) {
       await flight.landed().catch(() => {});
@@ -131,6 +131,7 @@ export class Queue<T extends JobTypes = JobTypes> {
     const checked = checkPut(options);
     const job = await this.#newJob(payload, checked);
     const added = await this.#laneFor(checked).put(job, { waits, signal: checked.signal });
+    if (added) this.#open.meter.put(job.name, job.id);
     return jobHandle(this.#open, this.#job, job.id, added);
   }
 

@@ -10,8 +10,8 @@ import type { JobDefinition } from "../job/definition.ts";
 import type { Logger } from "../log.ts";
 import { claimExpired } from "../store/claim.ts";
 import type { Settlement } from "../store/settle.ts";
-import type { StoredQueue } from "../store/stored-queue.ts";
 import { crashed } from "./crash.ts";
+import type { OpenQueue } from "./open-queue.ts";
 import { persevere } from "./persevere.ts";
 
 export interface RecovererOptions {
@@ -38,7 +38,7 @@ const HOLD_MS = 10_000;
 const MOST = 1000;
 
 /** Looks until the signal fires. Never rejects. */
-export async function recover(queue: StoredQueue, options: RecovererOptions, signal: AbortSignal): Promise<void> {
+export async function recover({ stored: queue, meter }: OpenQueue, options: RecovererOptions, signal: AbortSignal): Promise<void> {
   const { leaseMs, roundMs, log } = options;
   const tokenBase = randomBytes(9).toString("base64url");
   const onFailure = (error: unknown): void => log.warn({ queue: queue.name, err: error }, "cannot look for lost workers, trying again");
@@ -47,8 +47,9 @@ export async function recover(queue: StoredQueue, options: RecovererOptions, sig
     const expired = await persevere(() => claimExpired(queue, request), { signal, onFailure });
     await Promise.all(
       (expired ?? []).map((leased) => {
-        const { id, name, crashes } = leased.job;
-        log.warn({ queue: queue.name, job: name, id, worker: leased.holder, crashes }, "recovered from a worker that was lost");
+        const { id, name, crashes, attemptsMade } = leased.job;
+        meter.recovered(leased, leased.holder, crashes);
+        log.warn({ queue: queue.name, job: name, id, attempt: attemptsMade + 1, fence: leased.fence, worker: leased.holder, crashes }, "recovered from a worker that was lost");
         return options.settle(crashed(leased, options.definitionOf(name), queue.connections.clock.now()));
       }),
     );

@@ -53,3 +53,8 @@ export function queueKeys(prefix: string, queue: string): QueueKeys {
 export function producerKey(keys: QueueKeys, producerId: string): string {
   return `${keys.base}millrace:put:${producerId}`;
 }
+
+/** Ours: what happened in the queue within the step that begins at `at`, both in milliseconds. */
+export function historyKey(keys: QueueKeys, stepMs: number, at: number): string {
+  return `${keys.base}millrace:history:${stepMs}:${at}`;
+}

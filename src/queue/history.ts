@@ -1,0 +1,69 @@
+/** What happened in a queue of late: rates, and how long its jobs waited and ran, over all processes. */
+import { HISTORY_MS, readHistorySteps } from "../store/history.ts";
+import type { StoredQueue } from "../store/stored-queue.ts";
+import type { Histogram } from "../telemetry/histogram.ts";
+import { COUNTED, Tally, type Counted } from "../telemetry/tally.ts";
+
+/** In milliseconds, within 12 %. */
+export interface Percentiles {
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+}
+
+export interface History {
+  /** What it tells of, by the server's clock, in milliseconds. The last five seconds may not be in it yet. */
+  readonly from: number;
+  readonly to: number;
+  /** Of Millrace's producers and pools; `started` counts deliveries. */
+  readonly counts: Readonly<Record<Counted, number>>;
+  readonly perSecond: Readonly<Record<Counted, number>>;
+  /**
+   * Jobs that became ready a second, whoever put them: by how the backlog changed, and what ended. `undefined` where no
+   * pool has told of the backlog for a step.
+   */
+  readonly arrivalsPerSecond: number | undefined;
+  /** Of first deliveries, from when they were ready; `undefined` where none began. */
+  readonly wait: Percentiles | undefined;
+  /** Of tasks that ended. */
+  readonly run: Percentiles | undefined;
+  /** Ten seconds for at most an hour back, else five minutes. */
+  readonly stepMs: number;
+  /** Oldest first, without those in which nothing happened and nothing waited. */
+  readonly steps: readonly { readonly at: number; readonly backlog: number; readonly counts: Readonly<Record<Counted, number>> }[];
+}
+
+export { HISTORY_MS };
+
+/**
+ * @param sinceMs  how far back, in milliseconds: at most seven days
+ * @throws BackendError
+ */
+export async function readHistory(queue: StoredQueue, sinceMs: number): Promise<History> {
+  const { stepMs, from, to, steps } = await readHistorySteps(queue, sinceMs);
+  const all = new Tally();
+  const told = steps.map(({ at, backlog, fields }) => {
+    const tally = new Tally();
+    tally.add(fields);
+    all.add(fields);
+    return { at, backlog, counts: tally.counts };
+  });
+  const seconds = Math.max(to - from, 1) / 1000;
+  const perSecond = Object.fromEntries(COUNTED.map((name) => [name, all.counts[name] / seconds])) as Record<Counted, number>;
+  return { from, to, counts: all.counts, perSecond, arrivalsPerSecond: arrivals(told, stepMs, to), wait: percentiles(all.wait), run: percentiles(all.run), stepMs, steps: told };
+}
+
+/** From the end of the first step on: what its backlog was before, nobody told. */
+function arrivals(told: History["steps"], stepMs: number, to: number): number | undefined {
+  const [first, ...later] = told;
+  const last = later.at(-1);
+  if (first === undefined || last === undefined) return undefined;
+  const ended = later.reduce((sum, { counts }) => sum + counts.completed + counts.failed + counts.retried + counts.cancelled + counts.released, 0);
+  const seconds = (to - first.at - stepMs) / 1000;
+  return seconds > 0 ? Math.max(0, last.backlog - first.backlog + ended) / seconds : undefined;
+}
+
+function percentiles(histogram: Histogram): Percentiles | undefined {
+  const [p50, p95, p99] = [0.5, 0.95, 0.99].map((share) => histogram.percentile(share));
+  return p50 === undefined ? undefined : { p50, p95: p95!, p99: p99! };
+}
