@@ -1,9 +1,9 @@
 /** The app: what one process knows of one Redis. Everything is reached from here, and everything ends with it. */
 import { definitionOf, type Job, type JobTypes, type PutArgs } from "./job/contract.ts";
 import type { Handler } from "./job/handler.ts";
+import { checkPrefix } from "./job/name.ts";
 import { rootLog, type Logger } from "./log.ts";
-import { OptionError } from "./errors.ts";
-import { check, checkOptions, shown, type Duration } from "./options.ts";
+import { check, checkOptions, type Duration } from "./options.ts";
 import { Pool, type PoolOptions } from "./pool/pool.ts";
 import type { JobHandle } from "./queue/job-handle.ts";
 import { OpenQueues } from "./queue/open-queue.ts";
@@ -152,10 +152,4 @@ const durableOptions = { replicas: check.integer({ min: 1 }), timeout: check.dur
 function checkDurable(value: unknown): Durability {
   const { replicas = 1, timeout = 1000 } = checkOptions("durable of connect", value, durableOptions);
   return { replicas, timeoutMs: timeout };
-}
-
-/** The prefix stands before every key: a colon or a brace at the wrong place would reach into other keys. */
-function checkPrefix(value: unknown, where: string): string {
-  if (typeof value === "string" && /^[^\s:{}]{1,100}$|^\{[^\s:{}]{1,100}\}$/.test(value)) return value;
-  throw new OptionError(`expected 1 to 100 characters without white space, ":", "{" or "}" (or all of it in braces, for a cluster) for ${where}, got ${shown(value)}`);
 }

@@ -65,13 +65,17 @@ export interface Config {
   readonly maxStuck: number;
   readonly recovery: "normal" | "fast";
   readonly workers: readonly string[];
+  /** Commands that change anything are refused. */
+  readonly readOnly: boolean;
+  /** Who the trail says that changes things; undefined: the user of this machine. */
+  readonly who: string | undefined;
   /** Where each value comes from: `"--redis"`, `"REDIS_URL"`, `"millrace.config.ts"` or `"default"`. */
   readonly origins: Readonly<Record<Setting, string>>;
   /** What the user should be told about the way it was set, one sentence each. */
   readonly warnings: readonly string[];
 }
 
-export type Setting = "redis" | "prefix" | "logLevel" | "concurrency" | "name" | "health" | "drain" | "grace" | "flush" | "processes" | "maxRss" | "maxJobs" | "maxStuck" | "recovery" | "workers";
+export type Setting = "redis" | "prefix" | "logLevel" | "concurrency" | "name" | "health" | "drain" | "grace" | "flush" | "processes" | "maxRss" | "maxJobs" | "maxStuck" | "recovery" | "workers" | "readOnly" | "who";
 
 /** The settings that flags carry, as text; the command line names them `--redis`, `--log-level` and so on. */
 export type Flags = { readonly [K in Exclude<Setting, "workers">]?: string | undefined } & { readonly workers?: readonly string[] | undefined };
@@ -103,9 +107,11 @@ const SETTINGS: Readonly<Record<Setting, Source>> = {
   maxStuck: { flag: "--max-stuck", variable: "MILLRACE_MAX_STUCK", numeric: true, check: check.integer({ min: 0 }) },
   recovery: { flag: "--recovery", variable: "MILLRACE_RECOVERY", check: check.oneOf("normal", "fast") },
   workers: { check: listOfPaths },
+  readOnly: { flag: "--read-only", variable: "MILLRACE_READ_ONLY", check: yesOrNo },
+  who: { variable: "MILLRACE_WHO", check: check.string({ max: 200 }) },
 };
 
-const DEFAULTS: Readonly<Partial<Record<Setting, unknown>>> = Object.freeze({ prefix: "bull", logLevel: "info", drain: 25_000, grace: 5000, flush: 1000, maxStuck: 10, recovery: "normal", workers: ["workers"] });
+const DEFAULTS: Readonly<Partial<Record<Setting, unknown>>> = Object.freeze({ prefix: "bull", logLevel: "info", drain: 25_000, grace: 5000, flush: 1000, maxStuck: 10, recovery: "normal", workers: ["workers"], readOnly: false });
 
 /** A worker's name, and where it answers, belong to one process, so a file that all share cannot give them. */
 const IN_FILE = ["redis", "prefix", "logLevel", "concurrency", "drain", "grace", "flush", "processes", "maxRss", "maxJobs", "maxStuck", "recovery", "workers"] as const;
@@ -155,6 +161,8 @@ export async function loadConfig(options: {
     maxStuck: valueOf("maxStuck") as number,
     recovery: valueOf("recovery") as Config["recovery"],
     workers: Object.freeze(valueOf("workers") as readonly string[]),
+    readOnly: valueOf("readOnly") as boolean,
+    who: valueOf("who") as string | undefined,
     origins: Object.freeze(origins) as Config["origins"],
     warnings: Object.freeze(warningsOn(given.redis)),
   });
@@ -249,6 +257,12 @@ function processCount(value: unknown, where: string): number {
   if (value === "auto") return availableParallelism();
   if (Number.isSafeInteger(value) && (value as number) >= 1) return value as number;
   throw new OptionError(`expected a whole number of at least 1, or "auto", for ${where}, got ${shown(value)}`);
+}
+
+function yesOrNo(value: unknown, where: string): boolean {
+  if (value === "1" || value === "true") return true;
+  if (value === "0" || value === "false") return false;
+  throw new OptionError(`expected 1, true, 0 or false for ${where}, got ${shown(value)}`);
 }
 
 function listOfPaths(value: unknown, where: string): readonly string[] {

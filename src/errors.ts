@@ -23,6 +23,7 @@
  * ├── JobFailedError        JOB_FAILED           the awaited job failed for good
  * ├── JobCancelledError     JOB_CANCELLED        the awaited job was cancelled
  * ├── JobRemovedError       JOB_REMOVED          the awaited job is gone, or never was
+ * ├── ReadOnlyError         READ_ONLY            a change was asked of an operator who may only look
  * ├── StateError            STATE_INVALID        a call that the object's state does not allow, such as one release too many
  * ├── QueueEmptyError       QUEUE_EMPTY          an in-process queue holds nothing now
  * ├── QueueShutDownError    QUEUE_SHUT_DOWN      an in-process queue was shut down
@@ -191,6 +192,11 @@ export class JobRemovedError extends MillraceError {
     super(`job ${jobId} is gone: it was removed, its retention has passed, or it never existed`);
     this.jobId = jobId;
   }
+}
+
+/** A change was asked of an operator who was connected to look only. Nothing was sent to Redis. */
+export class ReadOnlyError extends MillraceError {
+  readonly code = "READ_ONLY";
 }
 
 /** A call that the object's state does not allow: one release too many, a spawn into a task group that has ended. */

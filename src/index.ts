@@ -33,6 +33,7 @@ export {
   PayloadError,
   PreflightError,
   QueueFullError,
+  ReadOnlyError,
   RedisServerError,
   RetryLater,
   StateError,

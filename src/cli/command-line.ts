@@ -3,40 +3,12 @@
  *
  * Those modules are loaded when their command runs, so that `millrace --help` waits for none of them.
  */
-import { type Argument, type Command, Option } from "commander";
-import type { Context } from "./context.ts";
-import type { JoinOptions } from "./join.ts";
-import type { PutFlags } from "./put.ts";
+import type { Argument, Command } from "commander";
+import { commandsBelow, does, examples, leaf, leavesOf, merged, noun, pathOf, withGlobals, type GlobalFlags, type Run, type WorkerFlags } from "./commands.ts";
+import { declareJoin } from "./join-command.ts";
+import { operatorCommands, readOnly } from "./operator-commands.ts";
+import { declarePut } from "./put-command.ts";
 import type { DemoFlags } from "./start-demo.ts";
-
-/** What the options of every command carry. */
-export interface GlobalFlags {
-  readonly redis?: string;
-  readonly prefix?: string;
-  readonly json?: boolean;
-  readonly logLevel?: string;
-}
-
-/** Flags of `worker start`: settings too. */
-export interface WorkerFlags {
-  readonly concurrency?: string;
-  readonly name?: string;
-  readonly health?: string;
-  readonly drain?: string;
-  readonly grace?: string;
-  readonly flush?: string;
-  readonly processes?: string;
-  readonly maxRss?: string;
-  readonly maxJobs?: string;
-  readonly maxStuck?: string;
-  readonly recovery?: string;
-}
-
-/** Runs a command in its context. The body gives the exit code; none is 0. */
-export type Run = (
-  flags: GlobalFlags & { readonly worker?: WorkerFlags; readonly paths?: readonly string[] },
-  body: (context: Context) => Promise<number | void>,
-) => Promise<void>;
 
 const EPILOGUE = `
 Settings: flags go over the environment, that over millrace.config.ts.
@@ -50,11 +22,12 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 timed out, 4 a named thing does not
   exist, 5 findings, 6 Redis unreachable; 130, 143 and 141 when ended by
   Ctrl-C, SIGTERM or a closed pipe`;
 
-/** Of help, in columns: what any terminal shows. */
-export const WIDTH = 80;
-
 /** @param program  bears the settings that all commands inherit, such as where output goes */
 export function commandLine(program: Command, version: string, run: Run): Command {
+  let operators: ReadonlySet<Command> = new Set();
+  // Those who run jobs are shown what runs them; what operators do has a help of its own.
+  const visible = (command: Command): Command[] =>
+    command === program ? [...leavesOf(program).filter((one) => !operators.has(one) && !pathOf(one).startsWith("admin ")), admin] : leavesOf(command);
   program
     .description("A producer/consumer work queue for TypeScript on Redis.")
     .usage("<command> [options]")
@@ -63,21 +36,19 @@ export function commandLine(program: Command, version: string, run: Run): Comman
     .helpCommand(false)
     .enablePositionalOptions()
     .showSuggestionAfterError(false) // ours know every command: suggestion.ts
-    .configureHelp({ subcommandTerm: (command) => [pathOf(command), ...command.registeredArguments.map(termOf)].join(" "), visibleCommands: leavesOf })
+    .configureHelp({ subcommandTerm: (command) => [pathOf(command), ...command.registeredArguments.map(termOf)].join(" "), visibleCommands: visible })
     .addHelpText("after", EPILOGUE);
 
-  leaf(program, "demo", "digest every file of a folder, and write a manifest of them")
+  const demo = leaf(program, "demo", "digest every file of a folder, and write a manifest of them")
     .argument("[dir]", "the folder (default: node_modules)")
     .option("--manifest <file>", "where to: one JSON a line, sorted by path")
     .option("--producers <n>", "walk the folder and put one job a file (default: 3)")
     .option("--consumers <n>", "pools that run the jobs (default: 2)")
     .option("--concurrency <n>", "files that one of them digests at once (default: 64)")
-    .addHelpText("after", examples("millrace demo", "millrace demo ~/photos --manifest photos.ndjson"))
-    .action((dir: string | undefined, flags: DemoFlags, command: Command) => run(merged(command), async (context) => (await import("./start-demo.ts")).startDemo(context, dir, flags)));
+    .addHelpText("after", examples("millrace demo", "millrace demo ~/photos --manifest photos.ndjson"));
+  does(demo, run, async (context, dir: string | undefined, flags: DemoFlags) => (await import("./start-demo.ts")).startDemo(context, dir, flags));
 
   const worker = noun(program, "worker", "Processes that run handlers.");
-  const job = noun(program, "job", "One unit of work.");
-  const queue = noun(program, "queue", "What jobs wait in.");
   const redis = noun(program, "redis", "A Redis of this folder's own, for development: its data is in .millrace/.");
 
   leaf(worker, "start", "run the handlers of workers/* until Ctrl-C or SIGTERM")
@@ -99,104 +70,39 @@ export function commandLine(program: Command, version: string, run: Run): Comman
       return run({ ...merged(command), worker: flags, ...settings }, async (context) => (await import("./start-worker.ts")).startWorker(context));
     });
 
-  leaf(program, "produce", "run the program producers/<name>")
+  const produce = leaf(program, "produce", "run the program producers/<name>")
     .argument("<name>", "producers/<name>.ts or .js, of this folder or shipped")
     .argument("[args...]", "handed to the program as they are")
     .passThroughOptions()
-    .addHelpText("after", examples("millrace produce files ./photos", "millrace --redis redis://localhost produce files ./photos", "millrace produce lines --job webhook hooks.csv"))
-    .action((name: string, args: string[], _: object, command: Command) => run(merged(command), async (context) => (await import("./produce.ts")).produce(context, name, args)));
+    .addHelpText("after", examples("millrace produce files ./photos", "millrace --redis redis://localhost produce files ./photos", "millrace produce lines --job webhook hooks.csv"));
+  does(produce, run, async (context, name: string, args: string[]) => (await import("./produce.ts")).produce(context, name, args));
 
-  for (const put of [leaf(job, "put", "put one job, or one a line from standard input"), leaf(program, "put", "the same as job put")]) {
-    put
-      .argument("[job]", "the job's name, of a contract in producers/jobs/*")
-      .argument("[json]", "its payload, or - for one a line from standard\ninput (default: none)")
-      .option("--wait", "wait for the jobs to end; print their results")
-      .option("--timeout <time>", "of --wait (default: none)")
-      .option("--id <id>", "the job's id; one that exists is not put again")
-      .option("--delay <time>", "may not run before, such as 90s or 1h")
-      .option("--priority <n>", "1 is first; 0, the default, goes before all of them")
-      .option("--attempts <n>", "how often it is tried in all")
-      .option("--unchecked", "without a contract: give --queue and --name, not [job]")
-      .option("--queue <queue>", "with --unchecked")
-      .option("--name <name>", "with --unchecked")
-      .addHelpText("after", examples(`millrace put digest '{"path":"/etc/hosts"}' --wait`, "jq -c '.[]' orders.json | millrace put order -", `millrace put --queue emails --name welcome --unchecked '{"to":"a@b.ch"}'`))
-      .action((name: string | undefined, json: string | undefined, flags: PutFlags, command: Command) =>
-        run(merged(command), async (context) => (await import("./put.ts")).put(context, name, json, flags)),
-      );
-  }
+  declarePut(leaf(program, "put", "the same as job put"), run);
+  declareJoin(leaf(program, "join", "the same as queue join"), run);
 
-  for (const join of [leaf(queue, "join", "wait until nothing put is unfinished"), leaf(program, "join", "the same as queue join")]) {
-    join
-      .argument("<queue>", "a queue's name")
-      .option("--timeout <time>", "then exit with 3 (default: none)")
-      .addHelpText("after", examples("millrace join digest", "millrace join digest --timeout 10m && echo done"))
-      .action((name: string, flags: JoinOptions, command: Command) => run(merged(command), async (context) => (await import("./join.ts")).join(context, name, flags)));
-  }
-
-  leaf(program, "tasks", "what a running process is doing, as a tree of tasks")
+  const tasks = leaf(program, "tasks", "what a running process is doing, as a tree of tasks")
     .requiredOption("--pid <pid>", "of a millrace command, or of a program of run()")
-    .addHelpText("after", examples("millrace tasks --pid 4711", "millrace tasks --pid 4711 --json | jq '.tasks[].name'"))
-    .action((flags: { pid: string }, command: Command) => run(merged(command), async (context) => (await import("./tasks.ts")).tasks(context, flags)));
+    .addHelpText("after", examples("millrace tasks --pid 4711", "millrace tasks --pid 4711 --json | jq '.tasks[].name'"));
+  does(tasks, run, async (context, flags: { pid: string }) => (await import("./tasks.ts")).tasks(context, flags));
 
-  leaf(redis, "start", "start it, and let it run until redis stop").action((_: object, command: Command) => run(merged(command), async (context) => (await import("./redis.ts")).start(context)));
-  leaf(redis, "stop", "stop it; the data stays")
-    .option("--force", "although it is in use")
-    .action((flags: { force?: boolean }, command: Command) => run(merged(command), async (context) => (await import("./redis.ts")).stop(context, flags)));
-  leaf(redis, "status", "whether it runs, where, and who uses it").action((_: object, command: Command) => run(merged(command), async (context) => (await import("./redis.ts")).status(context)));
-  leaf(redis, "url", "its address, for REDIS_URL")
-    .addHelpText("after", examples('REDIS_URL="$(millrace redis url)" node server.js'))
-    .action((_: object, command: Command) => run(merged(command), async (context) => (await import("./redis.ts")).url(context)));
-  leaf(redis, "ensure", "see that redis-server is on this machine").action((_: object, command: Command) => run(merged(command), async (context) => (await import("./redis.ts")).ensure(context)));
+  does(leaf(redis, "start", "start it, and let it run until redis stop"), run, async (context) => (await import("./redis.ts")).start(context));
+  const stop = leaf(redis, "stop", "stop it; the data stays").option("--force", "although it is in use");
+  does(stop, run, async (context, flags: { force?: boolean }) => (await import("./redis.ts")).stop(context, flags));
+  does(leaf(redis, "status", "whether it runs, where, and who uses it"), run, async (context) => (await import("./redis.ts")).status(context));
+  const url = leaf(redis, "url", "its address, for REDIS_URL").addHelpText("after", examples('REDIS_URL="$(millrace redis url)" node server.js'));
+  does(url, run, async (context) => (await import("./redis.ts")).url(context));
+  does(leaf(redis, "ensure", "see that redis-server is on this machine"), run, async (context) => (await import("./redis.ts")).ensure(context));
+
+  operators = operatorCommands(program, run);
+  const admin = noun(program, "admin", "See, steer and repair a running system. Each of these goes without admin, too.").summary("see, steer and repair a running system").addOption(readOnly());
+  operatorCommands(admin, run);
   // Last, so that a command's own options are listed first.
-  for (const command of new Set([program, ...program.commands, ...leavesOf(program)])) withGlobals(command, [worker, job, queue, redis].includes(command));
+  withGlobals(program, false);
+  for (const command of commandsBelow(program)) withGlobals(command, command.commands.length > 0);
   return program;
-}
-
-/** "worker start": a command as it is typed, without `millrace`. */
-export function pathOf(command: Command): string {
-  const path: string[] = [];
-  for (let at: Command | null = command; at?.parent; at = at.parent) path.unshift(at.name());
-  return path.join(" ");
-}
-
-/** The commands that do something, below this one. */
-export function leavesOf(command: Command): Command[] {
-  return command.commands.flatMap((one) => (one.commands.length === 0 ? [one] : leavesOf(one)));
-}
-
-function noun(program: Command, name: string, description: string): Command {
-  return program.command(name).description(description).usage("<command> [options]");
-}
-
-function leaf(parent: Command, name: string, summary: string): Command {
-  return parent.command(name).summary(summary).description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`);
-}
-
-function withGlobals(command: Command, hidden: boolean): void {
-  const globals = [
-    new Option("--redis <url>", "redis://…, rediss://…, unix:… or embedded"),
-    new Option("--prefix <text>", "before every key in Redis (default: bull)"),
-    new Option("--json", "results and errors as JSON, one a line"),
-    new Option("--log-level <level>", "debug, info, warn, error or silent (default: info)"),
-  ];
-  for (const option of globals) command.addOption(option.helpGroup("Everywhere:").hideHelp(hidden));
-}
-
-/** The flags that stand everywhere may come before the command or after it; after it is nearer. */
-function merged(command: Command): GlobalFlags {
-  const flags: GlobalFlags = {};
-  for (const { redis, prefix, json, logLevel } of [command.parent?.parent, command.parent, command].map((one) => (one?.opts() ?? {}) as GlobalFlags)) {
-    Object.assign(flags, redis && { redis }, prefix && { prefix }, json && { json }, logLevel && { logLevel });
-  }
-  return flags;
 }
 
 function termOf(argument: Argument): string {
   const term = `${argument.name()}${argument.variadic ? "..." : ""}`;
   return argument.required ? `<${term}>` : `[${term}]`;
 }
-
-function examples(...lines: readonly string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  ${line}`).join("\n")}`;
-}
-

@@ -1,7 +1,9 @@
 /** What a command stands on: its settings, its log, its output, and what may end it. */
+import { connectOperator, type Operator } from "../admin/operator.ts";
 import { connect, type App } from "../app.ts";
 import type { Config } from "../config.ts";
 import type { Logger } from "../log.ts";
+import type { RedisOption } from "../redis/connection.ts";
 import { embeddedStatus } from "../redis/embedded.ts";
 import type { Interruption } from "./interruption.ts";
 import type { Output } from "./output.ts";
@@ -19,6 +21,16 @@ export interface Context {
  * @throws NoRedisError when there is neither
  */
 export async function openApp({ config, log }: Context): Promise<App> {
-  const redis = config.redis ?? ((await embeddedStatus({})).state === "running" ? "embedded" : undefined);
-  return connect({ ...(redis !== undefined && { redis }), prefix: config.prefix, log });
+  return connect({ ...(await redisOf(config)), prefix: config.prefix, log });
+}
+
+/** As `openApp`: the operator of a command. */
+export async function openOperator({ config, log }: Context): Promise<Operator> {
+  const { prefix, readOnly, who } = config;
+  return connectOperator({ ...(await redisOf(config)), prefix, readOnly, ...(who !== undefined && { who }), log });
+}
+
+async function redisOf({ redis }: Config): Promise<{ readonly redis?: RedisOption }> {
+  const named = redis ?? ((await embeddedStatus({})).state === "running" ? "embedded" : undefined);
+  return named === undefined ? {} : { redis: named };
 }

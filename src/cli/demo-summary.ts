@@ -1,6 +1,6 @@
 /** What the demo says at its end: how much there was, what is there twice, what failed and why, how fast it went. */
 import type { Finding } from "./manifest.ts";
-import { count, seconds } from "./progress-line.ts";
+import { count, seconds } from "./quantity.ts";
 
 /** Plain data, as `--json` prints it. */
 export interface Summary {

@@ -1,9 +1,8 @@
 /** `queue join`: waits until nothing of a queue is unfinished. */
 import { numberOrText } from "../config.ts";
-import { NotFoundError } from "../errors.ts";
 import { defineJob } from "../job/contract.ts";
 import { durationMs } from "../options.ts";
-import { openApp, type Context } from "./context.ts";
+import { openOperator, type Context } from "./context.ts";
 
 export interface JoinOptions {
   readonly timeout?: string;
@@ -19,9 +18,9 @@ export async function join(context: Context, name: string, { timeout }: JoinOpti
   const limit = timeout === undefined ? {} : { timeout: durationMs(numberOrText(timeout), "--timeout") };
   // Any name will do: a join looks at the queue, not at one of its jobs.
   const job = defineJob("join", { queue: name });
-  await using app = await openApp(context);
-  const queue = app.queue(job);
-  if (!(await queue.exists())) throw new NotFoundError(`no queue is called ${JSON.stringify(name)}: nothing was ever put into it under the prefix ${JSON.stringify(context.config.prefix)}`);
+  await using operator = await openOperator(context);
+  const queue = operator.queueOf(job);
+  await operator.existing(name);
   await queue.join({ ...limit, signal: interruption.signal });
   const { completed, failed } = await queue.counts();
   await output.result(`${name}: nothing unfinished; ${completed} completed and ${failed} failed are kept`, { queue: name, unfinished: 0, completed, failed });

@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { maskSecrets } from "../config.ts";
 import { MillraceError } from "../errors.ts";
 import { EXIT, exitCodeOf } from "./exit-code.ts";
+import { tableLines, type Column } from "./table.ts";
 
 export class Output {
   readonly json: boolean;
@@ -26,6 +27,26 @@ export class Output {
     const line = this.json ? JSON.stringify(value) : text;
     if (line === undefined || process.stdout.destroyed) return;
     if (!process.stdout.write(`${line}\n`)) await once(process.stdout, "drain").catch(() => undefined); // what broke, its listener knows
+  }
+
+  /**
+   * Writes rows as they come: a table for people, one line of JSON each with `--json`.
+   *
+   * @param none  said to people, beside the results, where there is no row
+   * @returns how many there were
+   */
+  async rows<R extends object>(rows: AsyncIterable<R> | Iterable<R>, columns: readonly Column<R>[], none: string): Promise<number> {
+    let count = 0;
+    const counted = async function* (): AsyncGenerator<R, void> {
+      for await (const row of rows) {
+        count += 1;
+        yield row;
+      }
+    };
+    if (this.json) for await (const row of counted()) await this.result(undefined, row);
+    else for await (const line of tableLines(counted(), columns, process.stdout)) await this.result(line, {});
+    if (count === 0 && !this.json) process.stderr.write(`${none}\n`);
+    return count;
   }
 
   warning(message: string): void {

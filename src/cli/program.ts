@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { findPackageJSON } from "node:module";
 import { Command, CommanderError } from "commander";
 import { OptionError } from "../errors.ts";
-import { commandLine, type Run, WIDTH } from "./command-line.ts";
+import { commandLine } from "./command-line.ts";
+import { WIDTH, type Run } from "./commands.ts";
 import { EXIT, exitCodeOf } from "./exit-code.ts";
 import { Output } from "./output.ts";
 import { suggestion } from "./suggestion.ts";
@@ -28,8 +29,8 @@ export async function main(argv: readonly string[]): Promise<never> {
       import("../concurrency/task-server.ts"),
     ]);
     serveTasks();
-    const { worker, paths, redis, prefix, logLevel, json = false } = flags;
-    const config = await loadConfig({ flags: { redis, prefix, logLevel, ...worker, workers: paths }, load: loadModule });
+    const { worker, paths, redis, prefix, logLevel, readOnly, json = false } = flags;
+    const config = await loadConfig({ flags: { redis, prefix, logLevel, readOnly: readOnly === true ? "true" : undefined, ...worker, workers: paths }, load: loadModule });
     output = new Output({ json, stacks: config.logLevel === "debug" || config.logLevel === "trace" });
     for (const warning of config.warnings) output.warning(warning);
     const log = createLog({ level: config.logLevel });

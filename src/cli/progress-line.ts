@@ -1,5 +1,6 @@
 /** How a long command gets on: one line that rewrites itself on a terminal, a plain line every few seconds elsewhere. */
 import { startTicker } from "../concurrency/timer.ts";
+import { count, seconds } from "./quantity.ts";
 
 /** Where it stands now. */
 export interface Progress {
@@ -71,16 +72,4 @@ export function progressText({ put, running, done, left, growing }: Progress, ra
   parts.push(`${count(left)} left`);
   if (rate !== undefined && rate > 0 && !growing) parts.push(seconds((left / rate) * 1000));
   return parts.join(", ");
-}
-
-/** `1,234,567` */
-export function count(value: number): string {
-  return value.toLocaleString("en-US");
-}
-
-/** `0.4 s`, `12 s`, `3 min 20 s` */
-export function seconds(ms: number): string {
-  if (ms < 9950) return `${(ms / 1000).toFixed(1)} s`;
-  const whole = Math.round(ms / 1000);
-  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }

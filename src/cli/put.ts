@@ -8,7 +8,7 @@ import type { PutOptions } from "../job/put-options.ts";
 import { durationMs, shown } from "../options.ts";
 import type { JobHandle, Outcome } from "../queue/job-handle.ts";
 import type { Queue } from "../queue/queue.ts";
-import { openApp, type Context } from "./context.ts";
+import { openOperator, type Context } from "./context.ts";
 import { EXIT } from "./exit-code.ts";
 import { findContract } from "./find-contract.ts";
 import { inOrder } from "./in-order.ts";
@@ -43,14 +43,18 @@ export async function put(context: Context, name: string | undefined, json: stri
   const { job, payload } = await target(name, json, flags);
   if (payload === "-" && options.id !== undefined) throw new OptionError("expected --id with one job, got it with standard input");
   const items = payload === "-" ? standardInput : only(payload === undefined ? undefined : parse(payload));
-  await using app = await openApp(context);
-  const queue = app.queue(job);
+  await using operator = await openOperator(context);
+  const queue = operator.queueOf(job);
   const { signal } = context.interruption;
-  if (limitMs === undefined) return await putAll(context, queue, items, options, flags.wait === true, signal);
+  operator.assertMayChange("job put");
+  let count = 0;
+  const putting = (signal: AbortSignal): Promise<number> => putAll(context, queue, items, options, flags.wait === true, () => (count += 1), signal);
   try {
-    return await withTimeout(limitMs, (limit) => putAll(context, queue, items, options, true, AbortSignal.any([limit, signal])));
+    return limitMs === undefined ? await putting(signal) : await withTimeout(limitMs, (limit) => putting(AbortSignal.any([limit, signal])));
   } catch (error) {
     throw error instanceof TimeoutError ? new TimeoutError(`expected what was put to end within ${limitMs} ms; it is not lost, and goes on`) : error;
+  } finally {
+    await operator.added({ command: "job put", target: queue.name, details: { name: job.name } }, count);
   }
 }
 
@@ -62,13 +66,14 @@ interface Item {
 
 type Items = (signal: AbortSignal) => AsyncIterable<Item>;
 
-async function putAll({ output }: Context, queue: Queue, items: Items, options: PutOptions, wait: boolean, signal: AbortSignal): Promise<number> {
+async function putAll({ output }: Context, queue: Queue, items: Items, options: PutOptions, wait: boolean, added: () => number, signal: AbortSignal): Promise<number> {
   let failed = 0;
   let count = 0;
   const putOne = async ({ value, line }: Item): Promise<{ handle: JobHandle; outcome?: Outcome<unknown> }> => {
     const handle = await queue.put(value, { ...options, signal }).catch((error: unknown) => {
       throw placed(error, line, value);
     });
+    if (handle.added) added();
     return wait ? { handle, outcome: await handle.outcome({ signal }) } : { handle };
   };
   try {

@@ -9,7 +9,8 @@ import { maskSecrets } from "../config.ts";
 import { NotFoundError, StateError, TimeoutError } from "../errors.ts";
 import { check } from "../options.ts";
 import type { Context } from "./context.ts";
-import { seconds } from "./progress-line.ts";
+import { seconds } from "./quantity.ts";
+import { printable } from "./table.ts";
 
 /** Who does not answer in this time has a loop that does not turn. */
 const ANSWER_MS = 3000;
@@ -82,9 +83,4 @@ function rowsOf(all: readonly ReportedTask[], parent: number | null, indent: str
 function whereOf({ waitsAt }: ReportedTask): string {
   const place = waitsAt?.find((frame) => !/[\\/]node_modules[\\/]/.test(frame)) ?? waitsAt?.[0];
   return place === undefined ? "" : `  waits at ${printable(place)}`;
-}
-
-/** A name may come from anywhere: nothing in it reaches the terminal but text. */
-function printable(text: string): string {
-  return text.replaceAll(/\p{C}/gu, "?");
 }

@@ -1,4 +1,4 @@
-/** The names that jobs and queues may have, and the ids of jobs. Queues and ids become Redis keys, beside BullMQ's own. */
+/** The names that jobs and queues may have, the ids of jobs, and what all keys begin with. Queues and ids become Redis keys, beside BullMQ's own. */
 import { OptionError } from "../errors.ts";
 import { shown } from "../options.ts";
 
@@ -39,6 +39,12 @@ export function checkId(id: unknown): string {
   if (/^(0|[1-9]\d{0,14})$/.test(text)) throw new OptionError(`expected a job's id that is not a number, since BullMQ gives those itself, got ${shown(text)}; prefix it: "order-${text}"`);
   if (KEYS_OF_A_QUEUE.has(text)) throw new OptionError(`expected a job's id that is not a key of its queue, got ${shown(text)}; prefix it: "job-${text}"`);
   return text;
+}
+
+/** The prefix stands before every key: a colon or a brace at the wrong place would reach into other keys. @throws OptionError */
+export function checkPrefix(value: unknown, where: string): string {
+  if (typeof value === "string" && /^[^\s:{}]{1,100}$|^\{[^\s:{}]{1,100}\}$/.test(value)) return value;
+  throw new OptionError(`expected 1 to 100 characters without white space, ":", "{" or "}" (or all of it in braces, for a cluster) for ${where}, got ${shown(value)}`);
 }
 
 function checkText(value: unknown, where: string): string {

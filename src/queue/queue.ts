@@ -6,9 +6,9 @@ import { definitionOf, type Job, type JobDefinition, type JobTypes, type PutArgs
 import { checkId } from "../job/name.ts";
 import { checkPut, type CheckedPut, type PutOptions } from "../job/put-options.ts";
 import { shown } from "../options.ts";
-import { asBackendError } from "../redis/errors.ts";
 import { countJobs, queueExists, type Counts } from "../store/count.ts";
 import type { NewJob, PutLane } from "../store/put.ts";
+import { setPaused } from "../store/queue-settings.ts";
 import { deliveries, type Delivery, type DeliveriesOptions } from "./deliveries.ts";
 import { Flight } from "./flight.ts";
 import { jobHandle, waitAtMost, type JobHandle, type Wait } from "./job-handle.ts";
@@ -146,11 +146,7 @@ export class Queue<T extends JobTypes = JobTypes> {
 
   async #setPaused(paused: boolean): Promise<void> {
     await this.#open.ready();
-    try {
-      await (await this.#open.stored.stock()).pause(paused);
-    } catch (error) {
-      throw asBackendError(error);
-    }
+    await setPaused(this.#open.stored, paused);
   }
 
   async #join(signal: AbortSignal | undefined): Promise<void> {

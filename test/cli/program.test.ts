@@ -1,11 +1,12 @@
 import { Command } from "commander";
 import { expect, test } from "vitest";
-import { commandLine, leavesOf, pathOf, WIDTH } from "../../src/cli/command-line.ts";
+import { commandLine } from "../../src/cli/command-line.ts";
+import { commandsBelow, leavesOf, pathOf, WIDTH } from "../../src/cli/commands.ts";
 import { suggestion } from "../../src/cli/suggestion.ts";
 import { millrace, project } from "../support/command.ts";
 
 const program = commandLine(new Command("millrace").configureOutput({ getOutHelpWidth: () => WIDTH }), "1.2.3", async () => undefined);
-const commands = [program, ...program.commands, ...leavesOf(program)];
+const commands = [...new Set([program, ...commandsBelow(program)])];
 
 /** What `--help` prints, with what stands after the options. */
 function helpOf(command: Command): string {
@@ -20,10 +21,37 @@ test.each(commands.map((command) => [pathOf(command) || "millrace", command] as 
   for (const { description } of [...command.options, ...command.registeredArguments]) expect(description).not.toBe("");
 });
 
-test("the first help names every command, the settings and the exit codes", () => {
+const admin = program.commands.find((command) => command.name() === "admin")!;
+const ofOperators = leavesOf(admin).map((command) => pathOf(command).replace("admin ", ""));
+
+test("the first help names every command but those of operators, the settings and the exit codes", () => {
   const help = helpOf(program);
-  for (const command of leavesOf(program)) expect(help).toContain(`  ${pathOf(command)} `);
+  const paths = leavesOf(program).map(pathOf);
+  const named = paths.filter((path) => help.includes(`  ${path} `));
+  expect(named).toEqual(paths.filter((path) => !path.startsWith("admin ") && !ofOperators.includes(path)));
+  expect(help).toContain("  admin ");
   for (const word of ["REDIS_URL_FILE", "millrace.config.ts", "3 timed out", "141"]) expect(help).toContain(word);
+});
+
+test("the help of admin names every command of operators, and each goes without admin too", () => {
+  const help = helpOf(admin);
+  expect(ofOperators).toEqual(expect.arrayContaining(["queue list", "job put", "audit"]));
+  for (const path of ofOperators) {
+    expect(help).toContain(`  admin ${path} `);
+    expect(leavesOf(program).map(pathOf)).toContain(path);
+  }
+});
+
+test.each([
+  ["drain", "queue purge empties a queue; worker quiet"],
+  ["queue drain", "queue purge empties a queue; worker quiet"],
+  ["admin queue obliterate", "did you mean queue delete?"],
+  ["worker quit", "did you mean worker quiet"],
+  ["worker kill", "did you mean worker stop"],
+])("%s, typed from habit, does nothing and names the right command: %s", async (typed, hint) => {
+  const { code, stdout, stderr } = await millrace([...typed.split(" "), "mail", "--redis", "redis://127.0.0.1:1"]);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  expect(stderr).toContain(hint);
 });
 
 test.each([

@@ -1,6 +1,6 @@
 import { once, EventEmitter } from "node:events";
 import { expect, test } from "vitest";
-import { count, progressText, seconds, showProgress, type Progress } from "../../src/cli/progress-line.ts";
+import { progressText, showProgress, type Progress } from "../../src/cli/progress-line.ts";
 
 /** Keeps what is written, and tells of it. */
 class Screen extends EventEmitter {
@@ -69,9 +69,4 @@ test("writes nothing after it was stopped, not even of a look that was under way
   resolve(at);
   await stopped;
   expect(screen.text).toBe("");
-});
-
-test("writes numbers and times as people read them", () => {
-  expect([0, 999, 1000, 1234567].map(count)).toEqual(["0", "999", "1,000", "1,234,567"]);
-  expect([0, 1234, 9940, 9960, 59_400, 59_600, 200_000].map(seconds)).toEqual(["0.0 s", "1.2 s", "9.9 s", "10 s", "59 s", "1 min 0 s", "3 min 20 s"]);
 });

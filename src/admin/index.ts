@@ -1,0 +1,5 @@
+/** The entry `millrace/admin`: every operator command as a function, plain data in and plain data out. */
+export { audit, type AuditOptions, type TrailEntry } from "./audit.ts";
+export { connectOperator, type Operator, type OperatorOptions } from "./operator.ts";
+export { listQueues, type QueueRow } from "./queues.ts";
+export type { Change } from "./recorded.ts";

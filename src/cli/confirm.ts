@@ -1,0 +1,51 @@
+/** Before something is destroyed: `--dry-run` says what would be done, a terminal is asked, elsewhere `--yes` is needed. */
+import { createInterface } from "node:readline/promises";
+import type { Command } from "commander";
+import { OptionError } from "../errors.ts";
+import type { Context } from "./context.ts";
+
+export interface ConfirmFlags {
+  readonly yes?: true;
+  readonly dryRun?: true;
+}
+
+/** Adds the flags of what asks. */
+export function confirmed(command: Command): Command {
+  return command.option("--yes", "do not ask; needed where there is no terminal").option("--dry-run", "say what would be done, and do nothing");
+}
+
+/** Refuses what cannot be asked, before any work was done for the question. @throws OptionError */
+export function assertCanAsk({ yes, dryRun }: ConfirmFlags): void {
+  if (yes === true || dryRun === true || canAsk()) return;
+  throw new OptionError("expected --yes, since there is no terminal to ask: --dry-run says what would be done");
+}
+
+/**
+ * Whether it is to be done.
+ *
+ * @param what  what is done, in the imperative: `delete the queue mail and its 1,234 jobs`
+ * @param would the same as data, for `--dry-run --json`
+ * @throws OptionError where it can neither ask nor was told; the signal's reason
+ */
+export async function confirm({ output, interruption }: Context, what: string, would: object, flags: ConfirmFlags): Promise<boolean> {
+  if (flags.dryRun === true) {
+    await output.result(`would ${what}`, { dryRun: true, ...would });
+    return false;
+  }
+  if (flags.yes === true) return true;
+  assertCanAsk(flags);
+  // The question is no result: whoever reads results may be a program.
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await lines.question(`${what[0]?.toUpperCase()}${what.slice(1)}? [y/N] `, { signal: interruption.signal });
+    if (/^y(es)?$/i.test(answer.trim())) return true;
+  } finally {
+    lines.close();
+  }
+  output.warning("nothing was done");
+  return false;
+}
+
+function canAsk(): boolean {
+  return process.stdin.isTTY && process.stderr.isTTY;
+}

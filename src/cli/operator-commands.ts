@@ -1,0 +1,23 @@
+/** What operators do, noun by noun: the same commands at the top and below `millrace admin`. */
+import { Option, type Command } from "commander";
+import { leavesOf, type Run } from "./commands.ts";
+import { jobCommands } from "./job-commands.ts";
+import { queueCommands } from "./queue-commands.ts";
+import { trailCommands } from "./trail-commands.ts";
+
+/**
+ * @param parent  the program, or `admin`
+ * @returns what was declared
+ */
+export function operatorCommands(parent: Command, run: Run): ReadonlySet<Command> {
+  const before = new Set(leavesOf(parent));
+  for (const declare of [queueCommands, jobCommands, trailCommands]) declare(parent, run);
+  const declared = new Set(leavesOf(parent).filter((command) => !before.has(command)));
+  for (const command of declared) command.addOption(readOnly());
+  return declared;
+}
+
+/** For a connection that is to look only; it goes with any of these. */
+export function readOnly(): Option {
+  return new Option("--read-only", "refuse whatever changes anything").helpGroup("Everywhere:");
+}

@@ -1,0 +1,120 @@
+/**
+ * A table for people: columns aligned, as wide as what they hold, cut to the terminal. Rows are printed as they come:
+ * widths are taken from the first ones, so that a table may be longer than memory.
+ */
+import { styleText } from "node:util";
+import stringWidth from "string-width";
+
+export type Style = Parameters<typeof styleText>[0];
+
+export interface Column<R> {
+  readonly title: string;
+  /** Text of a cell; undefined is an empty one. Whatever it holds, nothing but text reaches the terminal. */
+  readonly of: (row: R) => string | number | undefined;
+  /** @default left, numbers right */
+  readonly align?: "left" | "right";
+  /** Of columns that may be cut where the terminal is too narrow, the widest first. @default false */
+  readonly cuts?: boolean;
+  readonly style?: (row: R) => Style | undefined;
+}
+
+export interface TableStream {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  hasColors?(): boolean;
+}
+
+/** Rows that set the widths. */
+const MEASURED = 100;
+const GAP = "  ";
+const NARROWEST = 8;
+
+/** Lines of a table, its header first; none where there are no rows. */
+export async function* tableLines<R>(rows: AsyncIterable<R> | Iterable<R>, columns: readonly Column<R>[], stream: TableStream): AsyncGenerator<string, void> {
+  const first: R[] = [];
+  let layout: Layout<R> | undefined;
+  for await (const row of rows) {
+    if (layout !== undefined) yield layout.line(row);
+    else if (first.push(row) === MEASURED) {
+      layout = new Layout(columns, first, stream);
+      yield* layout.lines(first);
+    }
+  }
+  if (layout === undefined && first.length > 0) yield* new Layout(columns, first, stream).lines(first);
+}
+
+class Layout<R> {
+  readonly #columns: readonly (Column<R> & { readonly width: number; readonly right: boolean })[];
+  readonly #stream: TableStream;
+  /** Text that is wider is cut: elsewhere than on a terminal, nothing is. */
+  readonly #isBound: boolean;
+
+  constructor(columns: readonly Column<R>[], rows: readonly R[], stream: TableStream) {
+    this.#stream = stream;
+    this.#isBound = stream.isTTY === true;
+    const widths = columns.map((column) => Math.max(stringWidth(column.title), ...rows.map((row) => stringWidth(textOf(column, row)))));
+    if (this.#isBound) fit(widths, columns, (stream.columns ?? 80) - GAP.length * (columns.length - 1));
+    this.#columns = columns.map((column, i) => {
+      const right = (column.align ?? (typeof rows.map((row) => column.of(row)).find((cell) => cell !== undefined) === "number" ? "right" : "left")) === "right";
+      return { ...column, width: widths[i]!, right };
+    });
+  }
+
+  *lines(rows: readonly R[]): Generator<string, void> {
+    yield this.#join(this.#columns.map((column) => this.#cell(column.title, column, "bold")));
+    for (const row of rows) yield this.line(row);
+  }
+
+  line(row: R): string {
+    return this.#join(this.#columns.map((column) => this.#cell(textOf(column, row), column, column.style?.(row))));
+  }
+
+  #cell(text: string, { width, right }: { readonly width: number; readonly right: boolean }, style: Style | undefined): string {
+    const cut = this.#isBound ? cutTo(text, width) : text;
+    const padding = " ".repeat(Math.max(0, width - stringWidth(cut)));
+    const shown = style === undefined || cut === "" ? cut : painted(style, cut, this.#stream);
+    return right ? padding + shown : shown + padding;
+  }
+
+  #join(cells: readonly string[]): string {
+    return cells.join(GAP).trimEnd();
+  }
+}
+
+/** With colour where the stream is a terminal that shows it; `NO_COLOR` holds, as Node reads it. */
+export function painted(style: Style, text: string, stream: TableStream): string {
+  return stream.hasColors?.() === true ? styleText(style, text, { validateStream: false }) : text;
+}
+
+/** Takes from the widest of the columns that may be cut, until all fit. */
+function fit(widths: number[], columns: readonly Column<never>[], room: number): void {
+  let excess = widths.reduce((sum, width) => sum + width, 0) - room;
+  for (; excess > 0; excess -= 1) {
+    const cuttable = widths.map((width, i) => (columns[i]?.cuts === true && width > NARROWEST ? width : 0));
+    const widest = Math.max(...cuttable);
+    if (widest === 0) return;
+    widths[cuttable.indexOf(widest)]! -= 1;
+  }
+}
+
+/** `a long te…` */
+function cutTo(text: string, width: number): string {
+  if (stringWidth(text) <= width) return text;
+  let cut = "";
+  for (const { segment } of new Intl.Segmenter().segment(text)) {
+    if (stringWidth(cut + segment) > width - 1) break;
+    cut += segment;
+  }
+  return `${cut}…`;
+}
+
+function textOf<R>(column: Column<R>, row: R): string {
+  const cell = column.of(row);
+  return cell === undefined ? "" : printable(typeof cell === "number" ? cell.toLocaleString("en-US") : cell);
+}
+
+/** A name may come from anywhere: nothing in it reaches the terminal but text, on one line. */
+export function printable(text: string): string {
+  return text.replaceAll(/\s+/g, " ").replaceAll(/\p{C}/gu, "?");
+}

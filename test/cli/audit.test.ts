@@ -1,0 +1,46 @@
+import { hostname } from "node:os";
+import { beforeEach, expect, test } from "vitest";
+import { millrace } from "../support/command.ts";
+import { freshPrefix, redisUrl } from "../support/redis.ts";
+
+let env: Record<string, string>;
+beforeEach(() => {
+  env = { REDIS_URL: redisUrl(), MILLRACE_PREFIX: freshPrefix() };
+});
+
+const put = ["put", "--queue", "mail", "--name", "welcome", "--unchecked", "{}"];
+
+test("tells who put what, in a table and in JSON", async () => {
+  expect((await millrace(put, { env: { ...env, MILLRACE_WHO: "ada" } })).code).toBe(0);
+  expect((await millrace(put, { env })).code).toBe(0);
+  const [text, json] = await Promise.all([millrace(["audit", "--since", "1h"], { env }), millrace(["admin", "audit", "--json"], { env })]);
+  const [header, first] = text.stdout.split("\n");
+  expect(header).toMatch(/^WHEN +WHO +COMMAND +TARGET +OUTCOME$/);
+  expect(first).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}ada +job put +mail +done \(1 change\)$/);
+  const entries = json.stdout.trim().split("\n").map((line) => JSON.parse(line) as unknown);
+  expect(entries).toEqual([
+    { id: expect.any(String) as string, at: expect.any(Number) as number, who: "ada", command: "job put", target: "mail", details: '{"name":"welcome"}', outcome: "done", touched: 1 },
+    expect.objectContaining({ who: expect.stringMatching(new RegExp(`^.+@${hostname()}$`)) as string }),
+  ]);
+});
+
+test("an empty trail ends with 0 and says so; a time that is none with 2", async () => {
+  const [empty, json, wrong] = await Promise.all([millrace(["audit"], { env }), millrace(["audit", "--json"], { env }), millrace(["audit", "--since", "monday"], { env })]);
+  expect(empty).toEqual({ code: 0, stdout: "", stderr: "nothing was changed by these commands yet\n" });
+  expect(json).toEqual({ code: 0, stdout: "", stderr: "" });
+  expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("--since") as string });
+});
+
+test("--read-only, or MILLRACE_READ_ONLY, refuses what changes anything, before any I/O", async () => {
+  const nowhere = { ...env, REDIS_URL: "redis://127.0.0.1:1" };
+  const refused = await Promise.all([
+    millrace(["job", ...put, "--read-only"], { env: nowhere }),
+    millrace(put, { env: { ...nowhere, MILLRACE_READ_ONLY: "1" } }),
+  ]);
+  for (const { code, stdout, stderr } of refused) {
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toBe("error: expected a command that only looks, since this operator is read-only, got job put\n");
+  }
+  expect((await millrace(["audit", "--read-only"], { env })).code).toBe(0);
+  expect((await millrace(["queues"], { env: { ...env, MILLRACE_READ_ONLY: "perhaps" } })).code).toBe(2);
+});
