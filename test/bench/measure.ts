@@ -1,63 +1,108 @@
-/** What is measured: each measure is taken of both subjects, in turn, once a round. */
+/** What a measure is: some work, who does it, and what the figures must reach. */
+import type { SubjectName } from "./subject.ts";
 
-/** One thing a subject is made to do, so often and so widely. */
+export type Kind = "put" | "put-many" | "consume" | "latency" | "memory" | "start" | "demo" | "loop";
+
+export interface Work {
+  readonly kind: Kind;
+  /** That count; a tenth more goes before them to warm up. */
+  readonly jobs: number;
+  /** Puts in flight at once, or slots of a consumer. */
+  readonly width: number;
+  readonly payloadBytes: number;
+  /** Completed jobs that are kept. */
+  readonly keep: number;
+  /** A handler waits up to so long; 0 is a handler that does nothing. */
+  readonly handlerMs: number;
+  readonly schema: boolean;
+  /** Jobs that still wait when the last one that counts is consumed. */
+  readonly waiting: number;
+  /** Processes that consume. */
+  readonly processes: number;
+  readonly queues: number;
+  /** Puts a second; 0 puts the next one when the last has been consumed. */
+  readonly pace: number;
+}
+
+export interface Side {
+  /** What the table calls it. */
+  readonly label: string;
+  readonly subject: SubjectName;
+  readonly work: Work;
+}
+
+/** What a figure must reach, itself or as a ratio. */
+export interface Goal {
+  readonly quantity: string;
+  readonly least?: number;
+  readonly most?: number;
+}
+
+export interface Other {
+  readonly side: Side;
+  /** For the ratio of the first side by this one. */
+  readonly goals: readonly Goal[];
+}
+
 export interface Measure {
   readonly name: string;
-  readonly kind: "put" | "putMany" | "consume" | "latency";
-  /** Puts in flight at once, or slots of the consumer. */
-  readonly width: number;
-  /** Jobs that count; a tenth more goes before them to warm up. */
-  readonly jobs: number;
+  readonly title: string;
+  /** The one that is measured; ratios are its figures by those of the others. */
+  readonly first: Side;
+  readonly others: readonly Other[];
+  /** For the first side's own figures. */
+  readonly goals: readonly Goal[];
+  /** It does not vary, or takes long: one round will do. */
+  readonly once: boolean;
 }
 
-export const measures: readonly Measure[] = [
-  { name: "put-1", kind: "put", width: 1, jobs: 3000 },
-  { name: "put-100", kind: "put", width: 100, jobs: 30_000 },
-  { name: "put-many", kind: "putMany", width: 1000, jobs: 50_000 },
-  { name: "consume-1", kind: "consume", width: 1, jobs: 5000 },
-  { name: "consume-100", kind: "consume", width: 100, jobs: 30_000 },
-  { name: "consume-500", kind: "consume", width: 500, jobs: 30_000 },
-  { name: "latency-idle", kind: "latency", width: 100, jobs: 300 },
-];
+/** What one turn of one side gives, by quantity. */
+export type Reading = Readonly<Record<string, number>>;
 
-/** Those of a name, or of the first words of it: "consume" is all that begin with "consume-". */
-export function measuresOf(word: string): readonly Measure[] {
-  return measures.filter(({ name }) => name === word || name.startsWith(`${word}-`));
-}
-
-/** The same with a tenth of the jobs: to see that it runs, not to learn a number. */
-export function smaller(measure: Measure): Measure {
-  return { ...measure, jobs: Math.ceil(measure.jobs / 10) };
-}
-
-export function warmUpOf({ jobs }: Measure): number {
-  return Math.ceil(jobs / 10);
-}
-
-/** What one turn of one subject gives, by quantity. */
-export interface Reading {
-  readonly [quantity: string]: number;
-}
-
-/** How a quantity is read: a rate is better when it is higher, a cost or a delay when it is lower. */
 export interface Quantity {
   readonly key: string;
   readonly label: string;
   readonly unit: string;
-  readonly better: "higher" | "lower";
 }
 
-export function quantitiesOf({ kind }: Measure): readonly Quantity[] {
-  if (kind === "latency") {
-    return [
-      { key: "p50Us", label: "p50", unit: "us", better: "lower" },
-      { key: "p99Us", label: "p99", unit: "us", better: "lower" },
-    ];
-  }
-  const process = kind === "consume" ? "worker CPU" : "producer CPU";
-  return [
-    { key: "jobsPerSecond", label: "rate", unit: "jobs/s", better: "higher" },
-    { key: "processUs", label: process, unit: "us/job", better: "lower" },
-    { key: "redisUs", label: "Redis CPU", unit: "us/job", better: "lower" },
-  ];
+const consumed = [
+  { key: "jobsPerSecond", label: "rate", unit: "jobs/s" },
+  { key: "processUs", label: "worker CPU", unit: "us/job" },
+  { key: "storeUs", label: "server CPU", unit: "us/job" },
+];
+const put = [
+  { key: "jobsPerSecond", label: "rate", unit: "jobs/s" },
+  { key: "processUs", label: "producer CPU", unit: "us/job" },
+  { key: "storeUs", label: "server CPU", unit: "us/job" },
+];
+
+/** By what a kind of work is judged. */
+export const quantities: Readonly<Record<Kind, readonly Quantity[]>> = {
+  consume: consumed,
+  put,
+  "put-many": put,
+  latency: [
+    { key: "p50Us", label: "p50", unit: "us" },
+    { key: "p99Us", label: "p99", unit: "us" },
+  ],
+  memory: [{ key: "bytes", label: "memory", unit: "bytes/job" }],
+  start: [
+    { key: "startMs", label: "to the first job", unit: "ms" },
+    { key: "residentMb", label: "resident memory", unit: "MB" },
+  ],
+  demo: [{ key: "seconds", label: "time", unit: "s" }],
+  loop: [{ key: "seconds", label: "time", unit: "s" }],
+};
+
+export function sidesOf({ first, others }: Measure): readonly Side[] {
+  return [first, ...others.map(({ side }) => side)];
+}
+
+export function warmUpOf({ jobs }: Work): number {
+  return Math.ceil(jobs / 10);
+}
+
+/** The same with a tenth of the jobs: to see that it runs, not to learn a number. */
+export function smaller(work: Work): Work {
+  return { ...work, jobs: Math.ceil(work.jobs / 10), waiting: Math.ceil(work.waiting / 10) };
 }

@@ -1,40 +1,60 @@
-/** Shows readings as a Markdown table of medians, ranges and ratios. */
-import { quantitiesOf, type Measure, type Quantity, type Reading } from "./measure.ts";
+/** Shows readings as a Markdown table of medians, ranges, ratios and goals. */
+import { type Goal, type Measure, quantities, type Reading, type Side } from "./measure.ts";
 import { ratios, spread, type Spread } from "./statistics.ts";
 
-/** The rounds of one measure, in order, of both subjects. */
+/** The rounds of one measure, in order, of each side that was taken. */
 export interface Taken {
   readonly measure: Measure;
-  readonly stock: readonly Reading[];
-  readonly millrace: readonly Reading[];
+  readonly readings: ReadonlyMap<Side, readonly Reading[]>;
 }
 
 export interface Row {
   readonly measure: string;
   readonly quantity: string;
-  readonly unit: string;
-  readonly better: Quantity["better"];
-  readonly stock: Spread;
-  readonly millrace: Spread;
-  /** Millrace by stock. */
-  readonly ratio: Spread;
+  readonly of: string;
+  readonly figure: Spread;
+  readonly against?: { readonly label: string; readonly figure: Spread; readonly ratio: Spread };
+  readonly goal?: string;
+  readonly met?: boolean;
 }
 
-export function rowsOf({ measure, stock, millrace }: Taken): Row[] {
-  return quantitiesOf(measure).map(({ key, label, unit, better }) => {
-    const reference = stock.map((reading) => reading[key] ?? Number.NaN);
-    const ours = millrace.map((reading) => reading[key] ?? Number.NaN);
-    const spreads = { stock: spread(reference), millrace: spread(ours), ratio: ratios(ours, reference) };
-    return { measure: measure.name, quantity: label, unit, better, ...spreads };
+/** One for each quantity and each other side; of what is only measured beside peers, the rate alone. */
+export function rowsOf({ measure, readings }: Taken): Row[] {
+  const { first, others, goals, title } = measure;
+  const ours = readings.get(first) ?? [];
+  return quantities[first.work.kind].flatMap((quantity): Row[] => {
+    const values = (of: readonly Reading[]) => of.map((reading) => reading[quantity.key] ?? Number.NaN);
+    const common = { measure: title, quantity: `${quantity.label}, ${quantity.unit}`, of: first.label, figure: spread(values(ours)) };
+    const own = goals.filter(({ quantity: key }) => key === quantity.key).map((goal): Row => ({ ...common, ...judged(goal, common.figure, ` ${quantity.unit}`) }));
+    const beside = others.flatMap(({ side, goals: wanted }, at): Row[] => {
+      const theirs = readings.get(side);
+      const goal = wanted.find(({ quantity: key }) => key === quantity.key);
+      if (theirs === undefined || (goal === undefined && (at > 0 || own.length > 0))) return [];
+      const ratio = ratios(values(ours), values(theirs));
+      return [{ ...common, against: { label: side.label, figure: spread(values(theirs)), ratio }, ...(goal && judged(goal, ratio, "")) }];
+    });
+    return own.length + beside.length > 0 ? [...own, ...beside] : [common];
   });
+}
+
+/** By the median. */
+function judged({ least, most }: Goal, { median }: Spread, unit: string): Pick<Row, "goal" | "met"> {
+  const bounds = [least === undefined ? [] : [`≥ ${least}${unit}`], most === undefined ? [] : [`≤ ${most}${unit}`]].flat();
+  return { goal: bounds.join(", "), met: median >= (least ?? -Infinity) && median <= (most ?? Infinity) };
 }
 
 export function table(rows: readonly Row[]): string {
-  const lines = rows.map(({ measure, quantity, unit, better, stock, millrace, ratio }) => {
-    const cells = [measure, `${quantity}, ${unit}`, shown(stock), shown(millrace), shown(ratio, 2), better];
-    return `| ${cells.join(" | ")} |`;
-  });
-  return ["| measure | quantity | BullMQ | Millrace | ratio | better is |", "| --- | --- | --- | --- | --- | --- |", ...lines].join("\n");
+  const lines = rows.map(({ measure, quantity, of, figure, against, goal = "", met }) => [
+    measure,
+    quantity,
+    `${of}: ${shown(figure)}`,
+    against === undefined ? "" : `${against.label}: ${shown(against.figure)}`,
+    against === undefined ? "" : shown(against.ratio, 2),
+    goal,
+    met === undefined ? "" : met ? "met" : "**not met**",
+  ]);
+  const head = ["measure", "quantity", "", "beside", "ratio", "goal", ""];
+  return [head, head.map(() => "---"), ...lines].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 
 /** `1,234 (1,100-1,300)` */
@@ -42,5 +62,9 @@ function shown({ median, min, max }: Spread, digits?: number): string {
   const places = digits ?? (median < 100 ? 1 : 0);
   const format = new Intl.NumberFormat("en", { minimumFractionDigits: places, maximumFractionDigits: places });
   const [middle, low, high] = [median, min, max].map((value) => format.format(value));
-  return `${middle} (${low}-${high})`;
+  return min === max ? `${middle}` : `${middle} (${low}-${high})`;
+}
+
+export function said(reading: Reading): string {
+  return Object.entries(reading).map(([quantity, value]) => `${quantity} ${value.toFixed(1)}`).join(", ");
 }

@@ -9,8 +9,8 @@ import { availableParallelism, cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import sharp from "sharp";
-import { withRedis } from "./redis.ts";
 import { spread } from "./statistics.ts";
+import { openRedis } from "./redis-store.ts";
 import type { ThumbnailTurn } from "./thumbnail-turn.ts";
 
 const run = promisify(execFile);
@@ -40,16 +40,15 @@ export async function benchThumbnail({ rounds, quick }: ThumbnailOptions): Promi
     const size = quick ? { width: 800, height: 600 } : { width: 4000, height: 3000 };
     const source = await picture(dir, size);
     const readings = new Map(ways.map((way): [Way, Reading[]] => [way, []]));
-    await withRedis({ appendonly: "no" }, async ({ url }) => {
-      for (let round = 0; round < rounds; round += 1) {
-        for (const at of ways.keys()) {
-          const way = ways[(at + round) % ways.length] as Way;
-          const reading = await take({ job: way.job, where: way.where, source, redisUrl: url, runMs: quick ? turnMs / 10 : turnMs });
-          console.error(`round ${round + 1}, ${way.name}: p99 ${reading.p99.toFixed(1)} ms, ${reading.rate.toFixed(1)} pictures a second`);
-          readings.get(way)?.push(reading);
-        }
+    await using redis = await openRedis({ appendonly: "no" });
+    for (let round = 0; round < rounds; round += 1) {
+      for (const at of ways.keys()) {
+        const way = ways[(at + round) % ways.length] as Way;
+        const reading = await take({ job: way.job, where: way.where, source, redisUrl: redis.url, runMs: quick ? turnMs / 10 : turnMs });
+        console.error(`round ${round + 1}, ${way.name}: p99 ${reading.p99.toFixed(1)} ms, ${reading.rate.toFixed(1)} pictures a second`);
+        readings.get(way)?.push(reading);
       }
-    });
+    }
     console.log(`${table(readings)}\n\n${conditions(rounds, size)}`);
   } finally {
     await rm(dir, { recursive: true, force: true });

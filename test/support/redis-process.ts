@@ -1,5 +1,5 @@
 /** A redis-server as a child process that never outlives the process that started it. */
-import { spawn } from "node:child_process";
+import { spawn, type SpawnOptions } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -23,11 +23,20 @@ export function startProcess(program: string, dir: string, port: number, setting
 }
 
 /** Starts a program with these arguments and waits until it answers on the port, to a client with these options. */
-export async function runServer(program: string, args: readonly string[], port: number, options: RedisOptions = {}): Promise<RedisProcess> {
-  const guard = spawn("sh", ["-c", GUARD, "guard", program, ...args], { stdio: ["ignore", "pipe", "ignore", "pipe"] });
+export function runServer(program: string, args: readonly string[], port: number, options: RedisOptions = {}): Promise<RedisProcess> {
+  return runGuarded(program, args, () => answer(port, options));
+}
+
+/**
+ * Starts a program and waits until it answers.
+ *
+ * @param user  whom it runs as. Ours unless told
+ */
+export async function runGuarded(program: string, args: readonly string[], answers: () => Promise<unknown>, user: Pick<SpawnOptions, "uid" | "gid"> = {}): Promise<RedisProcess> {
+  const guard = spawn("sh", ["-c", GUARD, "guard", program, ...args], { ...user, stdio: ["ignore", "pipe", "ignore", "pipe"] });
   const ended = once(guard, "exit").then(() => (guard.stdio[3] as Duplex).destroy());
   const [line] = (await once(guard.stdout as Readable, "data")) as [Buffer];
-  await Promise.race([answer(port, options), ended.then(() => Promise.reject(new Error(`${program} ${args.join(" ")} ended at once`)))]);
+  await Promise.race([answers(), ended.then(() => Promise.reject(new Error(`${program} ${args.join(" ")} ended at once`)))]);
   const pid = Number(line.toString());
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     // Again and again: a server that writes its first append-only file forgets that it was told to end.

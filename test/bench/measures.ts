@@ -1,0 +1,100 @@
+/** All that is measured, as data. */
+import type { Goal, Measure, Other, Side, Work } from "./measure.ts";
+import type { SubjectName } from "./subject.ts";
+
+const titles: Readonly<Record<SubjectName, string>> = {
+  millrace: "Millrace",
+  stock: "BullMQ",
+  "bee-queue": "bee-queue",
+  "pg-boss": "pg-boss",
+  "graphile-worker": "graphile-worker",
+  streams: "Redis Streams",
+};
+
+/** Of a measure's jobs, what a slower subject is given, so that its turn takes seconds and not a minute. */
+const shares: Partial<Record<SubjectName, number>> = { "pg-boss": 0.5, "graphile-worker": 0.5 };
+
+const atLeast = (least: number) => ({ least });
+const atMost = (most: number) => ({ most });
+const rate = (least: number) => ({ jobsPerSecond: atLeast(least) });
+const time = { p50Us: atMost(1), p99Us: atMost(1) };
+
+/** The issue's goals stand with the sides that they are ratios by. */
+const peers = { "bee-queue": rate(1), "pg-boss": rate(1), "graphile-worker": rate(1) };
+
+export const measures: readonly Measure[] = [
+  beside("consume-1", "consume, 1 slot", work("consume", { width: 1, jobs: 10_000 }), { stock: rate(1.4) }),
+  beside("consume-100", "consume, 100 slots", consume100(), {
+    stock: { ...rate(3), processUs: atMost(0.2), storeUs: atMost(0.4) },
+    ...peers,
+    streams: rate(0.35),
+  }),
+  beside("consume-500", "consume, 500 slots", work("consume", { width: 500, jobs: 100_000 }), { stock: rate(3.3) }),
+  beside("consume-100-keep", "consume, 100 slots, the last 1000 kept", consume100({ keep: 1000 }), { stock: rate(2.2) }),
+  beside("consume-100-1kib", "consume, 100 slots, payload of 1 KiB", consume100({ payloadBytes: 1024 }), { stock: rate(2.2) }),
+  beside("consume-500-waits", "consume, 500 slots, a handler of 0-10 ms", work("consume", { width: 500, jobs: 100_000, handlerMs: 10 }), { stock: rate(2.2) }),
+  beside("consume-100-schema", "consume, 100 slots, as users get it: with a schema", consume100({ schema: true, keep: 1000 }), { stock: rate(2.5) }),
+  beside("put-1", "put, 1 in flight", work("put", { width: 1, jobs: 10_000 }), { stock: rate(1.3) }),
+  beside("put-100", "put, 100 in flight", work("put", { width: 100, jobs: 100_000 }), { stock: rate(1.5) }),
+  beside("put-1000", "put, 1000 in flight", work("put", { width: 1000, jobs: 100_000 }), { stock: rate(2) }),
+  beside("put-many", "putMany of 100,000", work("put-many", { jobs: 100_000 }), { stock: rate(3), ...peers }),
+  beside("latency-idle", "put to handler, idle", work("latency", { width: 100, jobs: 300 }), { stock: time }),
+  beside("latency-2000", "put to handler, at 2,000 jobs/s", work("latency", { width: 100, jobs: 8000, pace: 2000 }), { stock: time }),
+  { ...beside("memory", "a million waiting jobs", work("put-many", { kind: "memory", jobs: 1_000_000 }), { stock: { bytes: atMost(1.1) } }), once: true },
+  growth("growth-waiting", "consume, 100 slots, jobs that wait meanwhile", [1_000_000, 100_000, 1000].map((waiting) => [`${whole(waiting)} waiting`, consume100({ waiting })])),
+  {
+    ...beside("start", "start of a worker process", work("start", {}), { stock: {} }),
+    goals: [{ quantity: "startMs", most: 400 }, { quantity: "residentMb", most: 130 }],
+  },
+  {
+    name: "demo",
+    title: "millrace demo, 50,000 files of 4 KiB",
+    first: { label: "millrace demo", subject: "millrace", work: work("demo", { jobs: 50_000 }) },
+    others: [{ side: { label: "the same loop without a queue", subject: "millrace", work: work("loop", { jobs: 50_000 }) }, goals: [{ quantity: "seconds", most: 1.5 }] }],
+    goals: [],
+    once: false,
+  },
+];
+
+/** The one of that name; else all of whose names it is the first words: "put" is all that begin with "put-". */
+export function measuresOf(word: string): readonly Measure[] {
+  const named = measures.filter(({ name }) => name === word);
+  return named.length > 0 ? named : measures.filter(({ name }) => name.startsWith(`${word}-`));
+}
+
+function work(kind: Work["kind"], more: Partial<Work>): Work {
+  return { kind, jobs: 1, width: 1, payloadBytes: 200, keep: 0, handlerMs: 0, schema: false, waiting: 0, processes: 1, queues: 1, pace: 0, ...more };
+}
+
+function consume100(more: Partial<Work> = {}): Work {
+  return work("consume", { width: 100, jobs: 100_000, ...more });
+}
+
+/** Millrace beside others, all at the same work. */
+function beside(name: string, title: string, same: Work, others: Readonly<Partial<Record<SubjectName, Bounds>>>): Measure {
+  const of = (subject: SubjectName): Side => ({ label: titles[subject], subject, work: { ...same, jobs: Math.ceil(same.jobs * (shares[subject] ?? 1)) } });
+  return {
+    name,
+    title,
+    first: of("millrace"),
+    others: (Object.entries(others) as [SubjectName, Bounds][]).map(([subject, bounds]): Other => ({ side: of(subject), goals: goalsOf(bounds) })),
+    goals: [],
+    once: false,
+  };
+}
+
+/** Millrace beside itself with less to bear: flat within 10 %. */
+function growth(name: string, title: string, works: readonly (readonly [label: string, Work])[]): Measure {
+  const [first, ...others] = works.map(([label, each]): Side => ({ label, subject: "millrace", work: each }));
+  return { name, title, first: first!, others: others.map((side): Other => ({ side, goals: goalsOf(rate(0.9)) })), goals: [], once: false };
+}
+
+type Bounds = Readonly<Record<string, Omit<Goal, "quantity">>>;
+
+function goalsOf(bounds: Bounds): Goal[] {
+  return Object.entries(bounds).map(([quantity, bound]) => ({ quantity, ...bound }));
+}
+
+function whole(count: number): string {
+  return new Intl.NumberFormat("en").format(count);
+}

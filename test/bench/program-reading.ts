@@ -1,0 +1,82 @@
+/** Takes readings of whole programs, as they are started by hand: a worker's first job, the demo. */
+import { execFile, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import type { Reading } from "./measure.ts";
+import { nowUs, type SubjectName } from "./subject.ts";
+
+const run = promisify(execFile);
+const at = (path: string): string => new URL(path, import.meta.url).pathname;
+const command = ["--conditions=millrace-source", at("../../src/cli/main.ts")];
+
+/** What a user of each starts. */
+const workers: Partial<Record<SubjectName, readonly string[]>> = {
+  millrace: [...command, "worker", "start", at("programs/worker.ts")],
+  stock: [at("programs/stock-worker.ts")],
+};
+/** So long it has had nothing to do when its memory is read. */
+const IDLE_MS = 1000;
+
+/** Of the process that runs the first job, which waits already. */
+export async function startReading(subject: SubjectName, redisUrl: string): Promise<Reading> {
+  const startedUs = nowUs();
+  const worker = spawn(process.execPath, workers[subject]!, { env: environment(redisUrl), stdio: ["ignore", "pipe", "inherit"] });
+  const ended = once(worker, "exit");
+  try {
+    const [line] = (await Promise.race([once(createInterface(worker.stdout), "line"), ended.then(() => [Number.NaN])])) as [string];
+    await sleep(IDLE_MS);
+    const { stdout } = await run("ps", ["-o", "rss=", "-p", String(worker.pid)]);
+    return { startMs: (Number(line) - startedUs) / 1000, residentMb: Number(stdout) / 1024 };
+  } finally {
+    worker.kill("SIGTERM");
+    await ended;
+  }
+}
+
+export async function demoReading(files: number, redisUrl: string): Promise<Reading> {
+  const { seconds, stdout } = await timed([...command, "demo", treeOf(files), "--json"], redisUrl);
+  const summary = JSON.parse(stdout) as { files: number; failed: number; processed: number };
+  if (summary.files !== files || summary.processed !== files || summary.failed !== 0) throw new Error(`expected ${files} files to be digested, got ${stdout}`);
+  return { seconds };
+}
+
+export async function loopReading(files: number, redisUrl: string): Promise<Reading> {
+  const { seconds, stdout } = await timed(["--conditions=millrace-source", at("programs/plain-digest.ts"), treeOf(files)], redisUrl);
+  if (Number(stdout) !== files) throw new Error(`expected ${files} files to be digested, got ${stdout}`);
+  return { seconds };
+}
+
+async function timed(args: readonly string[], redisUrl: string): Promise<{ seconds: number; stdout: string }> {
+  const startedUs = nowUs();
+  const { stdout } = await run(process.execPath, args, { env: environment(redisUrl) });
+  return { seconds: (nowUs() - startedUs) / 1e6, stdout };
+}
+
+function environment(redisUrl: string): NodeJS.ProcessEnv {
+  return { ...process.env, NODE_ENV: "production", REDIS_URL: redisUrl };
+}
+
+const trees = new Map<number, string>();
+const FILE_BYTES = 4096;
+const FILES_A_FOLDER = 500;
+
+/** A tree of so many files, each unlike the others; gone with this process. */
+function treeOf(files: number): string {
+  const made = trees.get(files);
+  if (made !== undefined) return made;
+  const root = mkdtempSync(join(tmpdir(), "millrace-bench-demo-"));
+  process.once("exit", () => rmSync(root, { recursive: true, force: true }));
+  for (let file = 0; file < files; file += 1) {
+    const folder = join(root, String(Math.floor(file / FILES_A_FOLDER)));
+    if (file % FILES_A_FOLDER === 0) mkdirSync(folder);
+    writeFileSync(join(folder, `${file}.bin`), randomBytes(FILE_BYTES));
+  }
+  trees.set(files, root);
+  return root;
+}
