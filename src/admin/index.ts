@@ -1,5 +1,7 @@
 /** The entry `millrace/admin`: every operator command as a function, plain data in and plain data out. */
 export { audit, type AuditOptions, type TrailEntry } from "./audit.ts";
 export { connectOperator, type Operator, type OperatorOptions } from "./operator.ts";
+export { deleteQueue, pauseQueue, resumeQueue, type DeleteOptions, type DeleteResult, type PauseResult } from "./queue-changes.ts";
+export { queueStats, type QueueStats, type StatsOptions } from "./queue-stats.ts";
 export { listQueues, type QueueRow } from "./queues.ts";
 export type { Change } from "./recorded.ts";

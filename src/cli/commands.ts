@@ -45,6 +45,11 @@ export function leaf(parent: Command, name: string, summary: string): Command {
   return parent.command(name).summary(summary).description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`);
 }
 
+/** Adds the flags of what asks before it destroys: see confirm.ts. */
+export function confirmed(command: Command): Command {
+  return command.option("--yes", "do not ask; needed where there is no terminal").option("--dry-run", "say what would be done, and do nothing");
+}
+
 /** What a command does. `given`: its arguments, then its flags. The result is its exit code; none is 0. */
 // oxlint-disable-next-line typescript/no-explicit-any -- commander hands over what the command declared
 export type Body = (context: Context, ...given: any[]) => Promise<number | void>;

@@ -1,17 +1,11 @@
 /** Before something is destroyed: `--dry-run` says what would be done, a terminal is asked, elsewhere `--yes` is needed. */
 import { createInterface } from "node:readline/promises";
-import type { Command } from "commander";
 import { OptionError } from "../errors.ts";
 import type { Context } from "./context.ts";
 
 export interface ConfirmFlags {
   readonly yes?: true;
   readonly dryRun?: true;
-}
-
-/** Adds the flags of what asks. */
-export function confirmed(command: Command): Command {
-  return command.option("--yes", "do not ask; needed where there is no terminal").option("--dry-run", "say what would be done, and do nothing");
 }
 
 /** Refuses what cannot be asked, before any work was done for the question. @throws OptionError */
@@ -21,29 +15,29 @@ export function assertCanAsk({ yes, dryRun }: ConfirmFlags): void {
 }
 
 /**
- * Whether it is to be done.
+ * Whether it is to be done. `no` was answered at a terminal; of a `dry run` all is said.
  *
  * @param what  what is done, in the imperative: `delete the queue mail and its 1,234 jobs`
  * @param would the same as data, for `--dry-run --json`
  * @throws OptionError where it can neither ask nor was told; the signal's reason
  */
-export async function confirm({ output, interruption }: Context, what: string, would: object, flags: ConfirmFlags): Promise<boolean> {
+export async function confirm({ output, interruption }: Context, what: string, would: object, flags: ConfirmFlags): Promise<"yes" | "no" | "dry run"> {
   if (flags.dryRun === true) {
     await output.result(`would ${what}`, { dryRun: true, ...would });
-    return false;
+    return "dry run";
   }
-  if (flags.yes === true) return true;
+  if (flags.yes === true) return "yes";
   assertCanAsk(flags);
   // The question is no result: whoever reads results may be a program.
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
     const answer = await lines.question(`${what[0]?.toUpperCase()}${what.slice(1)}? [y/N] `, { signal: interruption.signal });
-    if (/^y(es)?$/i.test(answer.trim())) return true;
+    if (/^y(es)?$/i.test(answer.trim())) return "yes";
   } finally {
     lines.close();
   }
   output.warning("nothing was done");
-  return false;
+  return "no";
 }
 
 function canAsk(): boolean {

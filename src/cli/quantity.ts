@@ -17,6 +17,11 @@ export function seconds(ms: number): string {
   return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
+/** `0.8 ms`, `12 ms`, `340 ms`, then as `seconds`. */
+export function milliseconds(ms: number): string {
+  return ms < 9.95 ? `${ms.toFixed(1)} ms` : ms < 999.5 ? `${Math.round(ms)} ms` : seconds(ms);
+}
+
 const SPANS = [["d", 86_400_000], ["h", 3_600_000], ["min", 60_000], ["s", 1000]] as const;
 
 /** In one unit, for a column: `12 s`, `3 min`, `5 h`, `14 d`; `0 s` below a second. */

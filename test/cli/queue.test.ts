@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
 import { stockQueue } from "../interop/stock.ts";
-import { millrace } from "../support/command.ts";
+import { millrace, start } from "../support/command.ts";
 import { freshPrefix, redisUrl } from "../support/redis.ts";
 
 let prefix: string;
@@ -38,4 +38,65 @@ test("an empty list ends with 0 and says so, to people", async () => {
   expect(text).toEqual({ code: 0, stdout: "", stderr: `no queue is under the prefix "${prefix}"\n` });
   expect(json).toEqual({ code: 0, stdout: "", stderr: "" });
   expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("did you mean queue list?") as string });
+});
+
+test("queue stats tells how a queue fares, and watches until Ctrl-C", async () => {
+  await stockQueue(prefix, "mail").addBulk([{ name: "n", data: 1, opts: { timestamp: Date.now() - 7_500_000 } }, { name: "n", data: 1, opts: { delay: 60_000 } }]);
+  const watching = start(["queue", "stats", "mail", "--watch", "--json"], { env });
+  const [text, json, wrong, unknown] = await Promise.all([
+    millrace(["queue", "stats", "mail"], { env }),
+    millrace(["queue", "stats", "mail", "--json"], { env }),
+    millrace(["queue", "stats", "mail", "--since", "9d"], { env }),
+    millrace(["queue", "stats", "mial"], { env }),
+  ]);
+  expect(text.stdout.split("\n")).toEqual([
+    "mail",
+    "  waiting            1, 0 prioritized, 1 delayed, 0 for children",
+    "  active             0",
+    "  kept               0 completed, 0 failed",
+    "  oldest waiting     2 h",
+    "  failed, last hour  0",
+    "  last 5m            arrivals -, put 0.0/s",
+    "                     completed 0.0/s, failed 0.0/s, retried 0.0/s",
+    "  wait p50/p95/p99   -",
+    "  run p50/p95/p99    -",
+    "",
+  ]);
+  expect(JSON.parse(json.stdout)).toMatchObject({ queue: "mail", paused: false, waiting: 1, delayed: 1, unfinished: 2, failedLastHour: 0, history: { perSecond: { put: 0 } } });
+  expect(wrong.code).toBe(2);
+  expect(unknown).toMatchObject({ code: 4, stderr: 'error: no queue is called "mial": did you mean mail?\n' });
+  await watching.says('"queue":"mail"', 2);
+  watching.kill("SIGINT");
+  expect((await watching.ended).code).toBe(130);
+});
+
+test("queue pause and resume say what they did", async () => {
+  const stock = stockQueue(prefix, "mail");
+  await stock.add("n", 1);
+  expect(await millrace(["queue", "pause", "mail"], { env })).toEqual({ code: 0, stdout: "mail is paused: what runs goes on, nothing more is started\n", stderr: "" });
+  expect(await stock.isPaused()).toBe(true);
+  const resumed = await millrace(["queue", "resume", "mail", "--json"], { env });
+  expect(JSON.parse(resumed.stdout)).toEqual({ queue: "mail", paused: false });
+  expect(await stock.isPaused()).toBe(false);
+  expect((await millrace(["queue", "pause", "mial"], { env })).code).toBe(4);
+});
+
+test("queue delete needs --yes without a terminal, says with --dry-run what it would do, and then does it", async () => {
+  const stock = stockQueue(prefix, "mail");
+  await stock.addBulk([{ name: "n", data: 1 }, { name: "n", data: 1 }]);
+  const [unsure, dry, dryJson, readOnly] = await Promise.all([
+    millrace(["queue", "delete", "mail"], { env }),
+    millrace(["queue", "delete", "mail", "--dry-run", "--read-only"], { env }),
+    millrace(["queue", "delete", "mail", "--dry-run", "--json"], { env }),
+    millrace(["queue", "delete", "mail", "--yes", "--read-only"], { env }),
+  ]);
+  expect(unsure).toMatchObject({ code: 2, stderr: expect.stringContaining("expected --yes") as string });
+  expect(dry).toEqual({ code: 0, stdout: "would delete the queue mail: 2 unfinished jobs, 0 completed, 0 failed, its schedules and settings\n", stderr: "" });
+  expect(JSON.parse(dryJson.stdout)).toEqual({ dryRun: true, queue: "mail", unfinished: 2, completed: 0, failed: 0 });
+  expect(readOnly.code).toBe(1);
+  expect(await stock.count()).toBe(2);
+  const deleted = await millrace(["queue", "delete", "mail", "--yes"], { env });
+  expect(deleted).toEqual({ code: 0, stdout: "mail is deleted, with 2 jobs\n", stderr: "" });
+  expect(await stock.count()).toBe(0);
+  expect((await millrace(["queue", "delete", "mail", "--yes"], { env })).code).toBe(4);
 });

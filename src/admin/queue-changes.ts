@@ -1,0 +1,61 @@
+/** What an operator does to a queue as a whole: pause, resume, delete. */
+import { check, checkOptions } from "../options.ts";
+import { countJobs } from "../store/count.ts";
+import { deleteQueue as deleteStored } from "../store/delete-queue.ts";
+import { setPaused } from "../store/queue-settings.ts";
+import type { Operator } from "./operator.ts";
+
+export interface PauseResult {
+  readonly queue: string;
+  readonly paused: boolean;
+}
+
+/** Stops deliveries from the queue, everywhere; what runs goes on. @throws ReadOnlyError, OptionError; NotFoundError; BackendError */
+export function pauseQueue(operator: Operator, name: string): Promise<PauseResult> {
+  return pause(operator, "queue pause", name, true);
+}
+
+/** @throws as `pauseQueue` */
+export function resumeQueue(operator: Operator, name: string): Promise<PauseResult> {
+  return pause(operator, "queue resume", name, false);
+}
+
+function pause(operator: Operator, command: string, name: string, paused: boolean): Promise<PauseResult> {
+  operator.queue(name); // refuses a name that is none before anything is written
+  return operator.change({ command, target: name }, async (touch) => {
+    await setPaused(await operator.existing(name), paused);
+    touch(1);
+    return { queue: name, paused };
+  });
+}
+
+export interface DeleteOptions {
+  /** Although jobs are active. @default false */
+  readonly force?: boolean;
+  /** Ends it after the step that runs; it may be done again. */
+  readonly signal?: AbortSignal;
+}
+
+export interface DeleteResult {
+  readonly queue: string;
+  /** Jobs that it held when it was paused, whatever their state. */
+  readonly jobs: number;
+}
+
+/**
+ * Deletes a queue with its jobs, settings and schedules.
+ *
+ * @throws ReadOnlyError, OptionError; NotFoundError; StateError while jobs are active; BackendError; the signal's reason
+ */
+export function deleteQueue(operator: Operator, name: string, options?: DeleteOptions): Promise<DeleteResult> {
+  const { force = false, signal } = checkOptions("deleteQueue", options, { force: check.boolean(), signal: check.signal() });
+  operator.queue(name);
+  return operator.change({ command: "queue delete", target: name, details: { force } }, async (touch) => {
+    const queue = await operator.existing(name);
+    const { waiting, prioritized, delayed, "waiting-children": children, active, completed, failed } = await countJobs(queue);
+    const jobs = waiting + prioritized + delayed + children + active + completed + failed;
+    await deleteStored(queue, { force, signal });
+    touch(jobs);
+    return { queue: name, jobs };
+  });
+}
