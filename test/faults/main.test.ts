@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 
 const main = fileURLToPath(new URL("main.ts", import.meta.url));
 const faults = (...args: string[]) =>
-  promisify(execFile)(process.execPath, ["-C", "millrace-source", main, ...args]).then(
+  promisify(execFile)(process.execPath, ["-C", "millrace-source", main, ...args], { env: { ...process.env, DOCKER_HOST: "unix:///nowhere/docker.sock" } }).then(
     () => ({ code: 0, stderr: "" }),
     ({ code, stderr }: { readonly code: number; readonly stderr: string }) => ({ code, stderr }),
   );
@@ -16,6 +16,7 @@ test.each([
   [["--seed", "x"], "expected a whole number as the seed, got x"],
   [["--subject", "celery"], "expected millrace or bullmq as the subject, got celery"],
   [["--phase", "1"], "Unknown option '--phase'"],
+  [["--containers"], "servers in containers need a Docker engine"],
 ])("refuses %j", async (args, message) => {
   expect(await faults(...args)).toEqual({ code: 2, stderr: expect.stringContaining(message) });
 });

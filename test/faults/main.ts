@@ -5,12 +5,13 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { monotonicMs } from "../support/journal.ts";
-import { ensureServer } from "../../src/redis/server.ts";
+import type { ServerProgram } from "../support/server-image.ts";
 import { lines, rowOf, table, type Row } from "./report.ts";
 import { rows } from "./rows.ts";
 import type { Phase, Scenario } from "./scenario.ts";
 import { playPhase } from "./stage.ts";
 import { subjects, type Subject } from "./subject.ts";
+import { suiteServer, type SuiteServer } from "./suite-server.ts";
 
 const usage = `npm run test:faults -- [ROW...] [--phases N] [--seed S] [--subject millrace|bullmq] [--report DIR] [--keep]
 
@@ -19,6 +20,7 @@ const usage = `npm run test:faults -- [ROW...] [--phases N] [--seed S] [--subjec
   --seed S       repeats those of an earlier run; phase i is phase 1 of the seed S + i - 1
   --subject      who is put to the test (millrace); bullmq: its own Queue and Worker, as its documentation sets them up
   --keep         leaves the ledgers of broken phases, and what their processes wrote, and says where
+  --containers   runs the servers in containers, where a Docker engine answers (or FAULTS_CONTAINERS=1)
   --report DIR   writes faults-SUBJECT.md and faults-SUBJECT.json there
 
 Ends with 0 when every row holds, 5 when one does not, 2 when it does not understand.`;
@@ -35,15 +37,14 @@ else if (!Number.isInteger(phases) || phases < 1) refuse(`expected a whole numbe
 else if (!Number.isInteger(seed) || seed < 0) refuse(`expected a whole number as the seed, got ${values.seed}`);
 else if (!Object.hasOwn(subjects, values.subject)) refuse(`expected millrace or bullmq as the subject, got ${values.subject}`);
 else if (chosen.length < named.size || chosen.length === 0) refuse(`expected rows, got ${positionals.join(" ")}`);
-else await test(await subjects[values.subject as Subject["name"]]());
+else await test(await subjects[values.subject as Subject["name"]](), await suiteServer(values.containers).catch((error: Error) => refuse(error.message)));
 
-async function test(subject: Subject): Promise<void> {
-  const server = await ensureServer((line) => console.error(line));
+async function test(subject: Subject, server: SuiteServer): Promise<void> {
   console.log(`${subject.name}, seed ${seed}, ${phases} phase${phases === 1 ? "" : "s"} a row`);
   const played: Row[] = [];
   for (const scenario of chosen) {
     const startedAt = monotonicMs();
-    const row = rowOf({ scenario, phases: await play(scenario, subject, server.path), tookMs: monotonicMs() - startedAt });
+    const row = rowOf({ scenario, phases: await play(scenario, subject, server.program), tookMs: monotonicMs() - startedAt });
     played.push(row);
     console.log(lines(row));
     if (values.report !== undefined) write(values.report, subject, server.version, played);
@@ -54,7 +55,7 @@ async function test(subject: Subject): Promise<void> {
 }
 
 /** The phases of a row, several at a time where it allows that. */
-async function play(scenario: Scenario, subject: Subject, serverProgram: string): Promise<readonly Phase[]> {
+async function play(scenario: Scenario, subject: Subject, serverProgram: ServerProgram): Promise<readonly Phase[]> {
   const count = Math.min(phases, scenario.mostPhases ?? phases);
   const done: Phase[] = [];
   let next = 0;
@@ -86,6 +87,7 @@ function readArguments() {
         seed: { type: "string" },
         subject: { type: "string", default: "millrace" },
         report: { type: "string" },
+        containers: { type: "boolean", default: false },
         keep: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },

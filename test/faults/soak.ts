@@ -3,7 +3,6 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Redis } from "ioredis";
-import { ensureServer } from "../../src/redis/server.ts";
 import { monotonicMs } from "../support/journal.ts";
 import type { OwnRedis } from "../support/own-redis.ts";
 import type { Proxy } from "../support/tcp-proxy.ts";
@@ -12,12 +11,14 @@ import { contradictions } from "./checker.ts";
 import { plot } from "./plot.ts";
 import { Stage } from "./stage.ts";
 import { subjects } from "./subject.ts";
+import { suiteServer } from "./suite-server.ts";
 
-const usage = `npm run soak -- [--minutes M] [--seed S] [--report DIR]
+const usage = `npm run soak -- [--minutes M] [--seed S] [--report DIR] [--containers]
 
   --minutes M   how long the load goes on (10)
   --seed S      repeats which faults come when
   --report DIR  writes soak.svg, the memory of the workers and of Redis over time, there (.)
+  --containers  runs Redis in a container, where a Docker engine answers (or FAULTS_CONTAINERS=1)
 
 Ends with 0 when nothing was lost, doubled or left behind, and 5 otherwise.`;
 
@@ -27,7 +28,7 @@ const SAMPLE_MS = 1000;
 const EXIT_FINDINGS = 5;
 
 const { values } = parseArgs({
-  options: { minutes: { type: "string", default: "10" }, seed: { type: "string" }, report: { type: "string", default: "." }, help: { type: "boolean", default: false } },
+  options: { minutes: { type: "string", default: "10" }, seed: { type: "string" }, report: { type: "string", default: "." }, containers: { type: "boolean", default: false }, help: { type: "boolean", default: false } },
 });
 const minutes = Number(values.minutes);
 const seed = Number(values.seed ?? Math.floor(Math.random() * 1_000_000));
@@ -36,7 +37,7 @@ if (values.help || !(minutes > 0) || !Number.isInteger(seed)) {
   process.exit(values.help ? 0 : 2);
 }
 
-const { path: serverProgram } = await ensureServer((line) => console.error(line));
+const { program: serverProgram } = await suiteServer(values.containers);
 const stage = new Stage({ subject: await subjects.millrace(), seed, serverProgram });
 const found = await soak(stage).finally(() => stage.end(false));
 console.log(found.length === 0 ? "nothing lost, nothing twice, nothing left" : found.slice(0, 20).join("\n"));

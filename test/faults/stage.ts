@@ -8,6 +8,7 @@ import { JournalReader, monotonicMs } from "../support/journal.ts";
 import { openCluster, type Cluster } from "../support/cluster.ts";
 import { openRedis, type OwnRedis } from "../support/own-redis.ts";
 import { generator } from "../support/random.ts";
+import type { ServerProgram } from "../support/server-image.ts";
 import { openSentinels, type Sentinels } from "../support/sentinel.ts";
 import { startProxy, type Proxy } from "../support/tcp-proxy.ts";
 import { Actor, Producer } from "./actor.ts";
@@ -25,8 +26,7 @@ const LOOK_MS = 10;
 export interface PhaseOptions {
   readonly subject: Subject;
   readonly seed: number;
-  /** The path of a `redis-server`. */
-  readonly serverProgram: string;
+  readonly serverProgram: ServerProgram;
   /** Leaves the ledger and what the processes wrote where it is, if the phase is broken. */
   readonly keep?: boolean;
 }
@@ -56,7 +56,7 @@ export class Stage {
   readonly random: () => number;
   /** Works that may be lost. */
   readonly forgiven = new Set<number>();
-  readonly #serverProgram: string;
+  readonly #serverProgram: ServerProgram;
   /** Of the ledger, and of what the processes write. */
   readonly folder = mkdtempSync(join(tmpdir(), "millrace-faults-"));
   readonly #ledger = new JournalReader<Entry>(join(this.folder, "ledger"));

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -19,14 +19,13 @@ function finder(ports: readonly number[], rest: Partial<Guides> = {}, onMoved = 
 async function startSentinelsOf(primaryPorts: readonly number[]): Promise<{ port: number; process: RedisProcess }[]> {
   const program = await findServer();
   const dir = await mkdtemp(join(tmpdir(), "millrace-test-sentinel-"));
-  await symlink(program!.path, join(dir, "redis-sentinel"));
   onTestFinished(() => rm(dir, { recursive: true, force: true }));
   return Promise.all(
     primaryPorts.map(async (primaryPort) => {
       const port = await freePort();
       const config = join(dir, `${port}.conf`);
       await writeFile(config, `port ${port}\nbind ${HOST}\ndir ${dir}\nlogfile ${dir}/log\nsentinel monitor m ${HOST} ${primaryPort} 3\n`);
-      const process = await runServer(join(dir, "redis-sentinel"), [config], port);
+      const process = await runServer(program!.path, [config, "--sentinel"], { port, dir });
       onTestFinished(() => process.end("SIGKILL"));
       return { port, process };
     }),
@@ -46,7 +45,7 @@ test("goes by whoever answers, soon, where others are gone or hang", async () =>
   const { port: primary } = await startRedis();
   const [answers, gone, hangs] = await startSentinelsOf([primary, primary, primary]);
   await gone!.process.end("SIGKILL");
-  process.kill(hangs!.process.pid, "SIGSTOP");
+  hangs!.process.signal("SIGSTOP");
   const found = finder([gone!.port, hangs!.port, answers!.port]).find();
   expect(await takes(found)).toBeLessThan(3000);
   expect(await found).toEqual({ host: HOST, port: primary });

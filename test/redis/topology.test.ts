@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -96,10 +96,9 @@ test("speaks TLS to Sentinels and through them, and to a cluster", async () => {
   await startRedis({ "tls-port": String(port), ...files });
   await startCluster({ primaries: 1, replicas: 0, settings: { "tls-port": String(nodePort), "tls-cluster": "yes", ...files } });
 
-  await symlink((await findServer())!.path, join(dir, "redis-sentinel"));
   const config = [...Object.entries(files).map((each) => each.join(" ")), `tls-port ${sentinelPort}`, "port 0", "tls-replication yes", "bind 127.0.0.1", `dir ${dir}`, `logfile ${dir}/log`, `sentinel monitor primary 127.0.0.1 ${port} 1`, ""];
   await writeFile(join(dir, "sentinel.conf"), config.join("\n"));
-  const sentinel = runServer(join(dir, "redis-sentinel"), [join(dir, "sentinel.conf")], sentinelPort, { tls });
+  const sentinel = runServer((await findServer())!.path, [join(dir, "sentinel.conf"), "--sentinel"], { port: sentinelPort, dir }, { tls });
   onTestFinished(async () => (await sentinel).end("SIGKILL"));
   await sentinel;
 

@@ -2,6 +2,7 @@
 import { Redis } from "ioredis";
 import { openRedis, type OwnRedis } from "./own-redis.ts";
 import { freePort } from "./redis-process.ts";
+import type { ServerProgram } from "./server-image.ts";
 
 export interface Cluster extends AsyncDisposable {
   /** `redis+cluster://…`: all nodes. */
@@ -27,7 +28,7 @@ export interface ClusterOptions {
 const SLOTS = 16_384;
 
 /** Starts it; it does not outlive this process. */
-export async function openCluster(program: string, options: ClusterOptions = {}): Promise<Cluster> {
+export async function openCluster(program: ServerProgram, options: ClusterOptions = {}): Promise<Cluster> {
   const { primaries = 3, replicas = 1, nodeTimeoutMs = 1500, settings = {} } = options;
   const started = await Promise.all(
     Array.from({ length: primaries * (1 + replicas) }, async () => {

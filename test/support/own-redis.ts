@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort, startProcess } from "./redis-process.ts";
+import type { ServerProgram } from "./server-image.ts";
 
 export interface OwnRedis extends AsyncDisposable {
   readonly url: string;
@@ -27,7 +28,7 @@ export interface OwnRedis extends AsyncDisposable {
  *
  * @param settings  beside, or instead of, append-only file and noeviction: `{ maxmemory: "3mb" }`
  */
-export async function openRedis(program: string, settings: Readonly<Record<string, string>> = {}): Promise<OwnRedis> {
+export async function openRedis(program: ServerProgram, settings: Readonly<Record<string, string>> = {}): Promise<OwnRedis> {
   const dir = await mkdtemp(join(tmpdir(), "millrace-test-redis-"));
   const port = await freePort();
   let server = await startProcess(program, dir, port, settings);
@@ -43,8 +44,8 @@ export async function openRedis(program: string, settings: Readonly<Record<strin
     start: async () => {
       server = await startProcess(program, dir, port, settings);
     },
-    pause: () => process.kill(server.pid, "SIGSTOP"),
-    resume: () => process.kill(server.pid, "SIGCONT"),
+    pause: () => server.signal("SIGSTOP"),
+    resume: () => server.signal("SIGCONT"),
     [Symbol.asyncDispose]: async () => {
       await server.end("SIGKILL");
       await rm(dir, { recursive: true, force: true });

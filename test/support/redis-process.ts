@@ -1,30 +1,44 @@
-/** A redis-server as a child process that never outlives the process that started it. */
+/** A redis-server, as a child process or in a container, that never outlives the process that started it. */
 import { spawn, type SpawnOptions } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis, type RedisOptions } from "ioredis";
+import { containerCommand, pidOf, type ServerProgram, signalContainer } from "./server-image.ts";
 
 export interface RedisProcess {
   readonly pid: number;
+  /** @throws when it runs no more */
+  signal(signal: NodeJS.Signals): void;
   /** Sends the signal and waits until the server is gone. */
   end(signal: NodeJS.Signals): Promise<void>;
 }
 
-/** Runs the server and says its id; kills it when its fourth stream closes, as it does however its parent ends. */
-const GUARD = `"$@" & server=$!; echo $server; { cat; kill -9 $server; } <&3 >/dev/null 2>&1 & wait $server; kill $!`;
-
-/** Starts a server on a port of this machine and waits until it answers. */
-export function startProcess(program: string, dir: string, port: number, settings: Readonly<Record<string, string>>): Promise<RedisProcess> {
-  const given = { bind: "127.0.0.1", dir, appendonly: "yes", save: "", "maxmemory-policy": "noeviction", logfile: join(dir, "redis.log"), ...settings, port: String(port) };
-  return runServer(program, Object.entries(given).flatMap(([name, value]) => [`--${name}`, value]), port);
+export interface ServerPlace {
+  readonly port: number;
+  /** Holds every file that it is told of. */
+  readonly dir: string;
 }
 
-/** Starts a program with these arguments and waits until it answers on the port, to a client with these options. */
-export function runServer(program: string, args: readonly string[], port: number, options: RedisOptions = {}): Promise<RedisProcess> {
-  return runGuarded(program, args, () => answer(port, options));
+/** Runs the server and says its id; ends it when its fourth stream closes, as it does however its parent ends. */
+const guard = (endIt: string): string => `"$@" & server=$!; echo $server; { cat; ${endIt}; } <&3 >/dev/null 2>&1 & wait $server; kill $!`;
+
+/** Starts a server on a port of this machine and waits until it answers. */
+export function startProcess(program: ServerProgram, dir: string, port: number, settings: Readonly<Record<string, string>>): Promise<RedisProcess> {
+  const given = { bind: "127.0.0.1", dir, appendonly: "yes", save: "", "maxmemory-policy": "noeviction", logfile: join(dir, "redis.log"), ...settings, port: String(port) };
+  return runServer(program, Object.entries(given).flatMap(([name, value]) => [`--${name}`, value]), { port, dir });
+}
+
+/** Starts a server with these arguments and waits until it answers on the port, to a client with these options. */
+export async function runServer(program: ServerProgram, args: readonly string[], { port, dir }: ServerPlace, options: RedisOptions = {}): Promise<RedisProcess> {
+  const answers = (): Promise<void> => answer(port, options);
+  if (typeof program === "string") return runGuarded(program, args, answers);
+  const name = `millrace-test-${randomBytes(6).toString("hex")}`;
+  const { ended } = await started(containerCommand(program, name, dir, args), `docker rm --force ${name}`, answers);
+  return server(pidOf(name), ended, (signal) => signalContainer(name, signal));
 }
 
 /**
@@ -33,23 +47,31 @@ export function runServer(program: string, args: readonly string[], port: number
  * @param user  whom it runs as. Ours unless told
  */
 export async function runGuarded(program: string, args: readonly string[], answers: () => Promise<unknown>, user: Pick<SpawnOptions, "uid" | "gid"> = {}): Promise<RedisProcess> {
-  const guard = spawn("sh", ["-c", GUARD, "guard", program, ...args], { ...user, stdio: ["ignore", "pipe", "ignore", "pipe"] });
-  const ended = once(guard, "exit").then(() => (guard.stdio[3] as Duplex).destroy());
-  const [line] = (await once(guard.stdout as Readable, "data")) as [Buffer];
-  await Promise.race([answers(), ended.then(() => Promise.reject(new Error(`${program} ${args.join(" ")} ended at once`)))]);
-  const pid = Number(line.toString());
-  const end = async (signal: NodeJS.Signals): Promise<void> => {
+  const { pid, ended } = await started([program, ...args], "kill -9 $server", answers, user);
+  return server(pid, ended, (signal) => void process.kill(pid, signal));
+}
+
+async function started(command: readonly string[], endIt: string, answers: () => Promise<unknown>, user: Pick<SpawnOptions, "uid" | "gid"> = {}) {
+  const guarded = spawn("sh", ["-c", guard(endIt), "guard", ...command], { ...user, stdio: ["ignore", "pipe", "ignore", "pipe"] });
+  const ended = once(guarded, "exit").then(() => (guarded.stdio[3] as Duplex).destroy());
+  const [line] = (await once(guarded.stdout as Readable, "data")) as [Buffer];
+  await Promise.race([answers(), ended.then(() => Promise.reject(new Error(`${command.join(" ")} ended at once`)))]);
+  return { pid: Number(line.toString()), ended };
+}
+
+function server(pid: number, ended: Promise<unknown>, signal: RedisProcess["signal"]): RedisProcess {
+  const end = async (last: NodeJS.Signals): Promise<void> => {
     // Again and again: a server that writes its first append-only file forgets that it was told to end.
     for (let running = true; running; running = await Promise.race([ended.then(() => false), delay(100, true)])) {
       try {
-        if (signal !== "SIGKILL") process.kill(pid, "SIGCONT");
-        process.kill(pid, signal);
+        if (last !== "SIGKILL") signal("SIGCONT");
+        signal(last);
       } catch {
         // Ended already.
       }
     }
   };
-  return { pid, end };
+  return { pid, signal, end };
 }
 
 export async function freePort(): Promise<number> {

@@ -1,10 +1,11 @@
 /** A primary with replicas, and Sentinels that watch it. */
-import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { openRedis, type OwnRedis } from "./own-redis.ts";
 import { freePort, runServer, type RedisProcess } from "./redis-process.ts";
+import type { ServerProgram } from "./server-image.ts";
 
 export interface Sentinels extends AsyncDisposable {
   /** `redis+sentinel://…`: all Sentinels, and the primary's name. */
@@ -30,15 +31,12 @@ const NAME = "primary";
 const SENTINELS = 3;
 
 /** Starts them; they do not outlive this process. */
-export async function openSentinels(program: string, { replicas = 2, downAfterMs = 1000, settings = {} }: SentinelsOptions = {}): Promise<Sentinels> {
+export async function openSentinels(program: ServerProgram, { replicas = 2, downAfterMs = 1000, settings = {} }: SentinelsOptions = {}): Promise<Sentinels> {
   const quick = { "repl-diskless-sync-delay": "0", ...settings };
   const primary = await openRedis(program, quick);
   const copies = await Promise.all(Array.from({ length: replicas }, () => openRedis(program, { ...quick, replicaof: `127.0.0.1 ${primary.port}` })));
   const servers = [primary, ...copies];
   const dir = await mkdtemp(join(tmpdir(), "millrace-test-sentinel-"));
-  // A server of this name is a Sentinel.
-  const sentinelProgram = join(dir, "redis-sentinel");
-  await symlink(program, sentinelProgram);
   await replicated(primary, replicas);
   const sentinels: { readonly port: number; readonly process: RedisProcess }[] = [];
   for (let i = 0; i < SENTINELS; i += 1) {
@@ -49,7 +47,7 @@ export async function openSentinels(program: string, { replicas = 2, downAfterMs
       `sentinel monitor ${NAME} 127.0.0.1 ${primary.port} 2`, `sentinel down-after-milliseconds ${NAME} ${downAfterMs}`,
       `sentinel failover-timeout ${NAME} 10000`, "",
     ].join("\n"));
-    sentinels.push({ port, process: await runServer(sentinelProgram, [config], port) });
+    sentinels.push({ port, process: await runServer(program, [config, "--sentinel"], { port, dir }) });
   }
   const ports = sentinels.map(({ port }) => port);
   await Promise.all(ports.map((port) => until(port, async (sentinel) => {
