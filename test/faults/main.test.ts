@@ -16,6 +16,7 @@ test.each([
   [["--seed", "x"], "expected a whole number as the seed, got x"],
   [["--subject", "celery"], "expected millrace or bullmq as the subject, got celery"],
   [["--phase", "1"], "Unknown option '--phase'"],
+  [["--merge", "/nowhere"], "expected /nowhere/faults-millrace.json, as --subject millrace --report /nowhere writes it, got: ENOENT"],
   [["--containers"], "servers in containers need a Docker engine"],
 ])("refuses %j", async (args, message) => {
   expect(await faults(...args)).toEqual({ code: 2, stderr: expect.stringContaining(message) });

@@ -3,10 +3,12 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { monotonicMs } from "../support/journal.ts";
 import type { ServerProgram } from "../support/server-image.ts";
-import { lines, rowOf, table, type Row } from "./report.ts";
+import { mergeInto } from "./merge.ts";
+import { lines, type Report, rowOf, table, type Row } from "./report.ts";
 import { rows } from "./rows.ts";
 import type { Phase, Scenario } from "./scenario.ts";
 import { playPhase } from "./stage.ts";
@@ -22,6 +24,7 @@ const usage = `npm run test:faults -- [ROW...] [--phases N] [--seed S] [--subjec
   --keep         leaves the ledgers of broken phases, and what their processes wrote, and says where
   --containers   runs the servers in containers, where a Docker engine answers (or FAULTS_CONTAINERS=1)
   --report DIR   writes faults-SUBJECT.md and faults-SUBJECT.json there
+  --merge DIR    plays nothing: makes the README's table of what was written there for both subjects
 
 Ends with 0 when every row holds, 5 when one does not, 2 when it does not understand.`;
 
@@ -33,6 +36,7 @@ const named = new Set(positionals.map((word) => word.toUpperCase()));
 const chosen = rows.filter(({ row }) => named.size === 0 || named.has(row));
 
 if (values.help) console.log(usage);
+else if (values.merge !== undefined) merge(values.merge);
 else if (!Number.isInteger(phases) || phases < 1) refuse(`expected a whole number of phases from 1, got ${values.phases}`);
 else if (!Number.isInteger(seed) || seed < 0) refuse(`expected a whole number as the seed, got ${values.seed}`);
 else if (!Object.hasOwn(subjects, values.subject)) refuse(`expected millrace or bullmq as the subject, got ${values.subject}`);
@@ -69,13 +73,21 @@ async function play(scenario: Scenario, subject: Subject, serverProgram: ServerP
   return done;
 }
 
+function merge(dir: string): void {
+  try {
+    mergeInto(fileURLToPath(new URL("../../README.md", import.meta.url)), dir);
+  } catch (error) {
+    refuse((error as Error).message);
+  }
+}
+
 function write(dir: string, subject: Subject, redis: string, played: readonly Row[]): void {
   const { version: bullmq } = createRequire(import.meta.url)("bullmq/package.json") as { version: string };
-  const conditions = { subject: subject.name, date: new Date().toISOString().slice(0, 10), seed, phases, redis, bullmq, node: process.version, cores: availableParallelism() };
+  const conditions: Report["conditions"] = { subject: subject.name, date: new Date().toISOString().slice(0, 10), seed, phases, redis, bullmq, node: process.version, cores: availableParallelism() };
   mkdirSync(dir, { recursive: true });
   const told = Object.entries(conditions).map(([name, value]) => `${name} ${value}`);
   writeFileSync(join(dir, `faults-${subject.name}.md`), `${table(played)}\n\n${told.join(", ")}\n`);
-  writeFileSync(join(dir, `faults-${subject.name}.json`), `${JSON.stringify({ conditions, rows: played }, undefined, 2)}\n`);
+  writeFileSync(join(dir, `faults-${subject.name}.json`), `${JSON.stringify({ conditions, rows: played } satisfies Report, undefined, 2)}\n`);
 }
 
 function readArguments() {
@@ -87,6 +99,7 @@ function readArguments() {
         seed: { type: "string" },
         subject: { type: "string", default: "millrace" },
         report: { type: "string" },
+        merge: { type: "string" },
         containers: { type: "boolean", default: false },
         keep: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
