@@ -1,19 +1,23 @@
-/** Cheap rows of the faults, one phase each, with every run of the tests; all rows are played by `npm run test:faults`. */
+/** The rows of the faults that are short and steady, five phases each, with every run of the tests; `npm run test:faults` plays all. */
 import { expect, test } from "vitest";
-import { ensureServer } from "../../src/redis/server.ts";
 import { lines, rowOf } from "./report.ts";
 import { rows } from "./rows.ts";
 import { unhurried } from "./scenario.ts";
 import { playPhase } from "./stage.ts";
 import { subjects } from "./subject.ts";
+import { suiteServer } from "./suite-server.ts";
 
+const PHASES = 5;
 const seed = Number(process.env["FAULTS_SEED"] ?? Date.now() % 1_000_000);
 
-const quick = rows.filter(({ quick }) => quick).map((scenario) => unhurried(scenario, 10));
+const phases = rows.filter(({ quick }) => quick).flatMap((row) => {
+  const scenario = unhurried(row, 10);
+  return Array.from({ length: Math.min(PHASES, row.mostPhases ?? PHASES) }, (_, i) => [row.row, i + 1, row.title, scenario] as const);
+});
 
-test.concurrent.each(quick.map((scenario) => [scenario.row, scenario.title, scenario] as const))("%s holds: %s", async (_row, _title, scenario) => {
-  const { path } = await ensureServer(console.log);
-  const phase = await playPhase(scenario, { subject: await subjects.millrace(), seed, serverProgram: path });
-  const row = rowOf({ scenario, phases: [phase], tookMs: 0 });
+test.concurrent.each(phases)("%s holds, phase %i: %s", async (_row, phase, _title, scenario) => {
+  const { program: serverProgram } = await suiteServer();
+  const played = await playPhase(scenario, { subject: await subjects.millrace(), seed: seed + phase - 1, serverProgram });
+  const row = rowOf({ scenario, phases: [played], tookMs: 0 });
   expect(row.verdict, lines(row)).toBe("holds");
 }, 240_000);

@@ -12,6 +12,7 @@ export const f02 = scenario({
     unfinished: { label: "not completed", atMost: 0 },
   },
   together: 5,
+  quick: true,
   async play(stage) {
     const redis = await stage.redis();
     const producer = await stage.producer(redis.url);

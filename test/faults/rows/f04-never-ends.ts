@@ -16,6 +16,7 @@ export const f04 = scenario({
     attemptsSpent: { label: "attempts spent", atMost: 0 },
   },
   together: 5,
+  quick: true,
   async play(stage) {
     const redis = await stage.redis();
     const producer = await stage.producer(redis.url);

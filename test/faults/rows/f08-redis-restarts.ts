@@ -12,6 +12,7 @@ export const f08 = scenario({
     failed: { label: "failed", atMost: 0 },
   },
   together: 2,
+  quick: true,
   async play(stage) {
     const redis = await stage.redis();
     const producer = await stage.producer(redis.url);

@@ -18,6 +18,7 @@ export const f11 = scenario({
     exitMs: { label: "a worker told to end exits within", atMost: DRAIN_MS + GRACE_MS + 3000 },
   },
   together: 5,
+  quick: true,
   async play(stage) {
     const redis = await stage.redis();
     await redis.stop();

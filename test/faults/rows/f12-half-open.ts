@@ -11,6 +11,7 @@ export const f12 = scenario({
     endsAfterMs: { label: "what ran meanwhile is completed after", atMost: 20_000 },
   },
   together: 5,
+  quick: true,
   async play(stage) {
     const redis = await stage.redis();
     const [toProducer, toIdle, toBusy] = await Promise.all([stage.proxy(redis), stage.proxy(redis), stage.proxy(redis)]);

@@ -13,6 +13,7 @@ export const f15 = scenario({
     notFailed: { label: "of them not failed", atMost: 0 },
   },
   mostPhases: 1,
+  quick: true,
   async play(stage) {
     const fit = await stage.redis();
     const evicting = await stage.redis({ "maxmemory-policy": "allkeys-lru", maxmemory: "100mb" });

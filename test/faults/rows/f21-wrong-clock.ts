@@ -8,6 +8,7 @@ export const f21 = scenario({
   title: "a worker's clock is off by an hour",
   targets: { offByMs: { label: "delayed jobs run early or late by", atMost: 1000 } },
   together: 3,
+  quick: true,
   async play(stage) {
     const redis = await stage.redis();
     const producer = await stage.producer(redis.url);
