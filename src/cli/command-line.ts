@@ -55,7 +55,7 @@ export function commandLine(program: Command, version: string, run: Run): Comman
     .argument("[paths...]", "files and folders whose default exports are\nhandlers (default: workers)")
     .option("--concurrency <n>", "tasks at once (default: what the handlers ask for)")
     .option("--name <text>", "this process's name (default: host and pid)")
-    .option("--health <address>", "answer GET /healthz and /readyz at a port of this host,\nat host:port, or at unix:/path (default: nowhere)")
+    .option("--health <address>", "answer GET /healthz, /readyz and /metrics at a port of this host,\nat host:port, or at unix:/path (default: nowhere)")
     .option("--drain <time>", "on SIGTERM, let tasks run on so long (default: 25s)")
     .option("--grace <time>", "then cancel them, and wait so long (default: 5s)")
     .option("--flush <time>", "at the end, wait so long for Redis (default: 1s)")

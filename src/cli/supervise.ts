@@ -6,11 +6,13 @@
 import { fork } from "node:child_process";
 import { PLACE_VARIABLE } from "../pool/supervision.ts";
 import { Supervisor } from "../pool/supervisor.ts";
+import type { WorkerProcess } from "../pool/worker-process.ts";
 import type { Context } from "./context.ts";
 import type { Cause } from "./interruption.ts";
 import { serveHealth, type Health } from "./health.ts";
 import { stopTimes } from "./stop-times.ts";
 import { healthOfAll } from "./worker-health.ts";
+import { scrapeAll } from "./worker-metrics.ts";
 
 /** What a process may take beyond what it gives itself: its loop may be held up. */
 const LATE_MS = 1000;
@@ -22,7 +24,9 @@ export async function supervise(context: Context, processes: number): Promise<nu
   const { leaveAfterMs } = stopTimes(config);
   log.info({ processes, maxRssBytes, maxJobs, maxStuck }, "supervisor starts");
   let health: (() => Health) | undefined;
-  using endpoint = config.health === undefined ? undefined : await serveHealth(config.health, () => health?.() ?? healthOfAll([], processes, false));
+  let workers: () => readonly WorkerProcess[] = () => [];
+  using endpoint =
+    config.health === undefined ? undefined : await serveHealth(config.health, () => health?.() ?? healthOfAll([], processes, false), () => scrapeAll(workers()));
   if (endpoint !== undefined) log.info({ at: endpoint.at }, "health endpoint answers");
   await output.result(undefined, { event: "supervising", pid: process.pid, processes });
   const supervisor = new Supervisor({
@@ -39,6 +43,7 @@ export async function supervise(context: Context, processes: number): Promise<nu
     log,
     onEvent: (event) => void output.result(undefined, event),
   });
+  workers = () => supervisor.alive;
   health = () => healthOfAll(supervisor.alive, processes, supervisor.isStopping);
   const order = (order: "stop" | "hurry", cause: Cause): void => {
     const by = cause === "SIGPIPE" ? "SIGTERM" : cause;

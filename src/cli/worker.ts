@@ -8,6 +8,7 @@ import { once } from "node:events";
 import { startTimer } from "../concurrency/timer.ts";
 import type { App } from "../app.ts";
 import type { Pool } from "../pool/pool.ts";
+import type { Queue } from "../queue/queue.ts";
 import type { Supervised } from "../pool/supervised.ts";
 import type { WorkerReport } from "../pool/supervision.ts";
 import { endWithParent } from "../queue/parent.ts";
@@ -17,6 +18,7 @@ import { findHandlers } from "./find-handlers.ts";
 import { serveHealth } from "./health.ts";
 import { stopTimes } from "./stop-times.ts";
 import { healthOf, STARTING } from "./worker-health.ts";
+import { openWorkerMetrics, scrapeOne } from "./worker-metrics.ts";
 
 /**
  * @returns 0 when it was told to end and did; 1 when an error nobody caught ended it, or it did not end in its time
@@ -27,8 +29,11 @@ export async function work(context: Context, supervised: Supervised | undefined)
   const { signal } = interruption;
   if (supervised !== undefined) obey(supervised, context);
   let report = (): WorkerReport => STARTING;
+  let queues: readonly Queue[] = [];
+  using metrics = config.health === undefined ? undefined : await openWorkerMetrics(() => report(), () => queues);
+  if (metrics !== undefined) supervised?.answerMetrics(() => metrics.data());
   // A supervisor answers for all.
-  using endpoint = supervised !== undefined || config.health === undefined ? undefined : await serveHealth(config.health, () => healthOf(report()));
+  using endpoint = supervised !== undefined || config.health === undefined ? undefined : await serveHealth(config.health, () => healthOf(report()), () => scrapeOne(metrics!));
   if (endpoint !== undefined) log.info({ at: endpoint.at }, "health endpoint answers");
   const { handlers, passedOver } = await findHandlers(config.workers);
   for (const module of passedOver) log.warn({ module }, "no handler as default export: passed over");
@@ -37,6 +42,7 @@ export async function work(context: Context, supervised: Supervised | undefined)
   const name = supervised === undefined || config.name === undefined ? config.name : `${config.name}.${supervised.place}`;
   const pool = app.pool(handlers, { recovery, ...(concurrency !== undefined && { concurrency }), ...(name !== undefined && { name }) });
   report = () => reportOf(app, pool);
+  queues = [...new Map(handlers.map(({ job }) => [job.queue, app.queue(job)])).values()];
   supervised?.keepTelling(report);
   const facts = { jobs: handlers.map(({ job }) => job.name), queues: [...new Set(handlers.map(({ job }) => job.queue))] };
   log.info(facts, "worker starts");

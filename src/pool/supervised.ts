@@ -35,6 +35,17 @@ export class Supervised {
     else onOrphaned();
   }
 
+  /** Answers with what `read` gives, whenever it is asked for metrics. */
+  answerMetrics(read: () => Promise<object>): void {
+    const answer = async (): Promise<void> => {
+      const message: ToSupervisor = { millraceMetrics: await read() };
+      if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+    };
+    process.on("message", (message: ToWorker | null) => {
+      if (message?.millraceAsks === "metrics") void answer().catch(() => undefined);
+    });
+  }
+
   /** Tells what `report` gives, now and every second. */
   keepTelling(report: () => WorkerReport): void {
     this.#report = report;

@@ -25,8 +25,8 @@ export interface Order {
 }
 
 /** Under a name of our own, since the user's modules may use the channel too. */
-export type ToSupervisor = { readonly millrace?: WorkerReport };
-export type ToWorker = { readonly millrace?: Order };
+export type ToSupervisor = { readonly millrace?: WorkerReport; readonly millraceMetrics?: object };
+export type ToWorker = { readonly millrace?: Order; readonly millraceAsks?: "metrics" };
 
 /** Tells a process that it is one of a supervisor, and which: its place, from 1. */
 export const PLACE_VARIABLE = "MILLRACE_PLACE";

@@ -1,5 +1,6 @@
 /** The supervisor's side of one worker process: what it told last, how it is ended, and how it ended. */
 import type { ChildProcess } from "node:child_process";
+import { endsWithin } from "../concurrency/limit.ts";
 import { startTimer } from "../concurrency/timer.ts";
 import type { Order, ToSupervisor, ToWorker, WorkerReport } from "./supervision.ts";
 
@@ -25,12 +26,14 @@ export class WorkerProcess {
   readonly #over = new AbortController();
   readonly #listeners = new Set<() => void>();
   #spare: (() => void) | undefined;
+  /** Its answer to the question for metrics that is open. */
+  #asked: PromiseWithResolvers<object> | undefined;
 
   constructor(child: ChildProcess, place: number) {
     this.#child = child;
     this.place = place;
     this.pid = child.pid;
-    child.on("message", (message: ToSupervisor | null) => this.#hear(message?.millrace));
+    child.on("message", (message: ToSupervisor | null) => this.#hear(message));
     this.ended = new Promise((resolve) => {
       const end = (exit: Exit): void => {
         this.#spare?.();
@@ -89,7 +92,26 @@ export class WorkerProcess {
     });
   }
 
-  #hear(report: WorkerReport | undefined): void {
+  /** What it has counted; `undefined` when it does not tell within so many milliseconds. */
+  async metrics(withinMs: number): Promise<object | undefined> {
+    if (this.over.aborted) return undefined;
+    if (this.#asked === undefined) {
+      this.#asked = Promise.withResolvers();
+      const question: ToWorker = { millraceAsks: "metrics" };
+      this.#child.send(question, () => undefined);
+    }
+    const { promise } = this.#asked;
+    const isAnswered = await endsWithin(withinMs, promise);
+    if (!isAnswered) this.#asked = undefined;
+    return isAnswered ? promise : undefined;
+  }
+
+  #hear(message: ToSupervisor | null): void {
+    if (message?.millraceMetrics !== undefined) {
+      this.#asked?.resolve(message.millraceMetrics);
+      this.#asked = undefined;
+    }
+    const report = message?.millrace;
     if (report === undefined) return;
     this.report = report;
     this.wasReady ||= report.state === "ready";

@@ -76,6 +76,13 @@ export function deliveryFacts(queue: string, { job, fence }: Delivered): Deliver
   return { queue, job: job.name, id: job.id, attempt: job.attemptsMade + 1, fence };
 }
 
+/** @returns what ends it */
+export function listen<N extends keyof Events>(name: N, listener: (event: Events[N]) => void): () => void {
+  const hear = (event: unknown): void => listener(event as Events[N]);
+  channels[name].subscribe(hear);
+  return () => void channels[name].unsubscribe(hear);
+}
+
 /** @param make  called when somebody hears it */
 export function publish<N extends keyof Events>(name: N, make: () => Events[N]): void {
   const channel = channels[name];

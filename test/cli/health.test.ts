@@ -13,8 +13,10 @@ import { failure } from "../support/outcome.ts";
 const anyPort = { host: "127.0.0.1", port: 0 };
 const well: Health = { live: true, ready: true, report: { state: "ready" } };
 
+const scrape = async () => ({ contentType: "text/plain", body: "up 1\n" });
+
 async function served(address: HealthAddress, look: () => Health = () => well): Promise<HealthServer> {
-  const server = await serveHealth(address, look);
+  const server = await serveHealth(address, look, scrape);
   onTestFinished(() => server[Symbol.dispose]());
   return server;
 }
@@ -49,10 +51,23 @@ test("answers each question by itself, looked up anew for each", async () => {
   expect((await ask("/readyz", "POST"))[0]).toBe(405);
 });
 
+test("gives Prometheus what it scrapes, and says why it cannot", async () => {
+  let scraped = scrape;
+  const server = await serveHealth(anyPort, () => well, () => scraped());
+  onTestFinished(() => server[Symbol.dispose]());
+  const ask = async () => {
+    const response = await fetch(`${server.at}/metrics`);
+    return [response.status, response.headers.get("content-type"), await response.text()];
+  };
+  expect(await ask()).toEqual([200, "text/plain", "up 1\n"]);
+  scraped = () => Promise.reject(new Error("no"));
+  expect(await ask()).toEqual([500, "application/json", '{"error":"no"}\n']);
+});
+
 test("says who asks for an address that is taken, and what for", async () => {
   const { at } = await served(anyPort);
   const port = Number(new URL(at).port);
-  expect((await failure(serveHealth({ host: "127.0.0.1", port }, () => well))).error).toMatchObject({
+  expect((await failure(serveHealth({ host: "127.0.0.1", port }, () => well, scrape))).error).toMatchObject({
     code: "OPTION_INVALID",
     message: expect.stringMatching(/^expected an address that is free for --health: .*EADDRINUSE/) as string,
   });
@@ -69,7 +84,7 @@ test("answers at a Unix socket, which it takes from a process that was killed an
   const server = await served({ path });
   expect(server.at).toBe(`unix:${path}`);
   expect(await overSocket(path)).toBe('{"state":"ready"}\n');
-  expect((await failure(serveHealth({ path }, () => well))).error).toMatchObject({ code: "OPTION_INVALID" });
+  expect((await failure(serveHealth({ path }, () => well, scrape))).error).toMatchObject({ code: "OPTION_INVALID" });
   expect(await overSocket(path)).toBe('{"state":"ready"}\n');
   server[Symbol.dispose]();
   await expect.poll(() => existsSync(path)).toBe(false);
