@@ -1,6 +1,7 @@
 /** Tasks that begin and end together, as asyncio's `TaskGroup`. */
 import { CancelledError, OptionError, StateError } from "../errors.ts";
 import { taskTraces } from "./debug.ts";
+import { Roster } from "./roster.ts";
 import { cancellationReason, Scope } from "./scope.ts";
 import { type OwnedTask, type SpawnOptions, start, signalTaker, type Task, type TaskOwner, taskTaker } from "./task.ts";
 
@@ -52,7 +53,7 @@ export async function taskGroup<T>(body: (group: TaskGroup) => PromiseLike<T>): 
 }
 
 class GroupScope extends Scope implements TaskGroup, TaskOwner {
-  readonly #children = new Set<OwnedTask<unknown>>();
+  readonly #children = new Roster<OwnedTask<unknown>>();
   readonly #errors: unknown[] = [];
   #aborting = false;
   #bodyEnded = false;
@@ -105,7 +106,7 @@ class GroupScope extends Scope implements TaskGroup, TaskOwner {
   }
 
   taskDone(task: OwnedTask<unknown>): void {
-    this.#children.delete(task);
+    this.#children.leave(task.ownedAt!);
     if (task.failed) {
       this.#errors.push(task.ending);
       this.#abort(new CancelledError(`task ${task.name} of the same group failed`, { cause: task.ending }));
@@ -131,7 +132,7 @@ class GroupScope extends Scope implements TaskGroup, TaskOwner {
       throw this.reason as Error;
     }
     const task = start(body, options, this);
-    this.#children.add(task as OwnedTask<unknown>);
+    task.ownedAt = this.#children.add(task as OwnedTask<unknown>);
     return task;
   }
 

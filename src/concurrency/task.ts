@@ -6,6 +6,7 @@
  * cancelled; one that returns a value all the same has completed, and its value stands.
  */
 import { CancelledError, OptionError } from "../errors.ts";
+import { type Place, Roster } from "./roster.ts";
 import { cancellationReason, innermostScope, Scope } from "./scope.ts";
 import { seen, unseenUntilGarbage } from "./unseen.ts";
 
@@ -61,7 +62,7 @@ export interface TaskObserver {
   origin(task: OwnedTask<unknown>): string;
 }
 
-const live = new Set<OwnedTask<unknown>>();
+const live = new Roster<OwnedTask<unknown>>();
 let lastNumber = 0;
 /** Undefined while debug mode is off, which then costs a look at this and nothing else. */
 let observer: TaskObserver | undefined;
@@ -116,7 +117,7 @@ export function timeTasks(): void {
   timed = true;
 }
 
-export function liveTasks(): ReadonlySet<OwnedTask<unknown>> {
+export function liveTasks(): Iterable<OwnedTask<unknown>> {
   return live;
 }
 
@@ -165,6 +166,9 @@ export class OwnedTask<T> extends Scope implements Task<T> {
   /** In the order of the spawns. */
   readonly id = (lastNumber += 1);
   readonly #name: string | undefined;
+  readonly #place: Place<OwnedTask<unknown>>;
+  /** Among the tasks of its owner. */
+  ownedAt: Place<OwnedTask<unknown>> | undefined = undefined;
   #owner: TaskOwner | undefined;
   #outcome: "fulfilled" | "rejected" | undefined = undefined;
   #value: unknown = undefined;
@@ -178,7 +182,7 @@ export class OwnedTask<T> extends Scope implements Task<T> {
     this.#name = name;
     this.#owner = owner;
     this.#parent = current();
-    live.add(this);
+    this.#place = live.add(this);
     observer?.spawned(this);
   }
 
@@ -249,7 +253,7 @@ export class OwnedTask<T> extends Scope implements Task<T> {
     this.cancelled = outcome === "rejected" && this.endedBy(value);
     this.#value = this.cancelled ? asCancelled(value) : value;
     this.#parent = undefined;
-    live.delete(this);
+    live.leave(this.#place);
     if (this.#promise === undefined && this.#owner === undefined) this.#endedAlone(value);
     this.#owner?.taskDone(this);
     this.#settlePromise();

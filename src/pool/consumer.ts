@@ -5,6 +5,7 @@
  * or with it, so one round trip serves both.
  */
 import type { TaskGroup } from "../concurrency/index.ts";
+import { type Place, Roster } from "../concurrency/roster.ts";
 import { startTimer } from "../concurrency/timer.ts";
 import { instant } from "../concurrency/thread-clock.ts";
 import { BackendError } from "../errors.ts";
@@ -42,7 +43,7 @@ export interface ConsumerOptions {
 
 export class Consumer {
   readonly queue: OpenQueue;
-  readonly running = new Set<DeliveredTask>();
+  readonly running = new Roster<DeliveredTask>();
   /** Deliveries that have not ended: what runs, and what is being settled. */
   open = 0;
   /** Deliveries that came to an end here. */
@@ -56,6 +57,9 @@ export class Consumer {
   readonly #options: ConsumerOptions;
   readonly #reserver: Reserver;
   readonly #slots: Slots;
+  /** Requests on their way, oldest first. */
+  readonly #takes: Promise<boolean>[] = [];
+  #isPlenty = false;
 
   constructor(queue: OpenQueue, runnables: ReadonlyMap<string, Runnable>, options: ConsumerOptions) {
     const { slots, leaseMs, worker } = options;
@@ -79,6 +83,7 @@ export class Consumer {
       log[level]({ queue: this.queue.name, err: error }, "cannot reserve from Redis, trying again");
     };
     while (!quiet.aborted) await persevere(() => this.#consume(group, quiet), { signal: quiet, onFailure });
+    await Promise.allSettled(this.#takes);
     await this.#reserver.close().catch(() => {});
   }
 
@@ -99,9 +104,20 @@ export class Consumer {
     return recover(this.queue, { leaseMs, roundMs, log, definitionOf, settle: (settlement) => this.#settle(settlement) }, signal);
   }
 
+  /** Asks for as much as there are slots; where nothing more is ready, waits until there may be. */
   async #consume(group: TaskGroup, quiet: AbortSignal): Promise<void> {
     const most = await this.#slots.acquire(quiet);
     if (most === 0) return;
+    const take = this.#take(most, group, quiet);
+    take.catch(() => {}); // whoever waits for it hears of it
+    this.#takes.push(take);
+    // While there is plenty one stays on its way as another is worked on, or worker and Redis would take turns.
+    while (this.#takes.length > (this.#isPlenty ? 1 : 0)) this.#isPlenty = await this.#takes.shift()!;
+    if (!this.#isPlenty && !quiet.aborted) await this.#reserver.wait(quiet);
+  }
+
+  /** @returns whether there may be more */
+  async #take(most: number, group: TaskGroup, quiet: AbortSignal): Promise<boolean> {
     let leased: readonly Leased[] = [];
     const token = this.#reserver.nextToken();
     const askedAt = instant();
@@ -115,17 +131,17 @@ export class Consumer {
       asked.letGo();
       for (let unused = leased.length; unused < most; unused += 1) this.#slots.release();
     }
-    if (leased.length < most) await this.#reserver.wait(quiet);
+    return leased.length === most;
   }
 
   #start(group: TaskGroup, leased: Leased, askedAt: number, quiet: AbortSignal): void {
     const { log } = this.#options;
     const task = new DeliveredTask(this.queue.stored, this.#runnables.get(leased.job.name)?.definition, leased, this.#leases, log);
-    this.running.add(task);
+    const place = this.running.add(task);
     this.open += 1;
     this.#cancels.begun(task);
     task.lease = this.#leases.keep(leased, askedAt, { leaseLost: () => this.#leaseLost(task) });
-    group.startTask(() => this.#deliver(task, quiet), { name: `${leased.job.name} ${leased.job.id}` });
+    group.startTask(() => this.#deliver(task, place, quiet), { name: `${leased.job.name} ${leased.job.id}` });
   }
 
   #leaseLost(task: DeliveredTask): void {
@@ -135,15 +151,15 @@ export class Consumer {
 
   /** Tells a task to end, and waits for it no longer than the grace. */
   #interrupt(task: DeliveredTask, tell: () => void): void {
-    if (!this.running.has(task)) return;
+    if (task.hasEnded) return;
     tell();
     const abandon = (): void => {
-      if (this.running.has(task)) task.abandon();
+      if (!task.hasEnded) task.abandon();
     };
     startTimer(this.#options.rules.graceMs, abandon, { keepsAlive: false });
   }
 
-  async #deliver(task: DeliveredTask, quiet: AbortSignal): Promise<void> {
+  async #deliver(task: DeliveredTask, place: Place<DeliveredTask>, quiet: AbortSignal): Promise<void> {
     const { leased } = task;
     const turns = this.#slots.turn(this.queue.stored, leased, quiet);
     const turn = turns instanceof Promise ? await turns : turns;
@@ -152,7 +168,8 @@ export class Consumer {
     const settlement: Settlement | undefined =
       turn === undefined ? { leased, kind: "release", delayMs: 0 } : await execute(this.queue.stored, task, this.#runnables.get(leased.job.name), this.#options.rules);
     const runMs = turn === undefined ? undefined : performance.now() - startedAt;
-    this.running.delete(task);
+    this.running.leave(place);
+    task.hasEnded = true;
     this.#options.loop.ended(task);
     if (settlement?.kind === "release" && settlement.limitedForMs !== undefined) this.#reserver.limitFor(settlement.limitedForMs);
     if (settlement === undefined) tellLost(this.queue, leased, undefined, runMs);

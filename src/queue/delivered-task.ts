@@ -18,6 +18,8 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
   /** As it is kept here; noted by whoever keeps it. */
   lease: KeptLease | undefined = undefined;
   deadline: Date | undefined = undefined;
+  /** Its handler has ended, or is not waited for any longer. */
+  hasEnded = false;
   /** Why it was told to end; `undefined` while it may go on. */
   interruption: Error | undefined = undefined;
   /** What is to become of the job, where its handler has thrown and says so itself; `null`: it has put the job elsewhere. */

@@ -111,7 +111,8 @@ export class Reserver {
       clock.observe(now, performance.now() - sentAt);
       this.#nextDelayedAt = nextDelayedAt;
       this.#limitedUntil = limitedForMs > 0 ? performance.now() + limitedForMs : 0;
-      if (leased.length < request.most) this.#unanswered = [];
+      // Those that have gone unanswered since it was sent it knew nothing of.
+      if (leased.length < request.most) this.#unanswered = this.#unanswered.filter((token) => !request.unanswered.includes(token));
       return leased;
     } catch (error) {
       if (error instanceof BackendError && error.mayHaveRun) this.#unanswered = [...this.#unanswered, request.token];
