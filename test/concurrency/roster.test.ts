@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
-import fc from "fast-check";
+import { array, assert, constant, nat, oneof, property } from "fast-check";
 import { Roster, type Place } from "../../src/concurrency/roster.ts";
 
 test("lists those who are in it, oldest first, whoever came and left", () => {
-  const steps = fc.array(fc.oneof(fc.constant("come"), fc.nat(20)), { maxLength: 100 });
-  fc.assert(
-    fc.property(steps, (taken) => {
+  const steps = array(oneof(constant("come"), nat(20)), { maxLength: 100 });
+  assert(
+    property(steps, (taken) => {
       const roster = new Roster<number>();
       const places: Place<number>[] = [];
       let expected: number[] = [];
