@@ -5,14 +5,16 @@
  */
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
+import { drawn } from "../support/plot.ts";
 import { compare } from "./compare.ts";
 import { conditions, factsOf } from "./conditions.ts";
+import { curvesOf } from "./curve.ts";
 import { type Measure, sidesOf, smaller } from "./measure.ts";
 import { measures, measuresOf } from "./measures.ts";
 import { rowsOf, table, type Taken } from "./report.ts";
 import { openStores } from "./store.ts";
 
-const usage = `npm run bench -- [MEASURE...] [--rounds N] [--quick] [--aof] [--json FILE]
+const usage = `npm run bench -- [MEASURE...] [--rounds N] [--quick] [--aof] [--json FILE] [--plot FILE]
 npm run bench -- profile MEASURE [--subject stock] [--quick]
 npm run bench -- concurrency|thumbnail [--rounds N] [--quick]
 
@@ -24,6 +26,7 @@ npm run bench -- concurrency|thumbnail [--rounds N] [--quick]
   --quick      one round of a tenth of the jobs: shows that it runs, not how fast
   --aof        Redis writes its append-only file, once a second (without: nothing is persisted)
   --json FILE  writes every reading, too
+  --plot FILE  where the curves of growth-* are drawn (growth.svg)
 
 Measures: ${measures.map(({ name }) => name).join(", ")}`;
 
@@ -54,6 +57,8 @@ async function bench(asked: readonly Measure[]): Promise<void> {
   const rows = taken.flatMap(rowsOf);
   const facts = factsOf(stores, { rounds, quick: values.quick, appendOnly: values.aof });
   console.log(`${table(rows)}\n\n${await conditions(facts, taken)}`);
+  const curves = curvesOf(taken);
+  if (curves.length > 0) await writeFile(values.plot, drawn(curves));
   if (values.json === undefined) return;
   const readings = taken.map(({ measure, readings: all }) => ({ measure: measure.name, sides: [...all].map(([side, of]) => ({ ...side, readings: of })) }));
   await writeFile(values.json, `${JSON.stringify({ conditions: facts, rows, readings }, null, 2)}\n`);
@@ -77,6 +82,7 @@ function readArguments() {
         quick: { type: "boolean", default: false },
         aof: { type: "boolean", default: false },
         json: { type: "string" },
+        plot: { type: "string", default: "growth.svg" },
         subject: { type: "string", default: "millrace" },
         help: { type: "boolean", default: false },
       },

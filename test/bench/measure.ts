@@ -54,6 +54,8 @@ export interface Measure {
   readonly goals: readonly Goal[];
   /** It does not vary, or takes long: one round will do. */
   readonly once: boolean;
+  /** It is a point of a curve, whose rate alone is told. */
+  readonly point?: { readonly curve: string; readonly x: number };
 }
 
 /** What one turn of one side gives, by quantity. */

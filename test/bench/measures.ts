@@ -42,6 +42,9 @@ export const measures: readonly Measure[] = [
   beside("latency-2000", "put to handler, at 2,000 jobs/s", work("latency", { width: 100, jobs: 8000, pace: 2000 }), { stock: time }),
   { ...beside("memory", "a million waiting jobs", work("put-many", { kind: "memory", jobs: 1_000_000 }), { stock: { bytes: atMost(1.1) } }), once: true },
   growth("growth-waiting", "consume, 100 slots, jobs that wait meanwhile", [1_000_000, 100_000, 1000].map((waiting) => [`${whole(waiting)} waiting`, consume100({ waiting })])),
+  ...curve("growth-slots", "slots", [1, 10, 100, 500, 1000, 2000], (width) => work("consume", { width, jobs: Math.min(50_000, 10_000 * width) })),
+  ...curve("growth-processes", "processes of 100 slots", [1, 2], (processes) => consume100({ processes, jobs: 50_000, waiting: 25_000 })),
+  ...curve("growth-queues", "queues that share 100 slots", [1, 10, 100], (queues) => consume100({ queues, jobs: 50_000, waiting: 25_000 })),
   {
     ...beside("start", "start of a worker process", work("start", {}), { stock: {} }),
     goals: [{ quantity: "startMs", most: 400 }, { quantity: "residentMb", most: 130 }],
@@ -87,6 +90,11 @@ function beside(name: string, title: string, same: Work, others: Readonly<Partia
 function growth(name: string, title: string, works: readonly (readonly [label: string, Work])[]): Measure {
   const [first, ...others] = works.map(([label, each]): Side => ({ label, subject: "millrace", work: each }));
   return { name, title, first: first!, others: others.map((side): Other => ({ side, goals: goalsOf(rate(0.9)) })), goals: [], once: false };
+}
+
+/** Millrace beside stock BullMQ, with more and more of something. */
+function curve(name: string, title: string, xs: readonly number[], workAt: (x: number) => Work): Measure[] {
+  return xs.map((x) => ({ ...beside(`${name}-${x}`, `${title}: ${whole(x)}`, workAt(x), { stock: {} }), point: { curve: title, x } }));
 }
 
 type Bounds = Readonly<Record<string, Omit<Goal, "quantity">>>;

@@ -20,9 +20,9 @@ export interface Row {
 
 /** One for each quantity and each other side; of what is only measured beside peers, the rate alone. */
 export function rowsOf({ measure, readings }: Taken): Row[] {
-  const { first, others, goals, title } = measure;
+  const { first, others, goals, title, point } = measure;
   const ours = readings.get(first) ?? [];
-  return quantities[first.work.kind].flatMap((quantity): Row[] => {
+  return quantities[first.work.kind].slice(0, point === undefined ? undefined : 1).flatMap((quantity): Row[] => {
     const values = (of: readonly Reading[]) => of.map((reading) => reading[quantity.key] ?? Number.NaN);
     const common = { measure: title, quantity: `${quantity.label}, ${quantity.unit}`, of: first.label, figure: spread(values(ours)) };
     const own = goals.filter(({ quantity: key }) => key === quantity.key).map((goal): Row => ({ ...common, ...judged(goal, common.figure, ` ${quantity.unit}`) }));
