@@ -40,8 +40,12 @@ const deeds: Readonly<Record<Exclude<Work["does"], "nothing">, (ms: number, sign
   },
 };
 
-/** @param earlier  how many runs of it have started before */
-export async function perform({ n, does, ms }: Work, run: Run, ledger: Ledger, earlier: (n: number) => number): Promise<Done> {
+/**
+ * A subject that runs a job whose payload is gone is to be seen: it does nothing, and is told.
+ *
+ * @param earlier  how many runs of it have started before
+ */
+export async function perform({ n = -1, does = "sleep", ms = [0] }: Partial<Work>, run: Run, ledger: Ledger, earlier: (n: number) => number): Promise<Done> {
   // Of these there are too many for the ledger.
   if (does === "nothing") return { n, fence: run.fence };
   const { signal, ...facts } = run;
