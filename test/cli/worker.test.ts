@@ -201,6 +201,26 @@ test("tells its health: ready once it takes jobs, not ready as soon as it is tol
   await expect(ask("/healthz")).rejects.toThrow();
 });
 
+test("told to stop it is not ready from then on, before anything that takes Redis", async () => {
+  const redis = await startRedis();
+  env = { ...env, REDIS_URL: redis.url };
+  const running = await worker("--health", "0", "--drain", "60s");
+  const at = /"at":"([^"]+)"/.exec(await running.said("health endpoint answers"))?.[1];
+  // What fetches is in a call that does not return, and Redis counts as there until that is known.
+  redis.pause();
+  running.kill("SIGTERM");
+  const answers: unknown[] = [];
+  await expect.poll(async () => {
+    const response = await fetch(`${at}/readyz`);
+    const { state, redis } = (await response.json()) as { readonly state: string; readonly redis: boolean };
+    return answers.push([response.status, state, redis]) && response.status;
+  }).toBe(503);
+  expect(answers.at(-1)).toEqual([503, expect.stringMatching(/^(quiet|draining)$/), true]);
+  redis.resume();
+  running.kill("SIGTERM");
+  expect((await running.ended).code).toBe(0);
+});
+
 test("is not ready while it has no Redis, and says so", async () => {
   const redis = await startRedis();
   env = { ...env, REDIS_URL: redis.url };

@@ -97,8 +97,13 @@ test("what waited beyond its deadline is a dead letter that never ran", async ()
   const { app, attempts, start } = running(async () => "done");
   const put = await app.put(job, 1, { deadline: 50 });
   await new Promise((resolve) => setTimeout(resolve, 60)); // the deadline itself
+  // Nobody has told it yet: it is unfinished, for whoever joins as well.
+  expect(await app.queue(job).counts()).toMatchObject({ unfinished: 1, failed: 0 });
+  const joined = app.queue(job).join({ timeout: "15s" });
   start();
   expect(await put.outcome({ timeout: "15s" })).toMatchObject({ state: "failed", error: { message: expect.stringMatching(/^deadline: it had not ended by/) } });
+  await joined;
+  expect(await app.queue(job).counts()).toMatchObject({ unfinished: 0, failed: 1 });
   expect(attempts).toEqual([]);
 });
 

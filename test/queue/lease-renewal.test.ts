@@ -38,12 +38,20 @@ test("past the end that a delivery was given it renews no more", async () => {
   await until(async () => (await left()) > 0);
 });
 
-test("after a time in which it was stopped it renews at once, however lately that was due", async () => {
+test.each([
+  // A machine that slept: its monotonic clock may not know.
+  ["its machine slept", (): void => setClockOfDay((now) => now + 60_000)],
+  // A process that was stopped, and whose clock of the day was set back meanwhile.
+  ["its process was stopped", (): void => (setClockOfDay((now) => now - 60_000), void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500))],
+])("after a time in which %s it renews at once, however lately that was due", async (_, gap) => {
   // By itself it would renew after a quarter of an hour.
   const { left } = await renewing({ aliveAt: instant }, 3_600_000);
-  const { now } = Date;
-  onTestFinished(() => void (Date.now = now));
-  // A machine that slept: its monotonic clock may not know.
-  Date.now = () => now() + 60_000;
+  gap();
   await until(async () => (await left()) > 3_000_000);
 });
+
+function setClockOfDay(by: (now: number) => number): void {
+  const { now } = Date;
+  onTestFinished(() => void (Date.now = now));
+  Date.now = () => by(now());
+}
