@@ -6,7 +6,7 @@ import { rootLog, type Logger } from "./log.ts";
 import { check, checkOptions, type Duration } from "./options.ts";
 import { Pool, type PoolOptions } from "./pool/pool.ts";
 import type { JobHandle } from "./queue/job-handle.ts";
-import { OpenQueues } from "./queue/open-queue.ts";
+import { OpenQueues } from "./queue/open-queues.ts";
 import { Queue } from "./queue/queue.ts";
 import { Connections, type RedisOption } from "./redis/connection.ts";
 import type { Durability } from "./store/replicated-put.ts";

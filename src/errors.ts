@@ -16,6 +16,7 @@
  * │   └── EnqueueTimeoutError ENQUEUE_TIMEOUT    a put was not acknowledged in time; the job may exist
  * │       └── NotReplicatedError NOT_REPLICATED  a durable put was not acknowledged by enough replicas in time
  * ├── QueueFullError        QUEUE_FULL           the queue is bounded and has no room now
+ * ├── PartitionsError       PARTITIONS_DIFFER    a queue is stored in another number of partitions than it was defined with
  * ├── LeaseLostError        LEASE_LOST           the delivery, or the lock, belongs to somebody else by now
  * ├── WorkerLostError       WORKER_LOST          the process that ran the job died; counts as one attempt
  * ├── ThreadLostError       THREAD_LOST          the thread that ran it ended before it did: out of memory, an exit, an error that nobody caught
@@ -140,6 +141,18 @@ export class NotReplicatedError extends EnqueueTimeoutError {
 /** `putNoWait` on a bounded queue that has no room. Nothing was put. */
 export class QueueFullError extends MillraceError {
   readonly code = "QUEUE_FULL";
+}
+
+/** A queue is stored in another number of partitions than it was defined with; 1 is none. Nothing was put or taken. */
+export class PartitionsError extends MillraceError {
+  readonly code = "PARTITIONS_DIFFER";
+  readonly stored: number;
+  readonly wanted: number;
+  constructor(message: string, options: { readonly stored: number; readonly wanted: number }) {
+    super(message);
+    this.stored = options.stored;
+    this.wanted = options.wanted;
+  }
 }
 
 /** The lease of a delivery or a lock has passed to somebody else, or has run out: a delivery can no longer be acknowledged. */

@@ -30,6 +30,7 @@ export {
   NotFoundError,
   NotReplicatedError,
   OptionError,
+  PartitionsError,
   PayloadError,
   PreflightError,
   QueueFullError,

@@ -11,10 +11,12 @@ import { definitionOf, defineQueue, type Job, type JobTypes } from "../job/contr
 import { checkPrefix, checkQueueName } from "../job/name.ts";
 import { rootLog, type Logger } from "../log.ts";
 import { check, checkOptions, shown, suggest } from "../options.ts";
-import { OpenQueues, type OpenQueue } from "../queue/open-queue.ts";
+import { OpenQueues } from "../queue/open-queues.ts";
+import type { Partitions } from "../queue/partitions.ts";
 import { Queue } from "../queue/queue.ts";
 import { Connections, type RedisOption } from "../redis/connection.ts";
 import { queueExists } from "../store/count.ts";
+import { countPartitions } from "../store/partitions.ts";
 import { queueNames } from "../store/queue-names.ts";
 import { storedQueue, type StoredQueue } from "../store/stored-queue.ts";
 import { note, recorded, type Change } from "./recorded.ts";
@@ -96,9 +98,12 @@ export class Operator implements AsyncDisposable {
     throw new NotFoundError(`no queue is called ${shown(name)}: ${hint}`);
   }
 
-  /** A queue as producers and pools take it. Does no I/O. @throws OptionError */
-  open(name: string): OpenQueue {
-    return this.#queues.open(defineQueue(name));
+  /** A queue as producers and pools take it, in as many partitions as it is stored in. @throws OptionError; BackendError */
+  async open(name: string): Promise<Partitions> {
+    const stored = this.queue(name);
+    await this.ready();
+    const partitions = await countPartitions(stored);
+    return this.#queues.open(defineQueue(name, partitions === 1 ? {} : { partitions }));
   }
 
   /** The queue of a job, seen through its contract. Does no I/O. @throws OptionError */

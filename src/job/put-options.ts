@@ -7,6 +7,11 @@ import { checkId } from "./name.ts";
 export interface PutOptions {
   /** An id of the caller's choice; a second put of an id that exists adds nothing. @default a new UUIDv7 */
   readonly id?: string;
+  /**
+   * In a queue with partitions: jobs of one key go to one of them, and begin in the order put. Not together with `id`, which
+   * tells the partition as well. @default one partition after the other
+   */
+  readonly partitionKey?: string;
   /** Wait this long before the job may run; not together with `runAt`. @default 0 */
   readonly delay?: Duration;
   /** The instant from which the job may run; one in the past is now. */
@@ -32,6 +37,7 @@ export interface PutOptions {
 /** `PutOptions`, checked, in milliseconds. */
 export interface CheckedPut {
   readonly id?: string;
+  readonly partitionKey?: string;
   readonly delayMs: number;
   /** In milliseconds since 1970; then `delayMs` is 0. */
   readonly runAtMs?: number;
@@ -54,8 +60,11 @@ export const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 const PLAIN: CheckedPut = Object.freeze({ delayMs: 0, priority: 0, lifo: false });
 
+export const checkKey = check.string();
+
 const putOptions = {
   id: checkId,
+  partitionKey: checkKey,
   delay: check.duration(),
   runAt: check.date(),
   priority: check.integer({ min: 0, max: LOWEST_PRIORITY }),
@@ -75,14 +84,16 @@ const putOptions = {
  */
 export function checkPut(options?: PutOptions): CheckedPut {
   if (options === undefined) return PLAIN; // the common put: nothing to check, nothing to allocate
-  const { id, delay, runAt, priority = 0, lifo = false, attempts, timeout, deadline, expireAt, durable, signal } = checkOptions("put", options, putOptions);
+  const { id, partitionKey, delay, runAt, priority = 0, lifo = false, attempts, timeout, deadline, expireAt, durable, signal } = checkOptions("put", options, putOptions);
   if (delay !== undefined && runAt !== undefined) throw new OptionError("expected either delay or runAt for put, got both");
+  if (id !== undefined && partitionKey !== undefined) throw new OptionError(`expected either id or partitionKey for put, got both: an id tells the partition of its job (id ${shown(id)})`);
   if (lifo && priority > 0) throw new OptionError(`expected either lifo or a priority for put, got both (priority ${priority})`);
   for (const [name, at] of [["runAt", runAt], ["expireAt", expireAt]] as const) {
     if (at !== undefined && at.getTime() > Date.now() + LONGEST_MS) throw new OptionError(`expected ${name} of put within a hundred years, got ${shown(at)}`);
   }
   return Object.freeze({
     ...(id !== undefined && { id }),
+    ...(partitionKey !== undefined && { partitionKey }),
     delayMs: delay ?? 0,
     ...(runAt !== undefined && { runAtMs: Math.max(0, runAt.getTime()) }),
     priority,

@@ -4,8 +4,13 @@ import { checkQueueName } from "./name.ts";
 
 /** Settings of a queue. They belong to the queue, not to the jobs that share it. */
 export interface QueueOptions {
-  /** Jobs that may wait before `put` waits for room; at least 1. @default unbounded */
+  /** Jobs that may wait before `put` waits for room; at least 1. Partitions have an equal part of it each, rounded up. @default unbounded */
   readonly maxSize?: number;
+  /**
+   * So many queues of Redis, 1 to 256, that are one to everybody who uses it: on a cluster they lie on different nodes. It
+   * stays as it is while jobs are stored. @default 1
+   */
+  readonly partitions?: number;
 }
 
 /** A queue by its name. Jobs of several names may share one. */
@@ -21,5 +26,7 @@ export interface QueueDef {
  */
 export function defineQueue(name: string, options?: QueueOptions): QueueDef {
   checkQueueName(name);
-  return Object.freeze({ name, options: checkOptions(`queue ${shown(name)}`, options, { maxSize: check.integer({ min: 1 }) }) as QueueOptions });
+  return Object.freeze({ name, options: checkOptions(`queue ${shown(name)}`, options, queueOptions) as QueueOptions });
 }
+
+const queueOptions = { maxSize: check.integer({ min: 1 }), partitions: check.integer({ min: 1, max: 256 }) };

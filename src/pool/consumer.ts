@@ -20,6 +20,7 @@ import type { OpenQueue } from "../queue/open-queue.ts";
 import { persevere } from "../queue/persevere.ts";
 import { recover } from "../queue/recoverer.ts";
 import { tellEnd, tellLost } from "../queue/told-end.ts";
+import type { MarkerWait } from "../store/marker-wait.ts";
 import { Reserver, type Leased } from "../store/reserve.ts";
 import { SettleLane, type Settlement } from "../store/settle.ts";
 import type { BlockedLoop } from "./blocked-loop.ts";
@@ -29,6 +30,7 @@ import type { Slots } from "./slots.ts";
 export interface ConsumerOptions {
   /** Of its queue; other consumers of that may share them. */
   readonly slots: Slots;
+  readonly markers: MarkerWait;
   readonly leaseMs: number;
   /** How often it is looked for dead workers. */
   readonly roundMs: number;
@@ -62,14 +64,14 @@ export class Consumer {
   #isPlenty = false;
 
   constructor(queue: OpenQueue, runnables: ReadonlyMap<string, Runnable>, options: ConsumerOptions) {
-    const { slots, leaseMs, worker } = options;
+    const { slots, markers, leaseMs, worker } = options;
     this.queue = queue;
     queue.meter.isConsumed = true;
     this.#runnables = runnables;
     this.#options = options;
     // What has ended is settled however long Redis is away; only a stop gives up.
     this.#lane = new SettleLane(queue.stored, Infinity);
-    this.#reserver = new Reserver(queue.stored, this.#lane, { leaseMs, worker });
+    this.#reserver = new Reserver(queue.stored, this.#lane, { leaseMs, worker, markers });
     this.#leases = queue.leases(leaseMs);
     this.#cancels = new CancelWatch(queue.stored, this.running, (task, reason) => this.#interrupt(task, () => task.cancel(reason)), options.log);
     this.#slots = slots;

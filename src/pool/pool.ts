@@ -11,10 +11,12 @@ import type { Handler } from "../job/handler.ts";
 import type { Logger } from "../log.ts";
 import { check, checkOptions, shown, type Duration } from "../options.ts";
 import { UNKNOWN_FOR_MS } from "../queue/admission.ts";
-import type { OpenQueue, OpenQueues } from "../queue/open-queue.ts";
+import type { OpenQueues } from "../queue/open-queues.ts";
+import type { Partitions } from "../queue/partitions.ts";
 import { persevere } from "../queue/persevere.ts";
 import { RECOVERY } from "../queue/recoverer.ts";
 import type { DeliveredTask } from "../queue/delivered-task.ts";
+import { sharedMarkers } from "../store/marker-wait.ts";
 import { publish } from "../telemetry/channels.ts";
 import { BlockedLoop } from "./blocked-loop.ts";
 import { Consumer } from "./consumer.ts";
@@ -108,7 +110,11 @@ export class Pool implements AsyncDisposable {
       log,
     };
     this.#threaded = running.filter((handler) => handler instanceof ThreadedHandler);
-    this.#consumers = [...byQueue].map(([queue, runnables]) => new Consumer(queue, runnables, { ...shared, slots: new Slots(runnables, this.#slots) }));
+    this.#consumers = [...byQueue].flatMap(([queue, runnables]) => {
+      const slots = new Slots(runnables, this.#slots);
+      const markersOf = sharedMarkers();
+      return queue.all.map((partition) => new Consumer(partition, runnables, { ...shared, slots, markers: markersOf(partition.stored) }));
+    });
     this.done = this.#live();
     // Whoever waits for `done` sees the error; a pool that nobody waits for must not end the process by it.
     this.done.catch((error: unknown) => log.error({ err: error }, "the pool has ended by an error"));
@@ -224,13 +230,13 @@ export class Pool implements AsyncDisposable {
   /** Connects when it can; `false` when it is to end first. */
   async #isConnected(): Promise<boolean> {
     const { over: signal } = this.#fetching;
-    const [{ queue }] = this.#consumers as [Consumer];
+    const queues = this.#consumers.map(({ queue }) => queue);
     const onFailure = (error: unknown): void => {
-      if (!(error instanceof BackendError) || queue.closed) throw error;
+      if (!(error instanceof BackendError) || queues[0]!.closed) throw error;
       this.#log.warn({ err: error }, "cannot connect to Redis, trying again");
     };
     const isOver = new Promise<boolean>((resolve) => signal.addEventListener("abort", () => resolve(false), { once: true }));
-    const connected = persevere(() => queue.ready().then(() => true), { signal, onFailure });
+    const connected = persevere(() => Promise.all(queues.map((queue) => queue.ready())).then(() => true), { signal, onFailure });
     return (await Promise.race([connected, isOver])) ?? false;
   }
 
@@ -267,9 +273,9 @@ export class Pool implements AsyncDisposable {
   }
 }
 
-function groupByQueue(queues: OpenQueues, handlers: readonly Handler[]): Map<OpenQueue, Runnables> {
+function groupByQueue(queues: OpenQueues, handlers: readonly Handler[]): Map<Partitions, Runnables> {
   if (!Array.isArray(handlers) || handlers.length === 0) throw new OptionError(`expected at least one handler for a pool, got ${shown(handlers)}`);
-  const byQueue = new Map<OpenQueue, Runnables>();
+  const byQueue = new Map<Partitions, Runnables>();
   for (const handler of handlers as readonly (Partial<Handler> | null | undefined)[]) {
     if (typeof handler?.run !== "function") throw new OptionError(`expected handlers made by defineHandler for a pool, got ${shown(handler)}`);
     const definition = definitionOf(handler.job as Job);

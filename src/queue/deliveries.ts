@@ -8,25 +8,15 @@
  * }
  * ```
  */
-import { hostname } from "node:os";
 import { Semaphore } from "../concurrency/index.ts";
-import { instant } from "../concurrency/thread-clock.ts";
 import { definitionOf, type Job, type JobDefinition, type JobTypes } from "../job/contract.ts";
-import type { Logger } from "../log.ts";
 import { check, checkOptions } from "../options.ts";
-import { Reserver, type Leased } from "../store/reserve.ts";
-import { SettleLane, type Settlement } from "../store/settle.ts";
-import { admit, UNKNOWN_FOR_MS } from "./admission.ts";
-import { CancelWatch } from "./cancel-watch.ts";
-import { DeliveredTask } from "./delivered-task.ts";
-import { cancelled } from "./ending.ts";
-import type { QueueLeases } from "./lease-keeper.ts";
-import { attemptLimit, waitedMs } from "./lateness.ts";
-import { OpenDelivery, type Delivery, type DeliveryKeeper } from "./open-delivery.ts";
+import { sharedMarkers } from "../store/marker-wait.ts";
+import { HandSource } from "./hand-source.ts";
+import type { Delivery } from "./open-delivery.ts";
 import type { OpenQueue } from "./open-queue.ts";
+import type { Partitions } from "./partitions.ts";
 import { persevere } from "./persevere.ts";
-import { RECOVERY, recover } from "./recoverer.ts";
-import { tellEnd } from "./told-end.ts";
 
 export type { Delivery } from "./open-delivery.ts";
 
@@ -37,7 +27,6 @@ export interface DeliveriesOptions {
   readonly signal?: AbortSignal;
 }
 
-const LEASE_MS = RECOVERY.normal.leaseMs;
 const known = { concurrency: check.integer({ min: 1 }), signal: check.signal() };
 
 /**
@@ -47,43 +36,37 @@ const known = { concurrency: check.integer({ min: 1 }), signal: check.signal() }
  *
  * @throws OptionError; at the first delivery BackendError or PreflightError when it cannot connect
  */
-export function deliveries<T extends JobTypes>(queue: OpenQueue, job: Job<T>, options?: DeliveriesOptions): AsyncGenerator<Delivery<T>, void> {
+export function deliveries<T extends JobTypes>(queue: Partitions, job: Job<T>, options?: DeliveriesOptions): AsyncGenerator<Delivery<T>, void> {
   const { concurrency = 1, signal } = checkOptions("deliveries", options, known);
   return new HandConsumer<T>(queue, definitionOf(job as Job), concurrency).deliveries(signal);
 }
 
 /** Lives until the iteration is over and the last of its deliveries has ended, or the app is closed. */
-class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposable {
-  readonly definition: JobDefinition;
-  readonly lane: SettleLane;
-  readonly log: Logger;
-  readonly #queue: OpenQueue;
-  readonly #reserver: Reserver;
-  readonly #leases: QueueLeases;
-  readonly #cancels: CancelWatch<OpenDelivery>;
+class HandConsumer<T extends JobTypes> implements AsyncDisposable {
+  readonly #queue: Partitions;
   readonly #slots: Semaphore;
-  readonly #open = new Set<OpenDelivery>();
+  /** One a partition, in the order in which they are asked next. */
+  #sources: readonly HandSource<T>[];
   /** Nothing more is taken. */
   readonly #quiet = new AbortController();
   /** And nothing is open any more. */
   readonly #ended = new AbortController();
 
-  constructor(queue: OpenQueue, definition: JobDefinition, concurrency: number) {
-    const { stored } = queue;
-    this.definition = definition;
-    this.log = queue.log;
+  constructor(queue: Partitions, definition: JobDefinition, concurrency: number) {
     this.#queue = queue;
     this.#slots = new Semaphore(concurrency);
-    this.lane = new SettleLane(stored, LEASE_MS);
-    this.#reserver = new Reserver(stored, this.lane, { leaseMs: LEASE_MS, worker: `${hostname()}:${process.pid}` });
-    this.#leases = queue.leases(LEASE_MS);
-    this.#cancels = new CancelWatch(stored, this.#open, (delivery, reason) => delivery.cancel(reason), this.log);
+    const markersOf = sharedMarkers();
+    const onLetGo = (): void => {
+      this.#slots.release();
+      this.#endWhenIdle();
+    };
+    this.#sources = queue.all.map((partition) => new HandSource<T>(partition, definition, markersOf(partition.stored), onLetGo));
   }
 
   async *deliveries(signal: AbortSignal | undefined): AsyncGenerator<Delivery<T>, void> {
     await this.#queue.ready();
     const quiet = signal === undefined ? this.#quiet.signal : AbortSignal.any([this.#quiet.signal, signal]);
-    const onFailure = (error: unknown): void => this.log.warn({ queue: this.#queue.name, err: error }, "cannot reserve from Redis, trying again");
+    const onFailure = (error: unknown): void => this.#queue.log.warn({ queue: this.#queue.name, err: error }, "cannot reserve from Redis, trying again");
     let handedOut: Delivery<T> | undefined;
     this.#begin();
     try {
@@ -97,45 +80,28 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
       this.#quiet.abort();
       // The loop was left by a break or an error, with this one in its hands.
       await handedOut?.[Symbol.asyncDispose]();
-      await this.#reserver.close().catch(() => {});
+      await Promise.all(this.#sources.map(({ reserver }) => reserver.close().catch(() => {})));
       this.#endWhenIdle();
     }
-  }
-
-  now(): number {
-    return this.#queue.stored.connections.clock.now();
-  }
-
-  tellEnd(settlement: Settlement, runMs?: number): void {
-    tellEnd(this.#queue, settlement, runMs);
-  }
-
-  letGo(delivery: OpenDelivery): void {
-    delivery.task.lease?.letGo();
-    this.#open.delete(delivery);
-    this.#slots.release();
-    this.#endWhenIdle();
   }
 
   /** The app is closed: what is open is given back. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#quiet.abort();
-    await Promise.all([...this.#open].map((delivery) => delivery[Symbol.asyncDispose]()));
+    await Promise.all(this.#sources.flatMap(({ open }) => [...open]).map((delivery) => delivery[Symbol.asyncDispose]()));
     this.#ended.abort();
   }
 
   #begin(): void {
     const { signal } = this.#ended;
-    this.#queue.consumers.add(this);
-    signal.addEventListener("abort", () => this.#queue.consumers.delete(this), { once: true });
-    this.#cancels.listen(signal);
-    const definitionOf = (name: string): JobDefinition | undefined => (name === this.definition.name ? this.definition : undefined);
-    const settle = (settlement: Settlement): Promise<void> => this.#settle(settlement);
-    void recover(this.#queue, { leaseMs: LEASE_MS, roundMs: RECOVERY.normal.roundMs, log: this.log, definitionOf, settle }, signal);
+    const [{ consumers }] = this.#queue.all as readonly [OpenQueue];
+    consumers.add(this);
+    signal.addEventListener("abort", () => consumers.delete(this), { once: true });
+    for (const source of this.#sources) source.begin(signal);
   }
 
   #endWhenIdle(): void {
-    if (this.#quiet.signal.aborted && this.#open.size === 0) this.#ended.abort();
+    if (this.#quiet.signal.aborted && this.#sources.every(({ open }) => open.size === 0)) this.#ended.abort();
   }
 
   #slotComes(quiet: AbortSignal): Promise<boolean> {
@@ -145,53 +111,43 @@ class HandConsumer<T extends JobTypes> implements DeliveryKeeper, AsyncDisposabl
     );
   }
 
-  /** The next delivery that somebody can work on; `undefined` once it is quiet. */
+  /** The next delivery; `undefined` once it is quiet. */
   async #next(quiet: AbortSignal): Promise<Delivery<T> | undefined> {
     while (!quiet.aborted) {
-      const token = this.#reserver.nextToken();
-      const askedAt = instant();
-      const asked = this.#leases.keepAll(token);
-      const [leased] = await this.#reserver.take(1, token).finally(() => asked.letGo());
-      if (leased === undefined) await this.#reserver.wait(quiet);
-      else if (quiet.aborted) await this.#settle({ leased, kind: "release", delayMs: 0 });
-      else {
-        const delivery = await this.#admit(leased, askedAt);
-        if (delivery !== undefined) return delivery;
+      const sources = this.#reachable();
+      for (const source of sources) {
+        const delivery = await source.take(quiet);
+        if (delivery === undefined) continue;
+        this.#sources = [...this.#sources.filter((other) => other !== source), source];
+        return delivery;
       }
+      await this.#wait(sources, quiet);
     }
     return undefined;
   }
 
-  async #admit(leased: Leased, askedAt: number): Promise<Delivery<T> | undefined> {
-    const { name } = leased.job;
-    const definition = name === this.definition.name ? this.definition : undefined;
-    this.#queue.meter.started(leased, waitedMs(leased.job, this.now()));
-    const delivery = new OpenDelivery<T>(this, new DeliveredTask<T>(this.#queue.stored, definition, leased, this.#leases, this.log));
-    delivery.task.lease = this.#leases.keep(leased, askedAt, delivery);
-    const admission = await admit(this.#queue.stored, leased, definition, { unknownForMs: UNKNOWN_FOR_MS, log: this.log });
-    if ("payload" in admission) {
-      delivery.payload = admission.payload as T["payload"];
-      const limit = attemptLimit(leased.job, definition, () => this.now());
-      if (limit !== undefined) delivery.limit(limit);
-      this.#open.add(delivery as unknown as OpenDelivery);
-      this.#cancels.begun(delivery as unknown as OpenDelivery);
-      return delivery;
-    }
-    await this.#settle(admission.settlement);
-    delivery.task.lease.letGo();
-    return undefined;
+  /** Nobody waits for a server that is away while there are others. */
+  #reachable(): readonly HandSource<T>[] {
+    const connected = this.#sources.filter(({ isConnected }) => isConnected);
+    return connected.length === 0 ? this.#sources : connected;
   }
 
-  /** For what never was in a caller's hands. */
-  async #settle(settlement: Settlement): Promise<void> {
-    const { leased } = settlement;
-    const { name, id } = leased.job;
-    try {
-      const settled = await this.lane.settle(settlement);
-      if (settled === "done") this.tellEnd(settlement);
-      if (typeof settled === "object") await this.#settle(cancelled(leased, name === this.definition.name ? this.definition : undefined, settled.cancelReason));
-    } catch (error) {
-      this.log.error({ queue: this.#queue.name, job: name, id, err: error }, `${settlement.kind} could not be delivered`);
-    }
+  /** Waits for any of them. Who comes first is asked first, and others' markers are passed on: they may not be asked soon. */
+  async #wait(sources: readonly HandSource<T>[], quiet: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    const signal = AbortSignal.any([quiet, woken.signal]);
+    const came: HandSource<T>[] = [];
+    const waits = sources.map(async (source) => {
+      try {
+        if (await source.reserver.wait(signal)) came.push(source);
+      } finally {
+        woken.abort();
+      }
+    });
+    const failed = (await Promise.allSettled(waits)).find(({ status }) => status === "rejected");
+    const [first, ...others] = came;
+    for (const { reserver } of others) reserver.passOn().catch(() => {});
+    if (first !== undefined) this.#sources = [first, ...this.#sources.filter((source) => source !== first)];
+    else if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
   }
 }

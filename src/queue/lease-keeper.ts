@@ -24,6 +24,7 @@ export class LeaseKeeper implements AsyncDisposable {
   readonly #connections: Connections;
   readonly #log: Logger;
   readonly #queues: LeasedQueue[] = [];
+  readonly #stored = new Map<LeasedQueue, StoredQueue>();
   readonly #table = new LeaseTable((sheet) => {
     this.#tell({ sheet });
     this.#here?.addSheet(sheet);
@@ -42,7 +43,7 @@ export class LeaseKeeper implements AsyncDisposable {
 
   /** The leases of one queue, each renewed for `leaseMs` from then. */
   of(queue: StoredQueue, leaseMs: number): QueueLeases {
-    const number = this.#numberOf({ keys: queue.keys, name: queue.name, leaseMs });
+    const number = this.#numberOf(queue, leaseMs);
     return new QueueLeases(queue, leaseMs, (lease, grantedAt, holder) => {
       if (this.#endBeat === undefined) this.#start();
       return this.#table.keep(number, lease, grantedAt, holder);
@@ -57,9 +58,12 @@ export class LeaseKeeper implements AsyncDisposable {
     await this.#thread?.terminate();
   }
 
-  #numberOf(queue: LeasedQueue): number {
-    const known = this.#queues.findIndex(({ name, leaseMs }) => name === queue.name && leaseMs === queue.leaseMs);
+  #numberOf(stored: StoredQueue, leaseMs: number): number {
+    const { keys, name, prefix } = stored;
+    const known = this.#queues.findIndex((queue) => queue.keys.base === keys.base && queue.leaseMs === leaseMs);
     if (known >= 0) return known + 1;
+    const queue = { keys, name, prefix, leaseMs };
+    this.#stored.set(queue, stored);
     this.#tell({ queue });
     this.#here?.addQueue(queue);
     return this.#queues.push(queue);
@@ -108,7 +112,7 @@ export class LeaseKeeper implements AsyncDisposable {
   #renewHere(): void {
     if (this.#here !== undefined) return;
     this.#here = new LeaseRenewal({
-      connect: async () => async ({ keys, leaseMs }, leases) => extendLeases({ client: this.#connections.command, keys }, leases, leaseMs),
+      connect: async () => async (queue, leases) => extendLeases(this.#stored.get(queue)!, leases, queue.leaseMs),
       aliveAt: instant,
       onLost: (lost) => this.#receive({ lost }),
       onFailure: (queue, cause) => this.#warn(queue, cause),

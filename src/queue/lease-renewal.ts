@@ -11,6 +11,8 @@ import { type FoundLease, type Position, SheetReader, type Sheet } from "./lease
 export interface LeasedQueue {
   readonly keys: LeasedIn["keys"];
   readonly name: string;
+  /** On a cluster it tells where they are. */
+  readonly prefix: string;
   readonly leaseMs: number;
 }
 

@@ -1,5 +1,6 @@
 /** The renewal thread: renews what the main thread keeps, over a connection of its own, whatever the main thread does. */
 import { parentPort, workerData } from "node:worker_threads";
+import type { Redis } from "ioredis";
 import { instant } from "../concurrency/thread-clock.ts";
 import type { Connections } from "../redis/connection.ts";
 import { type Extend, type LeasedQueue, LeaseRenewal } from "./lease-renewal.ts";
@@ -42,9 +43,18 @@ tell({ state: "started" });
 
 /** Loaded no sooner: where all work is short, this thread loads and connects nothing. */
 async function connect(): Promise<Extend> {
-  const [{ openClient }, { extendLeases }] = await Promise.all([import("../redis/connection.ts"), import("../store/extend.ts")]);
-  const client = openClient(redis, "millrace-leases");
-  client.once("ready", () => tell({ state: "connected" }));
-  client.connect().catch(() => {}); // it tries again, and the renewals tell
-  return ({ keys, leaseMs }, leases) => extendLeases({ client, keys }, leases, leaseMs);
+  const [{ openClient }, { addressOf }, { extendLeases }] = await Promise.all([import("../redis/connection.ts"), import("../redis/address.ts"), import("../store/extend.ts")]);
+  /** By what is looked for: one, but on a cluster one a slot. */
+  const clients = new Map<string | undefined, Redis>();
+  return ({ keys, prefix, leaseMs }, leases) => {
+    const address = addressOf(redis, prefix);
+    let client = clients.get(address.guides?.name);
+    if (client === undefined) {
+      client = openClient(address, "millrace-leases");
+      clients.set(address.guides?.name, client);
+      client.once("ready", () => tell({ state: "connected" }));
+      client.connect().catch(() => {}); // it tries again, and the renewals tell
+    }
+    return extendLeases({ client, keys }, leases, leaseMs);
+  };
 }

@@ -43,6 +43,12 @@ export interface Address {
   readonly shown: string;
 }
 
+/** Where the keys of a prefix are: on a cluster it names their slot. */
+export function addressOf(address: Address, prefix: string): Address {
+  const { guides } = address;
+  return guides?.kind === "cluster" ? { ...address, guides: { ...guides, name: prefix } } : address;
+}
+
 const URL_FORMS = "redis://host:6379/0, rediss://host:6379, unix:/path/redis.sock, redis+sentinel://host:26379,host:26379/name, redis+cluster://host:6379,host:6379 or \"embedded\"";
 const DEFAULT_PORT = 6379;
 const SENTINEL_PORT = 26_379;

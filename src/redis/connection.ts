@@ -2,7 +2,7 @@
 import type { Redis } from "ioredis";
 import { endsWithin, Limit } from "../concurrency/limit.ts";
 import { BackendError } from "../errors.ts";
-import { resolveAddress, parseUrl, type Address, type RedisOption } from "./address.ts";
+import { addressOf, resolveAddress, parseUrl, type Address, type RedisOption } from "./address.ts";
 import type { Client } from "./client.ts";
 import { ServerClock } from "./clock.ts";
 import { asBackendError } from "./errors.ts";
@@ -62,6 +62,9 @@ export class Connections implements AsyncDisposable {
   /** What every key begins with: on a cluster it is a hash tag, so that all of them lie in one slot. */
   readonly prefix: string;
   readonly #named: Address | "embedded";
+  readonly #another: (prefix: string) => Connections;
+  /** By prefix. */
+  readonly #beside = new Map<string, Connections>();
   readonly #dedicated = new Set<Client>();
   readonly #closing = new AbortController();
   #opening: Promise<Opened> | undefined;
@@ -76,7 +79,18 @@ export class Connections implements AsyncDisposable {
     const named = resolveAddress(option, env);
     const onCluster = named !== "embedded" && named.guides?.kind === "cluster";
     this.prefix = onCluster && !prefix.includes("{") ? `{${prefix}}` : prefix;
-    this.#named = onCluster ? { ...named, guides: { ...named.guides, name: this.prefix } } : named;
+    this.#named = named === "embedded" ? named : addressOf(named, this.prefix);
+    this.#another = (other) => (onCluster ? new Connections(option, env, other) : this);
+  }
+
+  /** The way to the keys of another prefix: this one, but on a cluster another, to their slot. It is opened by itself, and closed with this one. */
+  at(prefix: string): Connections {
+    if (prefix === this.prefix) return this;
+    const beside = this.#beside.get(prefix) ?? this.#another(prefix);
+    if (beside === this) return this;
+    this.#beside.set(prefix, beside);
+    if (this.#closed !== undefined) void beside.close();
+    return beside;
   }
 
   /** Where Redis is, for `openClient`, as plain data where the caller's options are. @throws BackendError before `open()` and after `close()` */
@@ -164,7 +178,7 @@ export class Connections implements AsyncDisposable {
   /** Waits up to 2 s for what was sent, then ends everything, and leaves the embedded server. Never throws. */
   close(): Promise<void> {
     // What takes longer goes on without anybody waiting for it.
-    this.#closed ??= endsWithin(CLOSE_MS, this.#close()).then(() => undefined);
+    this.#closed ??= endsWithin(CLOSE_MS, Promise.all([this.#close(), ...Array.from(this.#beside.values(), (other) => other.close())])).then(() => undefined);
     return this.#closed;
   }
 

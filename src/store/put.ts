@@ -43,11 +43,12 @@ export class PutLane {
   readonly #numbers = new PutNumbers();
   #entries: Entry[] = [];
   #flushing = false;
+  #hasOpened = false;
 
   /**
    * @param producerId  this process's own; two lanes of one queue must not share it
    * @param maxSize     most jobs that may wait in the queue; 0 is no bound
-   * @param open        connects when nobody has yet
+   * @param open        connects when nobody has yet; it is called before the first job is sent, and whenever there is no connection
    * @param replicated  makes its puts durable
    */
   constructor(queue: StoredQueue, producerId: string, maxSize: number, open = () => queue.connections.open(), replicated?: ReplicatedPuts) {
@@ -175,7 +176,7 @@ export class PutLane {
     let mayHaveRun = false;
     for (;;) {
       try {
-        if (!this.#queue.connections.isConnected) {
+        if (!this.#hasOpened || !this.#queue.connections.isConnected) {
           await this.#connect(deadlineAt, waits);
           deadlineAt = Math.max(deadlineAt, performance.now() + ANSWER_MS);
         }
@@ -207,6 +208,7 @@ export class PutLane {
       throw new BackendError("Redis is down, and was not asked", { mayHaveRun: false });
     }
     await opened;
+    this.#hasOpened = true;
     await beforeDeadline(deadlineAt, connections.connected(), { mayHaveRun: false });
   }
 }

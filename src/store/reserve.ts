@@ -7,16 +7,13 @@
 import { randomBytes } from "node:crypto";
 import { sleep } from "../concurrency/sleep.ts";
 import { BackendError } from "../errors.ts";
-import type { Client } from "../redis/client.ts";
-import { asBackendError } from "../redis/errors.ts";
+import { LONGEST_WAIT_MS, MarkerWait } from "./marker-wait.ts";
 import type { Leased, ReserveRequest } from "./reserve-script.ts";
 import type { SettleLane } from "./settle.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
 export type { Leased } from "./reserve-script.ts";
 
-/** A wait looks for itself after so long, as BullMQ's workers do, in case a marker was lost with a process. */
-const LONGEST_WAIT_MS = 5000;
 /** Redis rounds shorter blocks up; a job that is due sooner is simply due. */
 const SHORTEST_WAIT_MS = 2;
 const GIVEN_BACK_AT_ONCE = 100;
@@ -26,9 +23,9 @@ export class Reserver {
   readonly #lane: SettleLane;
   readonly #leaseMs: number;
   readonly #worker: string;
+  readonly #markers: MarkerWait;
   readonly #tokenBase = randomBytes(9).toString("base64url");
   #batches = 0;
-  #blocking: Client | undefined;
   /** Of requests that may have leased jobs without our hearing of it. */
   #unanswered: string[] = [];
   #nextDelayedAt = 0;
@@ -37,12 +34,14 @@ export class Reserver {
   /**
    * @param options.leaseMs  how long a lease holds unless it is renewed
    * @param options.worker   name shown with the job as `processedBy`
+   * @param options.markers  shared with the reservers of other queues on the same server. @default its own
    */
-  constructor(queue: StoredQueue, lane: SettleLane, options: { readonly leaseMs: number; readonly worker: string }) {
+  constructor(queue: StoredQueue, lane: SettleLane, options: { readonly leaseMs: number; readonly worker: string; readonly markers?: MarkerWait | undefined }) {
     this.#queue = queue;
     this.#lane = lane;
     this.#leaseMs = options.leaseMs;
     this.#worker = options.worker;
+    this.#markers = options.markers ?? new MarkerWait(queue.connections, `wait:${queue.name}`);
   }
 
   /** What the next request leases its jobs under. */
@@ -70,29 +69,36 @@ export class Reserver {
   /**
    * Waits until there may be something to take; returns early when `signal` fires.
    *
+   * @returns whether it has taken a marker: who does not look now passes it on
    * @throws BackendError when the connection breaks
    */
-  async wait(signal: AbortSignal): Promise<void> {
+  async wait(signal: AbortSignal): Promise<boolean> {
     const limitedMs = this.#limitedUntil - performance.now();
     if (limitedMs > 0) {
       await sleep(Math.min(limitedMs, LONGEST_WAIT_MS), { signal }).catch(() => {});
-      return;
+      return false;
     }
     const waitMs = this.#nextDelayedAt === 0 ? LONGEST_WAIT_MS : this.#nextDelayedAt - this.#queue.connections.clock.now();
-    if (waitMs < SHORTEST_WAIT_MS) return;
-    const marker = await this.#block(Math.min(waitMs, LONGEST_WAIT_MS), signal);
-    const dueAt = Number(marker ?? 0);
-    if (dueAt === 0) return;
+    if (waitMs < SHORTEST_WAIT_MS) return false;
+    const marker = await this.#markers.wait(this.#queue.keys.marker, waitMs, signal);
+    if (marker === undefined) return false;
+    const dueAt = Number(marker);
+    if (dueAt === 0) return true;
     // A marker of the delayed: it is now on us to be there in time.
     this.#nextDelayedAt = this.#nextDelayedAt === 0 ? dueAt : Math.min(dueAt, this.#nextDelayedAt);
     if (!signal.aborted) await this.wait(signal);
+    return true;
   }
 
   /** Ends the connection, wakes another consumer in this one's stead, and gives back what requests without an answer have leased. */
   async close(): Promise<void> {
-    this.#blocking?.abandon();
-    this.#blocking = undefined;
-    await Promise.all([this.#queue.client.zadd(this.#queue.keys.marker, 0, "0"), this.#giveBack()]);
+    this.#markers.close();
+    await Promise.all([this.passOn(), this.#giveBack()]);
+  }
+
+  /** Wakes another consumer in this one's stead. */
+  async passOn(): Promise<void> {
+    await this.#queue.client.zadd(this.#queue.keys.marker, 0, "0");
   }
 
   async #giveBack(): Promise<void> {
@@ -117,25 +123,6 @@ export class Reserver {
     } catch (error) {
       if (error instanceof BackendError && error.mayHaveRun) this.#unanswered = [...this.#unanswered, request.token];
       throw error;
-    }
-  }
-
-  /** The score of the marker that came, if one came. */
-  async #block(waitMs: number, signal: AbortSignal): Promise<string | undefined> {
-    if (signal.aborted) return undefined;
-    this.#blocking ??= this.#queue.connections.dedicated(`wait:${this.#queue.name}`, { blockMs: LONGEST_WAIT_MS });
-    const blocking = this.#blocking;
-    const interrupt = (): void => blocking.abandon();
-    signal.addEventListener("abort", interrupt, { once: true });
-    try {
-      const popped = await blocking.bzpopmin(this.#queue.keys.marker, waitMs / 1000);
-      return popped?.[2];
-    } catch (error) {
-      if (!signal.aborted) throw asBackendError(error);
-      this.#blocking = undefined;
-      return undefined;
-    } finally {
-      signal.removeEventListener("abort", interrupt);
     }
   }
 }

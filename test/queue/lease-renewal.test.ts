@@ -13,7 +13,7 @@ async function renewing(options: Pick<RenewalOptions, "aliveAt" | "silenceMs">, 
   const [leased] = await consumerOf(queue).reserver.take(1);
   const renewal = new LeaseRenewal({ connect: async () => ({ keys, leaseMs }, leases) => extendLeases({ client: queue.client, keys }, leases, leaseMs), onLost: () => {}, onFailure: () => {}, ...options });
   onTestFinished(() => renewal[Symbol.dispose]());
-  renewal.addQueue({ keys: queue.keys, name: queue.name, leaseMs });
+  renewal.addQueue({ keys: queue.keys, name: queue.name, prefix: queue.prefix, leaseMs });
   const table = new LeaseTable((sheet) => renewal.addSheet(sheet));
   const kept = table.keep(1, leased!, instant(), undefined);
   const left = (): Promise<number> => queue.client.pttl(`${queue.keys.base}a:lock`);

@@ -1,7 +1,8 @@
 import { expect, onTestFinished, test } from "vitest";
 import { BackendError, OptionError } from "../../src/errors.ts";
 import { defineQueue } from "../../src/job/contract.ts";
-import { OpenQueues } from "../../src/queue/open-queue.ts";
+import type { OpenQueue } from "../../src/queue/open-queue.ts";
+import { OpenQueues } from "../../src/queue/open-queues.ts";
 import { Connections } from "../../src/redis/connection.ts";
 import { recordedLog } from "../support/app.ts";
 import { failure, takes } from "../support/outcome.ts";
@@ -31,7 +32,7 @@ test("a queue has one bound; another is refused, and changes nothing", () => {
 
 test("closing disposes whoever consumes by hand, and ends every wait for a result", async () => {
   const queues = openQueues();
-  const queue = queues.open(defineQueue("work"));
+  const [queue] = queues.open(defineQueue("work")).all as [OpenQueue];
   await queue.ready();
   const closed: string[] = [];
   for (const name of ["one", "two"]) queue.consumers.add({ [Symbol.asyncDispose]: async () => void closed.push(name) });
@@ -45,7 +46,7 @@ test("closing disposes whoever consumes by hand, and ends every wait for a resul
 
 test("closing waits for nobody for ever, and not for one who fails", async () => {
   const queues = openQueues();
-  const { consumers } = queues.open(defineQueue("work"));
+  const [{ consumers }] = queues.open(defineQueue("work")).all as [OpenQueue];
   consumers.add({ [Symbol.asyncDispose]: () => Promise.reject(new Error("no Redis")) });
   await queues.close();
   consumers.add({ [Symbol.asyncDispose]: () => new Promise(() => {}) });

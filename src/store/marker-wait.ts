@@ -1,0 +1,161 @@
+/**
+ * Waits for the markers of queues, on one connection for all that lie together: where one server has them all, a queue in
+ * eight partitions blocks one connection, as one without does.
+ *
+ * What Redis is asked to wait for cannot be changed while it waits. So when another queue joins in, or one leaves, the
+ * command is ended by `CLIENT UNBLOCK` and sent anew; a marker that came for a queue that has left is put back.
+ */
+import { startTimer } from "../concurrency/timer.ts";
+import type { Client } from "../redis/client.ts";
+import type { Connections } from "../redis/connection.ts";
+import { asBackendError } from "../redis/errors.ts";
+import type { StoredQueue } from "./stored-queue.ts";
+
+/** A wait looks for itself after so long, as BullMQ's workers do, in case a marker was lost with a process. */
+export const LONGEST_WAIT_MS = 5000;
+/** Those that end so soon after another end with it, so that they go on together. */
+const TOGETHER_MS = 500;
+/** It was asked to end before it had begun. */
+const AGAIN_MS = 2;
+
+/** Gives those who wait for several queues one for each connection that leads to them. */
+export function sharedMarkers(): (queue: StoredQueue) => MarkerWait {
+  const shared = new Map<Connections, MarkerWait>();
+  return ({ connections, name }) => {
+    const markers = shared.get(connections) ?? new MarkerWait(connections, `wait:${name}`);
+    shared.set(connections, markers);
+    return markers;
+  };
+}
+
+interface Waiter {
+  readonly endsAt: number;
+  settle(score: string | undefined): void;
+  fail(error: unknown): void;
+}
+
+interface Block {
+  readonly keys: ReadonlySet<string>;
+  readonly endsAt: number;
+  /** Of the connection, as the server numbers it. */
+  readonly clientId: Promise<unknown>;
+}
+
+export class MarkerWait {
+  readonly #connections: Connections;
+  readonly #name: string;
+  readonly #waiting = new Map<string, Waiter>();
+  #client: Client | undefined;
+  #block: Block | undefined;
+  #isRunning = false;
+
+  /** @param name  what `CLIENT LIST` shows */
+  constructor(connections: Connections, name: string) {
+    this.#connections = connections;
+    this.#name = name;
+  }
+
+  /**
+   * Waits for a queue's marker, and takes it. One wait a queue at a time.
+   *
+   * @returns its score; `undefined` when the time is over or the signal fires: it is not taken then
+   * @throws BackendError when the connection breaks
+   */
+  wait(key: string, waitMs: number, signal: AbortSignal): Promise<string | undefined> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return resolve(undefined);
+      const leave = (): void => {
+        signal.removeEventListener("abort", onAbort);
+        this.#waiting.delete(key);
+      };
+      const waiter: Waiter = {
+        endsAt: performance.now() + Math.min(waitMs, LONGEST_WAIT_MS),
+        settle: (score) => (leave(), resolve(score)),
+        fail: (error) => (leave(), reject(error)),
+      };
+      const onAbort = (): void => {
+        waiter.settle(undefined);
+        this.#stir();
+      };
+      signal.addEventListener("abort", onAbort);
+      this.#waiting.set(key, waiter);
+      if (this.#isRunning) this.#stir();
+      else void this.#run();
+    });
+  }
+
+  /** Ends the connection. Idempotent; who waits is told that time is over, and may have lost a marker. */
+  close(): void {
+    const client = this.#client;
+    this.#client = undefined;
+    for (const waiter of this.#waiting.values()) waiter.settle(undefined);
+    client?.abandon();
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true;
+    try {
+      while (this.#waiting.size > 0) {
+        // Who was woken together waits together again.
+        await new Promise((resolve) => void setImmediate(resolve));
+        if (this.#waiting.size > 0) await this.#pop();
+      }
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  async #pop(): Promise<void> {
+    const keys = [...this.#waiting.keys()];
+    const endsAt = Math.min(...Array.from(this.#waiting.values(), (waiter) => waiter.endsAt));
+    // Redis rounds a shorter block up.
+    const seconds = Math.max(endsAt - performance.now(), 1) / 1000;
+    let client: Client | undefined;
+    try {
+      client = this.#client ??= this.#connections.dedicated(this.#name, { blockMs: LONGEST_WAIT_MS });
+      const clientId = client.client("ID");
+      clientId.catch(() => {});
+      this.#block = { keys: new Set(keys), endsAt, clientId };
+      const popped = await client.bzpopmin(keys, seconds);
+      if (popped !== null) return this.#came(...popped);
+      const now = performance.now();
+      const isOver = [...this.#waiting.values()].some((waiter) => waiter.endsAt <= now + 1);
+      for (const waiter of this.#waiting.values()) if (isOver && waiter.endsAt <= now + TOGETHER_MS) waiter.settle(undefined);
+    } catch (error) {
+      // One that was left on purpose is no failure.
+      if (client === undefined || client === this.#client) for (const waiter of this.#waiting.values()) waiter.fail(asBackendError(error));
+    } finally {
+      this.#block = undefined;
+    }
+  }
+
+  #came(key: string, member: string, score: string): void {
+    const waiter = this.#waiting.get(key);
+    if (waiter !== undefined) waiter.settle(score);
+    else this.#connections.command.zadd(key, score, member).catch(() => {});
+  }
+
+  /** What is waited for has changed. */
+  #stir(): void {
+    const block = this.#block;
+    if (block === undefined) return;
+    const isRight = block.keys.size === this.#waiting.size && [...this.#waiting].every(([key, { endsAt }]) => block.keys.has(key) && endsAt >= block.endsAt);
+    if (!isRight) void this.#end(block);
+  }
+
+  async #end(block: Block): Promise<void> {
+    try {
+      const clientId = (await block.clientId) as number;
+      if (this.#block !== block) return;
+      const ended = await this.#connections.command.client("UNBLOCK", clientId);
+      if (ended === 0 && this.#block === block) startTimer(AGAIN_MS, () => void this.#end(block), { keepsAlive: false });
+    } catch {
+      // Not allowed, or not connected: a new connection does not wait for anything yet. A marker that comes now is lost with
+      // this one; what it told of is found by the next look.
+      if (this.#block !== block) return;
+      const client = this.#client;
+      this.#client = undefined;
+      client?.abandon();
+    }
+  }
+}
