@@ -1,5 +1,8 @@
 /** The entry `millrace/admin`: every operator command as a function, plain data in and plain data out. */
 export { audit, type AuditOptions, type TrailEntry } from "./audit.ts";
+export type { JobFilter } from "./job-filter.ts";
+export { jobLogs, showJob, type ShownJob } from "./job-show.ts";
+export { listJobs, type JobRow } from "./jobs.ts";
 export { connectOperator, type Operator, type OperatorOptions } from "./operator.ts";
 export { deleteQueue, pauseQueue, resumeQueue, type DeleteOptions, type DeleteResult, type PauseResult } from "./queue-changes.ts";
 export { queueStats, type QueueStats, type StatsOptions } from "./queue-stats.ts";

@@ -1,0 +1,34 @@
+/** The flags by which jobs are chosen: `--state`, `--name`, `--older`, `--error`, `--limit`. */
+import type { Command } from "commander";
+import type { JobFilter } from "../admin/job-filter.ts";
+import { numberOrText } from "../config.ts";
+
+export interface FilterFlags {
+  readonly state?: string;
+  readonly name?: string;
+  readonly older?: string;
+  readonly error?: string;
+  readonly limit?: string;
+}
+
+/** @param states  those that make sense there; the flag is left out where there is one */
+export function filtered(command: Command, states?: string): Command {
+  if (states !== undefined) command.option("--state <states>", states);
+  return command
+    .option("--name <name>", "jobs of this name")
+    .option("--older <time>", "in their state for longer, such as 1h; what waits\ncounts from its put")
+    .option("--error <regex>", "whose last error matches")
+    .option("--limit <n>", "at most so many");
+}
+
+/** What the flags say; the functions that take it check it. */
+export function filterOf({ state, name, older, error, limit }: FilterFlags): JobFilter {
+  const filter = {
+    ...(state !== undefined && { state: state.split(",") }),
+    ...(name !== undefined && { name }),
+    ...(older !== undefined && { older: numberOrText(older) }),
+    ...(error !== undefined && { error }),
+    ...(limit !== undefined && { limit: numberOrText(limit) }),
+  };
+  return filter as JobFilter;
+}

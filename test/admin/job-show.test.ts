@@ -1,0 +1,52 @@
+import { expect, test } from "vitest";
+import { jobLogs, showJob } from "../../src/admin/job-show.ts";
+import { NotFoundError, OptionError } from "../../src/errors.ts";
+import { stockQueue, stockWorker } from "../interop/stock.ts";
+import { all, testOperator } from "./opened-operator.ts";
+
+test("shows a job that a stock worker failed: payload, options, attempts, stacks, logs", async () => {
+  const operator = testOperator();
+  const stock = stockQueue(operator.prefix);
+  const job = await stock.add("mail", { to: "ada" }, { attempts: 2, priority: 4 });
+  const worker = await stockWorker(operator.prefix, async (job) => {
+    await job.updateProgress({ done: 3 });
+    await job.log(`try ${job.attemptsMade + 1}`);
+    throw new Error("no such address");
+  });
+  await new Promise<void>((resolve) => worker.on("failed", (failed) => void (failed?.attemptsMade === 2 && resolve())));
+  const shown = await showJob(operator, "work", job.id!);
+  expect(shown).toMatchObject({
+    queue: "work", id: job.id, name: "mail", state: "failed", payload: { to: "ada" }, result: undefined, progress: { done: 3 }, options: { attempts: 2, priority: 4 },
+    version: undefined, attempts: 2, attemptsMost: 2, deliveries: 2, crashes: 0, reason: "no such address", logLines: 2, parent: undefined, pendingChildren: 0, leaseMs: undefined, priority: 4,
+  });
+  expect(shown.stacks).toEqual([expect.stringMatching(/^Error: no such address\n/) as string, expect.any(String) as string]);
+  expect(shown.finishedAt).toBeGreaterThanOrEqual(shown.startedAt!);
+  expect(await all(jobLogs(operator, "work", job.id!))).toEqual(["try 1", "try 2"]);
+});
+
+test("shows who holds a job that runs, when one is due, and what is no JSON as it is", async () => {
+  const operator = testOperator();
+  const stock = stockQueue(operator.prefix);
+  const [later] = [await stock.add("later", 1, { delay: 60_000 })];
+  const { promise: started, resolve: start } = Promise.withResolvers<void>();
+  await stockWorker(operator.prefix, () => (start(), new Promise(() => undefined)), { name: "worker-7" });
+  const running = await stock.add("now", 1);
+  await started;
+  const shown = await showJob(operator, "work", running.id!);
+  expect(shown).toMatchObject({ state: "active", worker: "worker-7", leaseMs: expect.any(Number) as number });
+  await operator.connections.command.hset(`${operator.prefix}:work:${later.id}`, "data", "{broken");
+  const delayed = await showJob(operator, "work", later.id!);
+  expect(delayed).toMatchObject({ state: "delayed", payload: "{broken" });
+  expect(delayed.dueAt! - delayed.putAt).toBe(60_000);
+});
+
+test("refuses what is none before any I/O, and a job that is not there", async () => {
+  const nowhere = testOperator({ redis: "redis://127.0.0.1:1" });
+  await expect(showJob(nowhere, "work", "")).rejects.toThrow(OptionError);
+  expect(() => jobLogs(nowhere, "a:b", "1")).toThrow(OptionError);
+  const operator = testOperator();
+  await stockQueue(operator.prefix).add("n", 1);
+  await expect(showJob(operator, "work", "99")).rejects.toThrow(NotFoundError);
+  await expect(all(jobLogs(operator, "work", "99"))).rejects.toThrow('no job "99" is in queue work');
+  expect(await all(jobLogs(operator, "work", "1"))).toEqual([]);
+});

@@ -1,0 +1,31 @@
+import { expect, test } from "vitest";
+import { readJobDetail, readLogs } from "../../src/store/job-detail.ts";
+import { stockFlows } from "../interop/stock.ts";
+import { consumerOf, newJob, openQueue, putAll } from "./opened-queue.ts";
+
+test("tells of a delivery who holds it and for how long, and nothing of what is not there", async () => {
+  const queue = await openQueue();
+  await putAll(queue, [newJob("a", { data: '{"to":1}' })]);
+  expect(await readJobDetail(queue, "a")).toMatchObject({ state: "waiting", worker: undefined, leaseMs: undefined, result: undefined, stored: { data: '{"to":1}' } });
+  const { reserver } = consumerOf(queue);
+  await reserver.take(1);
+  const held = await readJobDetail(queue, "a");
+  expect(held).toMatchObject({ state: "active", worker: "tester" });
+  expect(held!.leaseMs).toBeGreaterThan(5000);
+  expect(await readJobDetail(queue, "b")).toBeUndefined();
+});
+
+test("tells who waits for whom", async () => {
+  const queue = await openQueue();
+  const flow = await stockFlows(queue.prefix).add({ name: "parent", queueName: "work", children: [{ name: "child", queueName: "work" }, { name: "child", queueName: "work" }] });
+  expect(await readJobDetail(queue, flow.job.id!)).toMatchObject({ state: "waiting-children", pendingChildren: 2, parentKey: undefined });
+  expect(await readJobDetail(queue, flow.children![0]!.job.id!)).toMatchObject({ state: "waiting", parentKey: `${queue.keys.base}${flow.job.id}` });
+});
+
+test("gives logs page by page", async () => {
+  const queue = await openQueue();
+  await queue.client.rpush(`${queue.keys.base}a:logs`, ...Array.from({ length: 2500 }, (_, i) => String(i)));
+  const lines: string[] = [];
+  for await (const line of readLogs(queue, "a")) lines.push(line);
+  expect(lines.map(Number)).toEqual(Array.from({ length: 2500 }, (_, i) => i));
+});
