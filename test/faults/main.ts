@@ -1,19 +1,18 @@
 /** `npm run test:faults`: breaks processes and servers in mid-work, row by row of the faults, and says what held. */
-import { mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { monotonicMs } from "../support/journal.ts";
 import type { ServerProgram } from "../support/server-image.ts";
 import { mergeInto } from "./merge.ts";
-import { lines, type Report, rowOf, table, type Row } from "./report.ts";
+import { lines, rowOf, type Row } from "./report.ts";
 import { rows } from "./rows.ts";
 import type { Phase, Scenario } from "./scenario.ts";
 import { playPhase } from "./stage.ts";
 import { subjects, type Subject } from "./subject.ts";
 import { suiteServer, type SuiteServer } from "./suite-server.ts";
+import { addToReport, type Conditions } from "./written-report.ts";
 
 const usage = `npm run test:faults -- [ROW...] [--phases N] [--seed S] [--subject millrace|bullmq] [--report DIR] [--keep]
 
@@ -23,7 +22,7 @@ const usage = `npm run test:faults -- [ROW...] [--phases N] [--seed S] [--subjec
   --subject      who is put to the test (millrace); bullmq: its own Queue and Worker, as its documentation sets them up
   --keep         leaves the ledgers of broken phases, and what their processes wrote, and says where
   --containers   runs the servers in containers, where a Docker engine answers (or FAULTS_CONTAINERS=1)
-  --report DIR   writes faults-SUBJECT.md and faults-SUBJECT.json there
+  --report DIR   writes faults-SUBJECT.md and faults-SUBJECT.json there; what is there of other rows stays
   --merge DIR    plays nothing: makes the README's table of what was written there for both subjects
 
 Ends with 0 when every row holds, 5 when one does not, 2 when it does not understand.`;
@@ -51,7 +50,7 @@ async function test(subject: Subject, server: SuiteServer): Promise<void> {
     const row = rowOf({ scenario, phases: await play(scenario, subject, server.program), tookMs: monotonicMs() - startedAt });
     played.push(row);
     console.log(lines(row));
-    if (values.report !== undefined) write(values.report, subject, server.version, played);
+    if (values.report !== undefined) addToReport(values.report, subject.name, { ...row, conditions: conditions(server.version) });
   }
   const broken = played.filter(({ verdict }) => verdict === "broken");
   console.log(broken.length === 0 ? `all ${played.length} hold` : `${played.length - broken.length} hold; broken: ${broken.map(({ row }) => row).join(", ")}`);
@@ -81,13 +80,9 @@ function merge(dir: string): void {
   }
 }
 
-function write(dir: string, subject: Subject, redis: string, played: readonly Row[]): void {
+function conditions(redis: string): Conditions {
   const { version: bullmq } = createRequire(import.meta.url)("bullmq/package.json") as { version: string };
-  const conditions: Report["conditions"] = { subject: subject.name, date: new Date().toISOString().slice(0, 10), seed, phases, redis, bullmq, node: process.version, cores: availableParallelism() };
-  mkdirSync(dir, { recursive: true });
-  const told = Object.entries(conditions).map(([name, value]) => `${name} ${value}`);
-  writeFileSync(join(dir, `faults-${subject.name}.md`), `${table(played)}\n\n${told.join(", ")}\n`);
-  writeFileSync(join(dir, `faults-${subject.name}.json`), `${JSON.stringify({ conditions, rows: played } satisfies Report, undefined, 2)}\n`);
+  return { date: new Date().toISOString().slice(0, 10), seed, redis, bullmq, node: process.version, cores: availableParallelism() };
 }
 
 function readArguments() {

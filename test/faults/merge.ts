@@ -1,7 +1,7 @@
 /** The README's table of the faults: what the suite has written of Millrace and of stock BullMQ, side by side. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import type { Report, Row } from "./report.ts";
+import type { Row } from "./report.ts";
+import { conditionsOf, readReport, type WrittenRow } from "./written-report.ts";
 
 const BEGIN = "<!-- faults: made by npm run test:faults -- --merge DIR -->";
 const END = "<!-- /faults -->";
@@ -15,14 +15,14 @@ export function mergeInto(readme: string, dir: string): void {
   writeFileSync(readme, `${text.slice(0, begin)}${BEGIN}\n${table}\n${text.slice(end)}`);
 }
 
-export function merged(own: Report, stock: Report): string {
-  const rows = own.rows.map((row) => {
-    const cells = [row.row, row.title, ownFigures(row), `${row.verdict}, ${row.phases} phase${row.phases === 1 ? "" : "s"}`, missed(stock.rows.find((other) => other.row === row.row))];
+export function merged(own: readonly WrittenRow[], stock: readonly WrittenRow[]): string {
+  const rows = own.map((row) => {
+    const cells = [row.row, row.title, ownFigures(row), `${row.verdict}, ${phasesOf([row])}`, missed(stock.find((other) => other.row === row.row))];
     return `| ${cells.join(" | ")} |`;
   });
   return [
-    `Millrace: ${played(own)}.`,
-    `Stock BullMQ ${stock.conditions.bullmq}: ${played(stock)}.`,
+    `Millrace: ${conditionsOf(own)}.`,
+    `Stock BullMQ, ${phasesOf(stock)} a row: ${conditionsOf(stock)}.`,
     "",
     "| | fault | worst figures (target) | verdict | stock BullMQ misses |",
     "| --- | --- | --- | --- | --- |",
@@ -30,17 +30,11 @@ export function merged(own: Report, stock: Report): string {
   ].join("\n");
 }
 
-function readReport(dir: string, subject: string): Report {
-  const path = join(dir, `faults-${subject}.json`);
-  try {
-    return JSON.parse(readFileSync(path, "utf8")) as Report;
-  } catch (cause) {
-    throw new Error(`expected ${path}, as --subject ${subject} --report ${dir} writes it, got: ${(cause as Error).message}`, { cause });
-  }
-}
-
-function played({ conditions: { date, seed, phases, redis, node, cores } }: Report): string {
-  return `played on ${date}, ${phases} phase${phases === 1 ? "" : "s"} a row, seed ${seed}; Redis ${redis}, Node ${node.replace("v", "")}, ${cores} cores`;
+/** "5 phases"; "1 to 5 phases" */
+function phasesOf(rows: readonly Row[]): string {
+  const counts = rows.map(({ phases }) => phases);
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  return `${least === most ? "" : `${least} to `}${most} phase${most === 1 ? "" : "s"}`;
 }
 
 /** What is to be 0, and is, in one breath. */

@@ -20,21 +20,6 @@ export interface Row {
   readonly seconds: number;
 }
 
-/** As it is written for others to read. */
-export interface Report {
-  readonly conditions: {
-    readonly subject: string;
-    readonly date: string;
-    readonly seed: number;
-    readonly phases: number;
-    readonly redis: string;
-    readonly bullmq: string;
-    readonly node: string;
-    readonly cores: number;
-  };
-  readonly rows: readonly Row[];
-}
-
 export function rowOf({ scenario, phases, tookMs }: Played): Row {
   const { row, title, targets } = scenario;
   const figures = Object.entries(targets).map(([name, target]) => {
