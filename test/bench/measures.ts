@@ -9,6 +9,8 @@ const titles: Readonly<Record<SubjectName, string>> = {
   "pg-boss": "pg-boss",
   "graphile-worker": "graphile-worker",
   streams: "Redis Streams",
+  untold: "without telemetry",
+  scraped: "with metrics on",
 };
 
 /** Of a measure's jobs, what a slower subject is given, so that its turn takes seconds and not a minute. */
@@ -18,6 +20,8 @@ const atLeast = (least: number) => ({ least });
 const atMost = (most: number) => ({ most });
 const rate = (least: number) => ({ jobsPerSecond: atLeast(least) });
 const time = { p50Us: atMost(1), p99Us: atMost(1) };
+/** What telemetry may cost at its defaults: 5 %. */
+const cost = { ...rate(0.95), processUs: atMost(1.05) };
 
 /** The goals stand with the sides that they are ratios by. */
 const peers = { "bee-queue": rate(1), "pg-boss": rate(1), "graphile-worker": rate(1) };
@@ -45,6 +49,9 @@ export const measures: readonly Measure[] = [
   ...curve("growth-slots", "slots", [1, 10, 100, 500, 1000, 2000], (width) => work("consume", { width, jobs: Math.min(50_000, 10_000 * width) })),
   ...curve("growth-processes", "processes of 100 slots", [1, 2], (processes) => consume100({ processes, jobs: 50_000, waiting: 25_000 })),
   ...curve("growth-queues", "queues that share 100 slots", [1, 10, 100], (queues) => consume100({ queues, jobs: 50_000, waiting: 25_000 })),
+  beside("telemetry-100", "consume, 100 slots: what telemetry costs", consume100(), { untold: cost, scraped: rate(0) }),
+  beside("telemetry-500", "consume, 500 slots: what telemetry costs", work("consume", { width: 500, jobs: 100_000 }), { untold: cost }),
+  beside("telemetry-put", "putMany: what telemetry costs", work("put-many", { jobs: 100_000 }), { untold: cost }),
   {
     ...beside("start", "start of a worker process", work("start", {}), { stock: {} }),
     goals: [{ quantity: "startMs", most: 400 }, { quantity: "residentMb", most: 130 }],

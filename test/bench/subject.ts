@@ -58,6 +58,8 @@ export const subjects = {
   "pg-boss": async () => (await import("./subjects/pg-boss.ts")).pgBoss,
   "graphile-worker": async () => (await import("./subjects/graphile-worker.ts")).graphileWorker,
   streams: async () => (await import("./subjects/streams.ts")).streams,
+  untold: async () => (await import("./subjects/untold.ts")).untold,
+  scraped: async () => (await import("./subjects/scraped.ts")).scraped,
 } satisfies Record<string, () => Promise<Subject>>;
 
 export type SubjectName = keyof typeof subjects;
