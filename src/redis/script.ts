@@ -32,7 +32,11 @@ export function runScript(client: Redis, script: Script, keys: readonly string[]
  * @throws like {@link runScript}
  */
 export async function runPacked(client: Redis, script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
-  const reply = await run(client, script, keys, args, null);
+  return unpack(await run(client, script, keys, args, null));
+}
+
+/** What a script has packed by cmsgpack. */
+export function unpack(reply: unknown): unknown {
   return Buffer.isBuffer(reply) ? unpackr.unpack(reply) : reply;
 }
 

@@ -19,6 +19,8 @@ export interface QueueKeys {
   readonly stalled: string;
   /** While it exists, BullMQ's own stall check does nothing. */
   readonly stalledCheck: string;
+  /** Counter that BullMQ's ids come from. */
+  readonly id: string;
   /** Counter that orders prioritized jobs of one priority. */
   readonly priorityCounter: string;
   /** Ours: counter that only grows; every delivery gets a number of its own. */
@@ -44,6 +46,7 @@ export function queueKeys(prefix: string, queue: string): QueueKeys {
     repeat: `${base}repeat`,
     stalled: `${base}stalled`,
     stalledCheck: `${base}stalled-check`,
+    id: `${base}id`,
     priorityCounter: `${base}pc`,
     fence: `${base}millrace:fence`,
   });

@@ -58,18 +58,7 @@ function standsAlone({ version, isLinked }: StoredJob): boolean {
   return version !== undefined && !isLinked;
 }
 
-/**
- * `settle(rows)`: a code a row.
- * rows  {id, token, starts, 1, result, keep count, keep age, attempts made with this one, or 0: look it up}
- *       {id, token, starts, 2, reason, keep count, keep age, stacktrace, attempts}
- *       {id, token, starts, 3, reason, delayMs, lifo, stacktrace}
- *       {id, token, starts, 4, unknown, delayMs}
- * code  0 done, 1 left to the stock script, 2 refused: the lease has passed on; a text: to be cancelled, for this reason
- *
- * A lease that ran out while nobody took the job, so that it has not been started again, is still ours.
- */
-export const SETTLE = `
-${RETENTION}
+export const ACTIVE_OF = `
 -- Which of these ids are active, each once. Those of the oldest batch stand together at the old end: tail of them.
 local function activeOf(ids)
   local is, tail = {}, 0
@@ -85,7 +74,20 @@ local function activeOf(ids)
   end
   return is, tail
 end
+`;
 
+/**
+ * `settle(rows)`: a code a row.
+ * rows  {id, token, starts, 1, result, keep count, keep age, attempts made with this one, or 0: look it up}
+ *       {id, token, starts, 2, reason, keep count, keep age, stacktrace, attempts}
+ *       {id, token, starts, 3, reason, delayMs, lifo, stacktrace}
+ *       {id, token, starts, 4, unknown, delayMs}
+ * code  0 done, 1 left to the stock script, 2 refused: the lease has passed on; a text: to be cancelled, for this reason
+ *
+ * A lease that ran out while nobody took the job, so that it has not been started again, is still ours.
+ */
+export const SETTLE = `
+${RETENTION}${ACTIVE_OF}
 local function settle(rows)
   local codes, facts, retaken, mine, locks, families = {}, {}, {}, {}, {}, {}
   for i, row in ipairs(rows) do
