@@ -80,8 +80,12 @@ export function millraceBackend({ RedisQueueBackend, createRedisBackend, raw2Nex
       this.#connectedTo(await this.client);
       const adding = Promise.all(plain.map((each) => this.#puts.add(each)));
       this.#puts.flush();
-      const ids = await adding;
-      return Promise.all(ids.map((id, i) => id ?? this.#byStock(() => super.addJob(entries[i]!.job, entries[i]!.jobId, entries[i]!.parentKeyOpts))));
+      const ids: string[] = [];
+      for (const [i, id] of (await adding).entries()) {
+        const { job, jobId, parentKeyOpts } = entries[i]!;
+        ids.push(id ?? (await this.#byStock(() => super.addJob(job, jobId, parentKeyOpts))));
+      }
+      return ids;
     }
 
     override async moveToActive(token: string, name?: string): Promise<any[]> {
