@@ -1,7 +1,6 @@
 /** Runs one command line: settings, the command, its exit code. */
-import { readFileSync } from "node:fs";
-import { findPackageJSON } from "node:module";
 import { Command, CommanderError } from "commander";
+import { packageVersion } from "../control/version.ts";
 import { OptionError } from "../errors.ts";
 import { commandLine } from "./command-line.ts";
 import { WIDTH, type Run } from "./commands.ts";
@@ -46,7 +45,7 @@ export async function main(argv: readonly string[]): Promise<never> {
     }
   };
 
-  const program = commandLine(quiet(new Command("millrace"), argv), version(), run);
+  const program = commandLine(quiet(new Command("millrace"), argv), packageVersion(), run);
   try {
     await program.parseAsync(argv, { from: "user" });
   } catch (error) {
@@ -84,9 +83,4 @@ function report(error: unknown, output: Output, program: Command, argv: readonly
 function isInterruption(error: unknown, signal: AbortSignal): boolean {
   const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown };
   return error === signal.reason || name === "AbortError" || code === "CANCELLED";
-}
-
-function version(): string {
-  const path = findPackageJSON("..", import.meta.url);
-  return path === undefined ? "unknown" : (JSON.parse(readFileSync(path, "utf8")) as { version: string }).version;
 }

@@ -8,8 +8,10 @@ import type { TaskGroup } from "../concurrency/index.ts";
 import { type Place, Roster } from "../concurrency/roster.ts";
 import { startTimer } from "../concurrency/timer.ts";
 import { instant } from "../concurrency/thread-clock.ts";
+import type { LastError } from "../control/pool-entry.ts";
 import { BackendError } from "../errors.ts";
 import type { JobDefinition } from "../job/definition.ts";
+import { reasonOfCancel } from "../job/state.ts";
 import type { Logger } from "../log.ts";
 import { DeliveredTask } from "../queue/delivered-task.ts";
 import { CancelWatch } from "../queue/cancel-watch.ts";
@@ -52,6 +54,7 @@ export class Consumer {
   ended = 0;
   /** Settlements that came too late: their lease had passed on. */
   refused = 0;
+  lastError: LastError | undefined = undefined;
   readonly #lane: SettleLane;
   readonly #leases: QueueLeases;
   readonly #cancels: CancelWatch<DeliveredTask>;
@@ -83,6 +86,7 @@ export class Consumer {
     const onFailure = (error: unknown): void => {
       const level = error instanceof BackendError ? "warn" : "error";
       log[level]({ queue: this.queue.name, err: error }, "cannot reserve from Redis, trying again");
+      this.#noteError(String(error), null);
     };
     while (!quiet.aborted) await persevere(() => this.#consume(group, quiet), { signal: quiet, onFailure });
     await Promise.allSettled(this.#takes);
@@ -139,6 +143,7 @@ export class Consumer {
   #start(group: TaskGroup, leased: Leased, askedAt: number, quiet: AbortSignal): void {
     const { log } = this.#options;
     const task = new DeliveredTask(this.queue.stored, this.#runnables.get(leased.job.name)?.definition, leased, this.#leases, log);
+    task.askedAt = askedAt;
     const place = this.running.add(task);
     this.open += 1;
     this.#cancels.begun(task);
@@ -192,6 +197,7 @@ export class Consumer {
     const { job } = leased;
     try {
       const settled = await this.#lane.settle(settlement);
+      this.#noteFailure(settlement);
       if (settled === "done") tellEnd(this.queue, settlement, runMs);
       else if (settled !== "lost") await this.#settle(cancelled(leased, this.#runnables.get(job.name)?.definition, settled.cancelReason), runMs);
       else {
@@ -201,5 +207,16 @@ export class Consumer {
     } catch (error) {
       this.#options.log.error({ queue: this.queue.name, job: job.name, id: job.id, err: error }, `${settlement.kind} could not be delivered`);
     }
+  }
+
+  /** For who looks at the pool: what became of each job is told elsewhere. */
+  #noteFailure(settlement: Settlement): void {
+    if ((settlement.kind !== "retry" && settlement.kind !== "fail") || reasonOfCancel(settlement.reason) !== undefined) return;
+    const { id, name } = settlement.leased.job;
+    this.#noteError(settlement.reason, { id, name, queue: this.queue.name });
+  }
+
+  #noteError(message: string, job: LastError["job"]): void {
+    this.lastError = { at: this.queue.stored.connections.clock.now(), message, job };
   }
 }

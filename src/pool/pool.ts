@@ -4,12 +4,14 @@
  */
 import { hostname } from "node:os";
 import { startTask, taskGroup, type TaskGroup } from "../concurrency/index.ts";
+import { newPoolId } from "../control/pool-id.ts";
+import type { PoolDump } from "../control/verbs.ts";
 import { BackendError, CancelledError, OptionError } from "../errors.ts";
 import { definitionOf, type Job } from "../job/contract.ts";
 import { EVERY_NAME } from "../job/every-name.ts";
 import type { Handler } from "../job/handler.ts";
 import type { Logger } from "../log.ts";
-import { check, checkOptions, shown, type Duration } from "../options.ts";
+import { shown } from "../options.ts";
 import { UNKNOWN_FOR_MS } from "../queue/admission.ts";
 import type { OpenQueues } from "../queue/open-queues.ts";
 import type { Partitions } from "../queue/partitions.ts";
@@ -21,57 +23,24 @@ import { publish } from "../telemetry/channels.ts";
 import { BlockedLoop } from "./blocked-loop.ts";
 import { Consumer } from "./consumer.ts";
 import { Fetching } from "./fetching.ts";
+import { POOL_DEFAULTS as DEFAULTS, checkConcurrency, checkPoolOptions, checkStopOptions, type PoolOptions, type StopOptions } from "./pool-options.ts";
 import { Runnables } from "./runnables.ts";
+import { factsOf } from "./self-description.ts";
 import { PoolSlots, Slots } from "./slots.ts";
+import { Steering, type PoolHost } from "./steering.ts";
 import { Stopping } from "./stopping.ts";
 import { StuckTasks, type StuckTask } from "./stuck-tasks.ts";
 import type { WorkerState } from "./supervision.ts";
 import { ThreadedHandler } from "./threaded-handler.ts";
 
-export interface PoolOptions {
-  /** Tasks that run at once, at least 1. @default what its handlers say, 10 for each that says nothing */
-  readonly concurrency?: number;
-  /** Shown with the jobs it runs, as BullMQ's `processedBy`. @default the host's name and the process id */
-  readonly name?: string;
-  /** How long a lease holds unless it is renewed: 2 s to 10 min. A dead worker's jobs run again soon after. @default 10 s, or 4 s by `recovery` */
-  readonly lease?: Duration;
-  /** "fast": a dead worker's jobs run again within 7 s, instead of 15; leases are shorter, and Redis is asked more often. @default "normal" */
-  readonly recovery?: keyof typeof RECOVERY;
-  /**
-   * How long a handler is waited for that its signal has told to end: by its timeout, a cancel, a lost lease. Then its slot
-   * is free and the task is `stuck`, unless it runs in a thread, which is ended. @default 4.5 s
-   */
-  readonly grace?: Duration;
-  /** For how long a job may wait for a worker that knows its name and version, before it is a dead letter. @default 1 h */
-  readonly unknownFor?: Duration;
-}
-
-export interface StopOptions {
-  /** How long what runs may go on undisturbed. @default 25 s */
-  readonly drain?: Duration;
-  /** How long a handler that was told to end is waited for, before its job is given back under it. @default 5 s */
-  readonly grace?: Duration;
-  /** How long, when nothing runs any more, Redis is waited for. @default 1 s */
-  readonly flush?: Duration;
-}
-
-const DEFAULTS = Object.freeze({ handlerConcurrency: 10, drainMs: 25_000, stopGraceMs: 5000, graceMs: 4500, flushMs: 1000 });
-
-const concurrencyOption = check.integer({ min: 1 });
-const poolOptions = {
-  concurrency: concurrencyOption,
-  name: check.string(),
-  lease: check.duration({ min: 2000, max: 600_000 }),
-  recovery: check.oneOf("normal", "fast"),
-  unknownFor: check.duration(),
-  grace: check.duration(),
-};
-const stopOptions = { drain: check.duration(), grace: check.duration(), flush: check.duration() };
+export type { PoolOptions, StopOptions };
 
 /** Cancelling the task that it is, as `run` does with all that its program leaves behind, is `cancel()`. */
 export class Pool implements AsyncDisposable {
   /** Settles when the pool has ended; rejects when it could not begin: the server is not fit, or the app closed. */
   readonly done: Promise<void>;
+  /** Of this pool alone: what operators call it by. */
+  readonly id = newPoolId();
   readonly #consumers: readonly Consumer[];
   readonly #threaded: readonly ThreadedHandler[];
   readonly #name: string;
@@ -84,12 +53,13 @@ export class Pool implements AsyncDisposable {
   /** What runs has ended, or has been given back. */
   readonly #ended = new AbortController();
   readonly #stopping: Stopping;
+  readonly #steering: Steering;
   readonly #consuming = Promise.withResolvers<void>();
   #isConsuming = false;
 
   /** Starts at once; connects when it can. @throws OptionError */
   constructor(queues: OpenQueues, handlers: readonly Handler[], options: PoolOptions | undefined, log: Logger) {
-    const { concurrency, name, lease, recovery = "normal", unknownFor, grace } = checkOptions("pool", options, poolOptions);
+    const { concurrency, name, lease, recovery = "normal", unknownFor, grace } = checkPoolOptions(options);
     const byQueue = groupByQueue(queues, handlers);
     const running = [...byQueue.values()].flatMap((runnables) => [...runnables.values()]).map(({ handler }) => handler);
     const count = concurrency ?? running.reduce((sum, handler) => sum + (handler.concurrency ?? DEFAULTS.handlerConcurrency), 0);
@@ -115,6 +85,7 @@ export class Pool implements AsyncDisposable {
       const markersOf = sharedMarkers();
       return queue.all.map((partition) => new Consumer(partition, runnables, { ...shared, slots, markers: markersOf(partition.stored) }));
     });
+    this.#steering = new Steering(this, factsOf(this.id, this.#name, this.#consumers, running), log);
     this.done = this.#live();
     // Whoever waits for `done` sees the error; a pool that nobody waits for must not end the process by it.
     this.done.catch((error: unknown) => log.error({ err: error }, "the pool has ended by an error"));
@@ -176,7 +147,18 @@ export class Pool implements AsyncDisposable {
    * @throws OptionError
    */
   scale(concurrency: number): void {
-    this.#slots.resize(concurrencyOption(concurrency, "the concurrency of a pool"));
+    this.#slots.resize(checkConcurrency(concurrency, "the concurrency of a pool"));
+    this.#steering.changed();
+  }
+
+  /** What it and its process are doing: each task, where it waits (in debug mode), the event loop, the memory. */
+  dump(): PoolDump {
+    return this.#steering.dump();
+  }
+
+  /** A process that is there for this pool alone does in its place what concerns processes, and is told of its changes. */
+  hostedBy(host: PoolHost): void {
+    this.#steering.hostedBy(host);
   }
 
   /**
@@ -186,7 +168,7 @@ export class Pool implements AsyncDisposable {
    * @throws OptionError; what ended the pool, if that was an error
    */
   async stop(options?: StopOptions): Promise<void> {
-    const { drain = DEFAULTS.drainMs, grace = DEFAULTS.stopGraceMs, flush = DEFAULTS.flushMs } = checkOptions("stop", options, stopOptions);
+    const { drain = DEFAULTS.drainMs, grace = DEFAULTS.stopGraceMs, flush = DEFAULTS.flushMs } = checkStopOptions(options);
     this.#fetching.end();
     if (!this.#ended.signal.aborted) this.#stopping.begin({ drainMs: drain, graceMs: grace, flushMs: flush });
     this.#tellState();
@@ -246,6 +228,7 @@ export class Pool implements AsyncDisposable {
     this.#tellState();
     const { signal } = this.#ended;
     this.#loop.watch(signal);
+    this.#steering.begin();
     for (const consumer of this.#consumers) {
       consumer.watchCancels(signal);
       group.startTask(() => consumer.recover(signal), { name: `recoverer of ${consumer.queue.name}` });
@@ -258,6 +241,7 @@ export class Pool implements AsyncDisposable {
       });
     } finally {
       this.#ended.abort();
+      await this.#steering.end();
     }
   }
 
@@ -265,6 +249,7 @@ export class Pool implements AsyncDisposable {
     const { state } = this;
     if (state === this.#told) return;
     this.#told = state;
+    this.#steering.changed();
     publish("millrace:pool:state", () => ({ pool: this.#name, state }));
   }
 

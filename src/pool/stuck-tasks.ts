@@ -11,6 +11,7 @@ export interface StuckTask {
   readonly id: string;
   readonly name: string;
   readonly queue: string;
+  readonly attempt: number;
   /** When it was no longer waited for. */
   readonly since: Date;
 }
@@ -33,8 +34,8 @@ export class StuckTasks {
 
   /** @param work  settles when the handler has ended after all */
   add(task: DeliveredTask, queue: string, work: Promise<unknown>): void {
-    const { id, name } = task;
-    const stuck: StuckTask = Object.freeze({ id, name, queue, since: new Date() });
+    const { id, name, attempt } = task;
+    const stuck: StuckTask = Object.freeze({ id, name, queue, attempt, since: new Date() });
     const why = task.interruption?.message;
     const notice = (): void => {
       this.#stuck.add(stuck);

@@ -17,6 +17,10 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
   readonly leased: Leased;
   /** As it is kept here; noted by whoever keeps it. */
   lease: KeptLease | undefined = undefined;
+  /** When it was asked for, as `instant()` tells; noted by whoever asked. */
+  askedAt = 0;
+  /** What its handler told of it last, as JSON. */
+  told: string | undefined = undefined;
   deadline: Date | undefined = undefined;
   /** Its handler has ended, or is not waited for any longer. */
   hasEnded = false;
@@ -82,11 +86,12 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
 
   /** Of a job that is somebody else's by now it tells nothing. @throws PayloadError; LeaseLostError; BackendError */
   async progress(value: T["progress"]): Promise<void> {
-    if (this.#definition !== undefined) await encodeProgress(this.#definition, value);
+    const json = this.#definition && (await encodeProgress(this.#definition, value));
     if (this.interruption instanceof LeaseLostError) throw this.interruption;
     try {
       const backend = await this.#queue.stock();
       await backend.updateProgress(this.id, value as object);
+      this.told = json;
     } catch (error) {
       throw asBackendError(error);
     }

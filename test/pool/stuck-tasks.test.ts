@@ -28,7 +28,7 @@ test("a handler that ignores a cancel loses its slot when the grace is over, and
   await until(() => pool.stuck.length === 1);
   expect(pool.running).toBe(0);
   const [stuck] = pool.stuck;
-  expect(stuck).toEqual({ id: put.id, name: "work", queue: "work", since: expect.any(Date) });
+  expect(stuck).toEqual({ id: put.id, name: "work", queue: "work", attempt: 1, since: expect.any(Date) });
   expect(stuck!.since.getTime()).toBeGreaterThanOrEqual(before + 190);
   expect(log.lines).toContainEqual(expect.objectContaining({ level: "warn", message: expect.stringMatching(/ignores its signal/), fields: expect.objectContaining({ id: put.id, why: expect.stringMatching(/enough/) }) }));
   gate.resolve();

@@ -1,0 +1,19 @@
+import { expect, onTestFinished, test } from "vitest";
+import { LoopDelay } from "../../src/pool/loop-delay.ts";
+
+const turns = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+test("tells how late the loop was since it was asked last, and nothing of what it waits for itself", async () => {
+  const delay = new LoopDelay();
+  onTestFinished(() => delay[Symbol.dispose]());
+  expect(delay.take()).toEqual({ p99: 0, max: 0 });
+  delay.begin();
+  await turns(50);
+  const blockedAt = performance.now();
+  while (performance.now() - blockedAt < 300);
+  await turns(50);
+  const { max } = delay.take();
+  expect(max).toBeGreaterThan(200);
+  expect(delay.last.max).toBe(max);
+  await expect.poll(async () => (await turns(60), delay.take().max)).toBeLessThan(200);
+});
