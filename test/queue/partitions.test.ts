@@ -9,6 +9,7 @@ import { openCluster, type Cluster } from "../support/cluster.ts";
 import { testApp, until } from "../support/app.ts";
 import { failure } from "../support/outcome.ts";
 import { freshPrefix, redisUrl } from "../support/redis.ts";
+import { startProxy } from "../support/tcp-proxy.ts";
 
 const PARTITIONS = 6;
 const queueDef = defineQueue("work", { partitions: PARTITIONS });
@@ -271,6 +272,77 @@ describe.each(Object.entries(places))("on %s", (_, place) => {
     for (const { error } of puts) expect(error).toMatchObject({ code: "NOT_REPLICATED", jobMayExist: false });
     expect(await app().queue(job).counts()).toMatchObject({ unfinished: 0 });
   });
+});
+
+/**
+ * The joins see each node of the cluster at another time, and those who work do not: whoever only summed up what it sees
+ * would find nothing now and then, while a job is on its way from node to node.
+ */
+describe("join", () => {
+  const HOPS = 600;
+
+  async function setUp() {
+    const { redis, connection } = places["a cluster"]!();
+    const proxies = await Promise.all(cluster!.nodes.map(({ port }, i) => startProxy(port, 15 * i)));
+    onTestFinished(() => Promise.all(proxies.map((proxy) => proxy[Symbol.asyncDispose]())).then(() => undefined));
+    const natMap = Object.fromEntries(cluster!.nodes.map(({ port }, i) => [`127.0.0.1:${port}`, { host: "127.0.0.1", port: proxies[i]!.port }]));
+    const prefix = freshPrefix();
+    const far = testApp({ redis: { cluster: cluster!.nodes.map(({ port }) => ({ host: "127.0.0.1", port })), natMap }, prefix });
+    await far.queue(job).join();
+    /** Joins again and again until it is over; tells how many joins came back before. */
+    const earlyJoins = async (isOver: () => boolean): Promise<number> => {
+      let early = 0;
+      const join = async (): Promise<void> => {
+        while (!isOver()) {
+          await far.queue(job).join({ timeout: "60s" });
+          if (!isOver()) early += 1;
+        }
+      };
+      await Promise.all(Array.from({ length: 20 }, join));
+      return early;
+    };
+    return { near: testApp({ redis, prefix }), far, earlyJoins, prefix, connection };
+  }
+
+  test("is not early while a handler puts into partitions that were looked at already", async () => {
+    const { near, far, earlyJoins } = await setUp();
+    const queue = near.queue(job);
+    let last = false;
+    near.pool([
+      defineHandler(job, {
+        async handle({ n }) {
+          if (n < HOPS) await queue.put({ n: n + 1 });
+          else last = true;
+          return n;
+        },
+      }),
+    ], { concurrency: 4 });
+    await queue.put({ n: 0 });
+    expect(await earlyJoins(() => last)).toBe(0);
+    await far.queue(job).join({ timeout: "10s" });
+    expect(await queue.counts()).toMatchObject({ completed: HOPS + 1, unfinished: 0 });
+  }, 60_000);
+
+  test("is not early while stock workers do, whose puts are not counted by us", async () => {
+    const { far, earlyJoins, prefix, connection } = await setUp();
+    const client = connection();
+    const stock = Array.from({ length: PARTITIONS }, (_, n) => new StockQueue("work", { connection: client, prefix: `{${prefix}-${n}}` }));
+    let last = false;
+    const workers = stock.map(
+      ({ opts }, i) =>
+        new StockWorker("work", async ({ data }: { data: { n: number } }) => {
+          if (data.n < HOPS) await stock[(i + 1) % PARTITIONS]!.add("work", { n: data.n + 1 }, { removeOnComplete: true });
+          else last = true;
+        }, { connection: client, prefix: opts.prefix! }),
+    );
+    onTestFinished(async () => {
+      await Promise.all([...workers, ...stock].map((each) => each.close()));
+      client.disconnect();
+    });
+    await stock[0]!.add("work", { n: 0 });
+    expect(await earlyJoins(() => last)).toBe(0);
+    await far.queue(job).join({ timeout: "10s" });
+  }, 60_000);
 });
 
 test("settings are checked before any I/O", async () => {

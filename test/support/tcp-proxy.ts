@@ -19,12 +19,14 @@ interface Pair {
   deaf: boolean;
 }
 
-export async function startProxy(targetPort: number): Promise<Proxy> {
+/** @param delayMs  so long every request is on its way */
+export async function startProxy(targetPort: number, delayMs = 0): Promise<Proxy> {
   const pairs = new Set<Pair>();
   const listener = createServer((client) => {
     const pair: Pair = { client, server: connect(targetPort, "127.0.0.1"), silent: false, deaf: false };
     pairs.add(pair);
-    client.on("data", (bytes) => pair.silent || pair.server.write(bytes));
+    const write = (bytes: Buffer): void => void (pair.silent || pair.server.write(bytes));
+    client.on("data", (bytes: Buffer) => (delayMs === 0 ? write(bytes) : setTimeout(write, delayMs, bytes)));
     pair.server.on("data", (bytes) => {
       if (pair.deaf) client.destroy();
       else if (!pair.silent) client.write(bytes);
