@@ -2,7 +2,8 @@
 import { Queue as StockQueue, Worker as StockWorker } from "bullmq";
 import { Cluster } from "ioredis";
 import { expect, onTestFinished, test } from "vitest";
-import { BackendError, defineHandler, defineJob, typed, type App } from "../../src/index.ts";
+import { BackendError, defineHandler, defineJob, defineQueue, typed, type App } from "../../src/index.ts";
+import { partitionOf } from "../../src/queue/partition-of.ts";
 import { testApp, until } from "../support/app.ts";
 import { failure } from "../support/outcome.ts";
 import { startCluster, startSentinels } from "../support/redis.ts";
@@ -87,4 +88,53 @@ test("on a cluster: work goes on when its slot has moved to another primary", as
   const other = cluster.nodes.find((node) => node !== primary)!;
   await surviveLoss(cluster.url, () => cluster.moveSlot("{bull}", other, 500));
   expect(await cluster.primaryOf("{bull}")).toBe(other);
+}, 90_000);
+
+test("on a cluster: while the node of some partitions is away the others go on, and nothing of it is lost", async () => {
+  const cluster = await startCluster({ settings: { "cluster-require-full-coverage": "no" } });
+  const PARTITIONS = 8;
+  const spread = defineJob("spread", { queue: defineQueue("spread", { partitions: PARTITIONS }), payload: typed<{ n: number }>(), keep: { completed: { count: 100_000 } } });
+  const owners = await Promise.all(Array.from({ length: PARTITIONS }, (_, n) => cluster.primaryOf(`{bull-${n}}`)));
+  const plain = await cluster.primaryOf("{bull}");
+  const lost = owners.find((owner) => owner !== plain)!;
+  const [producer, worker] = [testApp({ redis: cluster.url, prefix: "bull" }), testApp({ redis: cluster.url, prefix: "bull" })];
+  const runs = new Set<number>();
+  worker.pool([defineHandler(spread, { handle: async ({ n }) => void runs.add(n) })], { concurrency: 20, lease: "5s" });
+  const queue = producer.queue(spread);
+  const keyOf = (partition: number) => Array.from({ length: 1000 }, (_, n) => `key-${n}`).find((key) => partitionOf(key, PARTITIONS) === partition)!;
+  const acknowledged: number[] = [];
+  const longestMs = owners.map(() => 0);
+  let next = 0;
+  const over = new AbortController();
+  const load = async (partition: number): Promise<void> => {
+    const partitionKey = keyOf(partition);
+    while (!over.signal.aborted) {
+      const n = next++;
+      const { error, tookMs } = await failure(queue.put({ n }, { partitionKey }));
+      if (error === undefined) acknowledged.push(n);
+      else if (!(error instanceof BackendError)) throw error;
+      longestMs[partition] = Math.max(longestMs[partition]!, tookMs);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  };
+  await queue.putMany([{ n: -1 }]);
+  await until(() => runs.size === 1);
+  const loads = Promise.all(owners.map((_, partition) => load(partition)));
+  await until(() => runs.size > 200);
+  await lost.kill();
+  const joined = queue.join({ timeout: "60s" });
+  const killedAt = next;
+  // Of those that are left all are run, before the others have a node again.
+  await until(() => acknowledged.filter((n) => n > killedAt + 100 && runs.has(n)).length > 200);
+  await until(async () => (await cluster.primaryOf(`{bull-${owners.indexOf(lost)}}`)) !== lost);
+  const movedAt = next;
+  await until(() => acknowledged.filter((n) => n > movedAt).length > 400);
+  over.abort();
+  await loads;
+  await joined;
+  await queue.join({ timeout: "60s" });
+  expect(acknowledged.filter((n) => !runs.has(n))).toEqual([]);
+  const waited = (isLost: boolean) => Math.max(...longestMs.filter((_, partition) => (owners[partition] === lost) === isLost));
+  expect(waited(true)).toBeLessThan(LONGEST_GAP_MS);
+  expect(waited(false)).toBeLessThan(1500);
 }, 90_000);

@@ -1,9 +1,9 @@
 /** A worker process that never finishes anything, to be killed by a test. Prints a line for each run that it starts. */
-import { connect, defineHandler, defineJob, typed, type PoolOptions } from "../../src/index.ts";
+import { connect, defineHandler, defineJob, defineQueue, typed, type PoolOptions } from "../../src/index.ts";
 
-const { REDIS_URL = "", PREFIX = "", BY_HAND, OPTIONS = "{}" } = process.env;
+const { REDIS_URL = "", PREFIX = "", BY_HAND, OPTIONS = "{}", PARTITIONS } = process.env;
 const app = connect({ redis: REDIS_URL, prefix: PREFIX });
-const job = defineJob("work", { payload: typed<{ n: number }>(), backoff: { type: "fixed", base: 0 } });
+const job = defineJob("work", { queue: defineQueue("work", PARTITIONS === undefined ? {} : { partitions: Number(PARTITIONS) }), payload: typed<{ n: number }>(), backoff: { type: "fixed", base: 0 } });
 const say = (id: string, attempt: number): void => console.log(JSON.stringify({ id, attempt }));
 
 if (BY_HAND === undefined) {

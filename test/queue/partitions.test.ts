@@ -9,6 +9,7 @@ import { openCluster, type Cluster } from "../support/cluster.ts";
 import { testApp, until } from "../support/app.ts";
 import { failure } from "../support/outcome.ts";
 import { freshPrefix, redisUrl } from "../support/redis.ts";
+import { doomedWorker } from "./doomed.ts";
 import { startProxy } from "../support/tcp-proxy.ts";
 
 const PARTITIONS = 6;
@@ -198,6 +199,36 @@ describe.each(Object.entries(places))("on %s", (_, place) => {
     await consumed;
     await queue.join({ timeout: "5s" });
   });
+
+  test.each(["a pool", "hand"])("what a killed process held by %s runs again, from whichever partition", async (by) => {
+    const { app, prefix } = setUp();
+    const one = app();
+    const dead = doomedWorker(prefix, { REDIS_URL: place().redis, PARTITIONS: String(PARTITIONS), OPTIONS: '{"lease":"2s"}', ...(by === "hand" && { BY_HAND: "1" }) });
+    const handles = await Promise.all(numbers(PARTITIONS * 2).map((payload) => one.put(job, payload)));
+    await until(() => dead.runs.length === handles.length);
+    one.pool([defineHandler(job, { handle: async (_payload, { attempt }) => attempt })], { lease: "2s", recovery: "fast" });
+    await dead.kill();
+    expect(await Promise.all(handles.map((handle) => handle.result({ timeout: "20s" })))).toEqual(handles.map(() => 2));
+  }, 60_000);
+
+  test("what runs for longer than a lease keeps it, in whichever partition", async () => {
+    const { app } = setUp();
+    const one = app();
+    const runs: number[] = [];
+    const handler = defineHandler(job, {
+      async handle({ n }, task) {
+        runs.push(n);
+        await new Promise((resolve) => void setTimeout(resolve, 5000));
+        await task.assertLease();
+        return n;
+      },
+    });
+    const pools = [one, app()].map((each) => each.pool([handler], { lease: "2s", recovery: "fast", concurrency: PARTITIONS * 2 }));
+    const handles = await Promise.all(numbers(PARTITIONS * 2).map((payload) => one.put(job, payload)));
+    expect(await Promise.all(handles.map((handle) => handle.result({ timeout: "20s" })))).toEqual(numbers(PARTITIONS * 2).map(({ n }) => n));
+    expect(runs.toSorted((a, b) => a - b)).toEqual(numbers(PARTITIONS * 2).map(({ n }) => n));
+    expect(pools.map(({ refused }) => refused)).toEqual([0, 0]);
+  }, 60_000);
 
   test("what is put under the plain name is taken too: before there were partitions, and by stock producers", async () => {
     const { app, prefix, client } = setUp();
