@@ -10,6 +10,7 @@ import type { WorkerProcess } from "../pool/worker-process.ts";
 import type { Context } from "./context.ts";
 import type { Cause } from "./interruption.ts";
 import { serveHealth, type Health } from "./health.ts";
+import { steerBySignals } from "./steer-by-signals.ts";
 import { stopTimes } from "./stop-times.ts";
 import { healthOfAll } from "./worker-health.ts";
 import { scrapeAll } from "./worker-metrics.ts";
@@ -44,7 +45,11 @@ export async function supervise(context: Context, processes: number): Promise<nu
     onEvent: (event) => void output.result(undefined, event),
   });
   workers = () => supervisor.alive;
-  health = () => healthOfAll(supervisor.alive, processes, supervisor.isStopping);
+  health = () => healthOfAll(supervisor.alive, supervisor.places, supervisor.isStopping);
+  using _ = steerBySignals((steer, by) => {
+    log.info({ by, processes: supervisor.alive.length }, `supervisor says ${steer.order} to its processes`);
+    supervisor.steer(steer);
+  });
   const order = (order: "stop" | "hurry", cause: Cause): void => {
     const by = cause === "SIGPIPE" ? "SIGTERM" : cause;
     log.info({ by: cause, processes: supervisor.alive.length }, order === "stop" ? "supervisor stops" : "supervisor has all given back at once");

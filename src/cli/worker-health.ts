@@ -1,5 +1,5 @@
 /** What a worker answers to who asks for its health: one process, and a supervisor for all of its own. */
-import type { WorkerReport } from "../pool/supervision.ts";
+import type { WorkerReport, WorkerState } from "../pool/supervision.ts";
 import type { WorkerProcess } from "../pool/worker-process.ts";
 import type { Health } from "./health.ts";
 
@@ -15,10 +15,11 @@ export function healthOf(report: WorkerReport): Health {
 }
 
 /** Ready when a process in every place is; alive while one of them tells of itself, or none is there to. */
-export function healthOfAll(workers: readonly WorkerProcess[], processes: number, isStopping: boolean): Health {
+export function healthOfAll(workers: readonly WorkerProcess[], places: number, isStopping: boolean): Health {
   const reports = workers.map(({ place, pid, report = STARTING }) => ({ place, pid, ...report }));
-  const isReady = new Set(reports.filter(({ state }) => state === "ready").map(({ place }) => place)).size === processes;
-  const state = isStopping ? "draining" : isReady ? "ready" : "starting";
+  const isEverywhere = (...states: readonly WorkerState[]): boolean => new Set(reports.filter(({ state }) => states.includes(state)).map(({ place }) => place)).size === places;
+  const isReady = isEverywhere("ready");
+  const state = isStopping ? "draining" : isReady ? "ready" : isEverywhere("ready", "quiet") ? "quiet" : "starting";
   const redis = reports.length > 0 && reports.every((report) => report.redis);
   const sum = (count: (report: WorkerReport) => number): number => reports.reduce((total, report) => total + count(report), 0);
   return {

@@ -16,6 +16,8 @@ import { openApp, type Context } from "./context.ts";
 import { EXIT } from "./exit-code.ts";
 import { findHandlers } from "./find-handlers.ts";
 import { serveHealth } from "./health.ts";
+import { steerBySignals } from "./steer-by-signals.ts";
+import { SteeredPool } from "./steered-pool.ts";
 import { stopTimes } from "./stop-times.ts";
 import { healthOf, STARTING } from "./worker-health.ts";
 import { openWorkerMetrics, scrapeOne } from "./worker-metrics.ts";
@@ -27,7 +29,9 @@ import { openWorkerMetrics, scrapeOne } from "./worker-metrics.ts";
 export async function work(context: Context, supervised: Supervised | undefined): Promise<number> {
   const { config, log, output, interruption } = context;
   const { signal } = interruption;
-  if (supervised !== undefined) obey(supervised, context);
+  const steered = new SteeredPool(log);
+  using _ = steerBySignals((steer, by) => steered.steer(steer, by));
+  if (supervised !== undefined) obey(supervised, steered, context);
   let report = (): WorkerReport => STARTING;
   let queues: readonly Queue[] = [];
   using metrics = config.health === undefined ? undefined : await openWorkerMetrics(() => report(), () => queues);
@@ -41,13 +45,24 @@ export async function work(context: Context, supervised: Supervised | undefined)
   const { concurrency, recovery } = config;
   const name = supervised === undefined || config.name === undefined ? config.name : `${config.name}.${supervised.place}`;
   const pool = app.pool(handlers, { recovery, ...(concurrency !== undefined && { concurrency }), ...(name !== undefined && { name }) });
-  report = () => reportOf(app, pool);
+  const asked = Promise.withResolvers<void>();
+  let wish: WorkerReport["wish"];
+  report = () => ({ ...reportOf(app, pool), ...(wish !== undefined && { wish }) });
+  const ask = (said: WorkerReport["wish"]): void => {
+    wish = said;
+    supervised?.tell();
+  };
+  pool.hostedBy({
+    ...(supervised !== undefined && { place: { supervisor: process.ppid, place: supervised.place }, replace: () => ask("replacement") }),
+    stop: () => (ask("end"), asked.resolve()),
+    changed: () => supervised?.tell(),
+  });
+  steered.take(pool);
   queues = [...new Map(handlers.map(({ job }) => [job.queue, app.queue(job)])).values()];
   supervised?.keepTelling(report);
   const facts = { jobs: handlers.map(({ job }) => job.name), queues: [...new Set(handlers.map(({ job }) => job.queue))] };
   log.info(facts, "worker starts");
   void pool.ready.then(() => {
-    supervised?.tell();
     log.info({ redis: app.address, durability: app.durability }, "worker is ready");
     return output.result(undefined, { event: "ready", pid: process.pid, ...facts });
   });
@@ -59,9 +74,8 @@ export async function work(context: Context, supervised: Supervised | undefined)
       resolve();
     });
   });
-  await Promise.race([pool.done, crashed, signal.aborted ? undefined : once(signal, "abort")]);
+  await Promise.race([pool.done, crashed, asked.promise, signal.aborted ? undefined : once(signal, "abort")]);
   pool.quiet();
-  supervised?.tell();
   if (crash === undefined) await end(context, pool);
   else {
     log.error({ err: crash.error }, "an error that nobody caught: gives back what runs, and ends");
@@ -79,11 +93,12 @@ function reportOf({ isConnected }: App, { state, running, ended, stuck }: Pool):
   return { state, running, ended, stuck: stuck.length, rssBytes: process.memoryUsage.rss(), redis: isConnected };
 }
 
-function obey(supervised: Supervised, { config, interruption, log }: Context): void {
+function obey(supervised: Supervised, steered: SteeredPool, { config, interruption, log }: Context): void {
   endWithParent(stopTimes(config).leaveAfterMs.stop);
   const orders = interruption.takeOrders();
   supervised.obey({
     onOrder: ({ order, by }) => orders[order](by),
+    onSteer: (steer) => steered.steer(steer, "supervisor"),
     onOrphaned: () => {
       log.warn("the supervisor is gone: this process ends as well");
       orders.stop("SIGTERM");
@@ -96,7 +111,7 @@ async function end(context: Context, pool: Pool): Promise<void> {
   const { config, log, interruption } = context;
   const { stop, hurry, leaveAfterMs } = stopTimes(config);
   const { drainMs, graceMs } = config;
-  const by = interruption.cause;
+  const by = interruption.cause ?? "operator";
   log.info({ by, running: pool.running, drainMs, graceMs }, pool.running === 0 ? "worker stops" : "worker drains: no new jobs, and what runs may finish");
   interruption.onAgain = (again) => {
     log.warn({ by: again, running: pool.running }, "worker gives back what runs");

@@ -119,8 +119,8 @@ export class Pool implements AsyncDisposable {
   get state(): WorkerState {
     if (this.#ended.signal.aborted) return "stopped";
     if (this.#stopping.begun) return "draining";
-    if (this.#fetching.isQuiet) return "quiet";
-    return this.#isConsuming ? "ready" : "starting";
+    if (!this.#isConsuming) return "starting";
+    return this.#fetching.isQuiet ? "quiet" : "ready";
   }
 
   /** Handlers that were told to end, were waited for, and run on: only the end of the process ends them. */

@@ -1,11 +1,12 @@
 /** The worker process's side of its supervisor: it tells how it fares, takes orders, and notices when nobody is there any more. */
 import { startTicker } from "../concurrency/timer.ts";
-import { PLACE_VARIABLE, type Order, type ToSupervisor, type ToWorker, type WorkerReport } from "./supervision.ts";
+import { PLACE_VARIABLE, type Order, type Steer, type ToSupervisor, type ToWorker, type WorkerReport } from "./supervision.ts";
 
 const REPORT_MS = 1000;
 
 export interface Obedience {
   readonly onOrder: (order: Order) => void;
+  readonly onSteer: (steer: Steer) => void;
   /** The supervisor is gone, as after `kill -9`. */
   readonly onOrphaned: () => void;
 }
@@ -27,9 +28,12 @@ export class Supervised {
   }
 
   /** What was ordered before this call is told now. */
-  obey({ onOrder, onOrphaned }: Obedience): void {
+  obey({ onOrder, onSteer, onOrphaned }: Obedience): void {
     process.on("message", (message: ToWorker | null) => {
-      if (message?.millrace !== undefined) onOrder(message.millrace);
+      const told = message?.millrace;
+      if (told === undefined) return;
+      if ("by" in told) onOrder(told);
+      else onSteer(told);
     });
     if (process.connected) process.once("disconnect", onOrphaned);
     else onOrphaned();

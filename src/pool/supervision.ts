@@ -16,6 +16,8 @@ export interface WorkerReport {
   readonly rssBytes: number;
   /** Its connection to Redis stands. */
   readonly redis: boolean;
+  /** What an operator has said: it ends for good; another one is to take its place. */
+  readonly wish?: "end" | "replacement";
 }
 
 /** What a worker process is told: to stop, or to give back at once. `by` is the signal that the supervisor got. */
@@ -24,9 +26,14 @@ export interface Order {
   readonly by: "SIGINT" | "SIGTERM";
 }
 
+/** What a worker process is told besides: to take no jobs, to take them again, to write what it does into the log. */
+export interface Steer {
+  readonly order: "quiet" | "resume" | "dump";
+}
+
 /** Under a name of our own, since the user's modules may use the channel too. */
 export type ToSupervisor = { readonly millrace?: WorkerReport; readonly millraceMetrics?: object };
-export type ToWorker = { readonly millrace?: Order; readonly millraceAsks?: "metrics" };
+export type ToWorker = { readonly millrace?: Order | Steer; readonly millraceAsks?: "metrics" };
 
 /** Tells a process that it is one of a supervisor, and which: its place, from 1. */
 export const PLACE_VARIABLE = "MILLRACE_PLACE";

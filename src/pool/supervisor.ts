@@ -10,8 +10,8 @@ import { Semaphore } from "../concurrency/index.ts";
 import { sleep } from "../concurrency/sleep.ts";
 import type { Logger } from "../log.ts";
 import { BackOff } from "./back-off.ts";
-import type { Order, WorkerReport } from "./supervision.ts";
-import { WorkerProcess, type Exit } from "./worker-process.ts";
+import type { Order, Steer, WorkerReport } from "./supervision.ts";
+import { isUp, WorkerProcess, type Exit } from "./worker-process.ts";
 
 /** Beyond which of these a process is replaced; none is no limit. */
 export interface Limits {
@@ -39,18 +39,27 @@ export class Supervisor {
   readonly #alive = new Set<WorkerProcess>();
   readonly #stopping = new AbortController();
   readonly #replacing = new Semaphore(1);
+  /** Those that an operator has not emptied. */
+  #places: number;
+  #isQuiet = false;
   #wasReady = false;
   #exitCode = 0;
 
   /** Starts at once. The first process alone, since what keeps it from starting keeps them all. */
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#places = options.processes;
     this.done = this.#run();
   }
 
   /** Those that have not ended, in the order of their start. */
   get alive(): readonly WorkerProcess[] {
     return [...this.#alive];
+  }
+
+  /** So many processes are to run. */
+  get places(): number {
+    return this.#places;
   }
 
   /** It was told to. */
@@ -62,6 +71,12 @@ export class Supervisor {
   order(order: Order): void {
     this.#stopping.abort();
     for (const worker of this.#alive) worker.order(order, this.#options.withinMs[order.order]);
+  }
+
+  /** Hands on; who starts while they are to be quiet is quiet from its start. */
+  steer(steer: Steer): void {
+    if (steer.order !== "dump") this.#isQuiet = steer.order === "quiet";
+    for (const worker of this.#alive) worker.steer(steer);
   }
 
   async #run(): Promise<number> {
@@ -80,6 +95,7 @@ export class Supervisor {
     for (let current = first, newest = first; ; ) {
       const excess = await current.firstOf((report) => excessOf(report, this.#options.limits));
       if (signal.aborted) return;
+      if (excess === undefined && current.report?.wish === "end") return this.#leave(current);
       const pauseMs = backOff.pauseAfterMs(newest.livedMs);
       if (excess === undefined) this.#tellLost(current, await current.ended, pauseMs);
       await sleep(pauseMs, { signal }).catch(() => {});
@@ -87,6 +103,12 @@ export class Supervisor {
       newest = excess === undefined ? this.#start(first.place) : await this.#replace(current, excess);
       if (excess === undefined || newest.wasReady) current = newest;
     }
+  }
+
+  /** An operator has told it to end: nobody takes its place. */
+  #leave(worker: WorkerProcess): void {
+    this.#places -= 1;
+    this.#tell("info", "left", factsOf(worker), "a worker process was told to end by an operator: its place stays empty");
   }
 
   /** Gives who was started for it, which has its place once it was ready. */
@@ -112,6 +134,7 @@ export class Supervisor {
     const { fork, log } = this.#options;
     const worker = new WorkerProcess(fork(place), place);
     this.#alive.add(worker);
+    if (this.#isQuiet) worker.steer({ order: "quiet" });
     log.debug(factsOf(worker), "a worker process starts");
     void worker.firstOf(isReadyIn).then((isReady) => (this.#wasReady ||= isReady === true));
     void worker.ended.then((exit) => this.#end(worker, exit));
@@ -145,13 +168,15 @@ function factsOf({ pid, place }: WorkerProcess): { readonly worker: number | und
   return { worker: pid, place };
 }
 
-function isReadyIn({ state }: WorkerReport): true | undefined {
-  return state === "ready" || undefined;
+function isReadyIn(report: WorkerReport): true | undefined {
+  return isUp(report) || undefined;
 }
 
 /** What it has used up, for the log; `undefined` while it may go on. */
-function excessOf({ rssBytes, ended, stuck, state }: WorkerReport, { maxRssBytes = Infinity, maxJobs = Infinity, maxStuck }: Limits): object | undefined {
-  if (state !== "ready") return undefined;
+function excessOf(report: WorkerReport, { maxRssBytes = Infinity, maxJobs = Infinity, maxStuck }: Limits): object | undefined {
+  const { rssBytes, ended, stuck, wish } = report;
+  if (!isUp(report) || wish === "end") return undefined;
+  if (wish === "replacement") return { reason: "restart" };
   if (stuck > maxStuck) return { reason: "max-stuck", stuck };
   if (rssBytes > maxRssBytes) return { reason: "max-rss", rssBytes };
   return ended >= maxJobs ? { reason: "max-jobs", jobs: ended } : undefined;

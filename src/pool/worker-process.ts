@@ -2,7 +2,7 @@
 import type { ChildProcess } from "node:child_process";
 import { endsWithin } from "../concurrency/limit.ts";
 import { startTimer } from "../concurrency/timer.ts";
-import type { Order, ToSupervisor, ToWorker, WorkerReport } from "./supervision.ts";
+import type { Order, Steer, ToSupervisor, ToWorker, WorkerReport } from "./supervision.ts";
 
 export interface Exit {
   /** `null` when a signal ended it, or it could not be started. */
@@ -92,6 +92,11 @@ export class WorkerProcess {
     });
   }
 
+  steer(steer: Steer): void {
+    const message: ToWorker = { millrace: steer };
+    if (!this.over.aborted) this.#child.send(message, () => undefined);
+  }
+
   /** What it has counted; `undefined` when it does not tell within so many milliseconds. */
   async metrics(withinMs: number): Promise<object | undefined> {
     if (this.over.aborted) return undefined;
@@ -114,8 +119,13 @@ export class WorkerProcess {
     const report = message?.millrace;
     if (report === undefined) return;
     this.report = report;
-    this.wasReady ||= report.state === "ready";
+    this.wasReady ||= isUp(report);
     this.#heardAt = performance.now();
     for (const listener of this.#listeners) listener();
   }
+}
+
+/** It has begun to take jobs, or would if it were not quiet. */
+export function isUp({ state }: WorkerReport): boolean {
+  return state === "ready" || state === "quiet";
 }

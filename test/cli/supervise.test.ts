@@ -214,6 +214,21 @@ test("answers for all: ready when every process is, not while one is missing, no
   expect((await running.ended).code).toBe(0);
 }, PATIENCE_MS);
 
+test("SIGTSTP, SIGCONT and SIGUSR2 reach all of its processes", async () => {
+  const { running } = await supervisor(2, "--drain", "0s");
+  running.kill("SIGTSTP");
+  await running.says("worker is quiet", 2);
+  await put(1, {});
+  running.kill("SIGUSR2");
+  await running.says("dump: 0 of 3 slots", 2);
+  expect((await queue.getJobCounts()).waiting).toBe(1);
+  running.kill("SIGCONT");
+  await running.says("worker takes jobs again", 2);
+  await expectAllDone(1);
+  running.kill("SIGTERM");
+  expect((await running.ended).code).toBe(0);
+}, PATIENCE_MS);
+
 test("what keeps a process from starting ends it with that code, and is said once", async () => {
   const none = project({ "workers/lib.ts": "export const helper = 1;" });
   const [handlers, flags, config] = await Promise.all([

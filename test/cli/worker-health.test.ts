@@ -19,6 +19,8 @@ test("a supervisor is ready when a process in every place is, whatever else leav
   expect(healthOfAll([one, worker(1, { report: report("ready") })], 2, false)).toMatchObject({ ready: false, report: { state: "starting" } });
   expect(healthOfAll([one, worker(2, {})], 2, false)).toMatchObject({ ready: false, report: { state: "starting", redis: false } });
   expect(healthOfAll([one, worker(2, { report: report("ready", { redis: false }) })], 2, false)).toMatchObject({ ready: false, report: { state: "ready", redis: false } });
+  expect(healthOfAll([one, worker(2, { report: report("quiet") })], 2, false)).toMatchObject({ ready: false, report: { state: "quiet" } });
+  expect(healthOfAll([one], 1, false)).toMatchObject({ ready: true });
   expect(healthOfAll([one, two], 2, true)).toMatchObject({ live: true, ready: false, report: { state: "draining" } });
 });
 

@@ -201,6 +201,47 @@ test("tells its health: ready once it takes jobs, not ready as soon as it is tol
   await expect(ask("/healthz")).rejects.toThrow();
 });
 
+test("SIGTSTP makes it quiet and SIGCONT lets it go on, which its health tells; SIGUSR2 writes what it does into the log", async () => {
+  const running = await worker("--health", "0", "--drain", "0s");
+  const at = /"at":"([^"]+)"/.exec(await running.said("health endpoint answers"))?.[1];
+  const ready = async (): Promise<unknown> => {
+    const response = await fetch(`${at}/readyz`);
+    return { status: response.status, state: ((await response.json()) as { state: string }).state };
+  };
+  await put("first", "polite");
+  await running.says("begins first");
+  running.kill("SIGTSTP");
+  await running.says("worker is quiet");
+  expect(await ready()).toEqual({ status: 503, state: "quiet" });
+  const id = await put("second", "polite");
+  running.kill("SIGUSR2");
+  expect(JSON.parse(await running.said("dump: 1 of 10 slots"))).toMatchObject({ state: "quiet", running: 1, queues: ["greet"], debug: false });
+  expect(JSON.parse(await running.said("dump: greet"))).toMatchObject({ queue: "greet", job: "greet", attempt: 1 });
+  expect(await queue.getWaitingCount()).toBe(1);
+  running.kill("SIGCONT");
+  await running.says("worker takes jobs again");
+  await running.says("begins second");
+  expect(await ready()).toEqual({ status: 200, state: "ready" });
+  running.kill("SIGTERM");
+  expect((await running.ended).code).toBe(0);
+  expect(await queue.getJobState(id)).toBe("waiting");
+});
+
+test("quiet before it has started it starts quiet", async () => {
+  const running = start(["worker", "start"], { cwd, env });
+  await running.says("worker starts");
+  running.kill("SIGTSTP");
+  await running.says("worker is quiet");
+  await running.says("worker is ready");
+  await put("waits");
+  running.kill("SIGUSR2");
+  expect(JSON.parse(await running.said("dump: 0 of 10"))).toMatchObject({ state: "quiet", ended: 0 });
+  running.kill("SIGCONT");
+  await running.says("begins waits");
+  running.kill("SIGTERM");
+  expect((await running.ended).code).toBe(0);
+});
+
 test("told to stop it is not ready from then on, before anything that takes Redis", async () => {
   const redis = await startRedis();
   env = { ...env, REDIS_URL: redis.url };

@@ -121,3 +121,42 @@ test("kills who does not end in its time, and says so with its code", async () =
   expect(await supervisor.done).toBe(1);
   expect(events).toMatchObject([{ event: "killed" }]);
 });
+
+test("leaves the place of one that an operator has ended empty, and ends when all are", async () => {
+  const { supervisor, started, events, readyCount } = supervise(2, ["well", "leaves", "leaves"]);
+  await until(() => supervisor.places === 1);
+  expect(events).toEqual([{ event: "left", worker: started[1]?.child.pid, place: 2 }]);
+  await until(() => readyCount() === 1);
+  started[0]?.child.kill("SIGKILL");
+  expect(await supervisor.done).toBe(0);
+  expect(started).toHaveLength(3);
+  expect(supervisor.places).toBe(0);
+});
+
+test("replaces one that an operator wants another for, which starts first", async () => {
+  const { supervisor, started, events, readyCount, most } = supervise(1, ["renewed", "well"]);
+  await until(() => events.some(({ event }) => event === "recycled") && supervisor.alive.length === 1 && readyCount() === 1);
+  expect(events).toEqual([{ event: "recycled", worker: started[0]?.child.pid, place: 1, reason: "restart", successor: started[1]?.child.pid }]);
+  expect(started[0]?.said).toBe("stop by SIGTERM\n");
+  expect(most()).toBe(2);
+  expect(supervisor.places).toBe(1);
+  supervisor.order({ order: "stop", by: "SIGTERM" });
+  expect(await supervisor.done).toBe(0);
+});
+
+test("hands on what is to be quiet, also to who starts later, until they are to go on", async () => {
+  const { supervisor, started, readyCount } = supervise(2, ["well"]);
+  await until(() => readyCount() === 2);
+  supervisor.steer({ order: "quiet" });
+  supervisor.steer({ order: "dump" });
+  await until(() => started.every(({ said }) => said === "quiet\ndump\n"));
+  started[0]?.child.kill("SIGKILL");
+  await until(() => started[2]?.said === "quiet\n");
+  supervisor.steer({ order: "resume" });
+  await until(() => started[1]?.said === "quiet\ndump\nresume\n" && started[2]?.said === "quiet\nresume\n");
+  started[1]?.child.kill("SIGKILL");
+  await until(() => started.length === 4 && readyCount() === 2);
+  expect(started[3]?.said).toBe("");
+  supervisor.order({ order: "stop", by: "SIGTERM" });
+  expect(await supervisor.done).toBe(0);
+});
