@@ -106,6 +106,11 @@ export class Operator implements AsyncDisposable {
     return this.#queues.open(defineQueue(name, partitions === 1 ? {} : { partitions }));
   }
 
+  /** As `queueOf`, of a job that was made up for the name of its queue: in as many partitions as that is stored in. @throws OptionError; BackendError */
+  async queueNamed<T extends JobTypes>(job: Job<T>): Promise<Queue<T>> {
+    return new Queue(await this.open(job.queue), job);
+  }
+
   /** The queue of a job, seen through its contract. Does no I/O. @throws OptionError */
   queueOf<T extends JobTypes>(job: Job<T>): Queue<T> {
     return new Queue(this.#queues.open(definitionOf(job as Job).queue), job);

@@ -19,8 +19,8 @@ export async function join(context: Context, name: string, { timeout }: JoinOpti
   // Any name will do: a join looks at the queue, not at one of its jobs.
   const job = defineJob("join", { queue: name });
   await using operator = await openOperator(context);
-  const queue = operator.queueOf(job);
   await operator.existing(name);
+  const queue = await operator.queueNamed(job);
   await queue.join({ ...limit, signal: interruption.signal });
   const { completed, failed } = await queue.counts();
   await output.result(`${name}: nothing unfinished; ${completed} completed and ${failed} failed are kept`, { queue: name, unfinished: 0, completed, failed });

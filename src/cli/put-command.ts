@@ -10,6 +10,7 @@ export function declarePut(command: Command, run: Run): void {
     .option("--wait", "wait for the jobs to end; print their results")
     .option("--timeout <time>", "of --wait (default: none)")
     .option("--id <id>", "the job's id; one that exists is not put again")
+    .option("--partition-key <key>", "in a queue with partitions: jobs of one key go to\none of them")
     .option("--delay <time>", "may not run before, such as 90s or 1h")
     .option("--priority <n>", "1 is first; 0, the default, goes before all of them")
     .option("--attempts <n>", "how often it is tried in all")

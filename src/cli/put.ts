@@ -4,7 +4,7 @@ import { timeout as withTimeout } from "../concurrency/timeout.ts";
 import { numberOrText } from "../config.ts";
 import { OptionError, PayloadError, TimeoutError } from "../errors.ts";
 import { defineJob, typed, type Job } from "../job/contract.ts";
-import type { PutOptions } from "../job/put-options.ts";
+import { checkPut, type PutOptions } from "../job/put-options.ts";
 import { durationMs, shown } from "../options.ts";
 import type { JobHandle, Outcome } from "../queue/job-handle.ts";
 import type { Queue } from "../queue/queue.ts";
@@ -19,6 +19,7 @@ export interface PutFlags {
   readonly wait?: true;
   readonly timeout?: string;
   readonly id?: string;
+  readonly partitionKey?: string;
   readonly delay?: string;
   readonly priority?: string;
   readonly attempts?: string;
@@ -40,13 +41,15 @@ const WIDTH = 200;
 export async function put(context: Context, name: string | undefined, json: string | undefined, flags: PutFlags): Promise<number> {
   const limitMs = waitLimitMs(flags);
   const options = putOptions(flags);
+  checkPut(options);
   const { job, payload } = await target(name, json, flags);
   if (payload === "-" && options.id !== undefined) throw new OptionError("expected --id with one job, got it with standard input");
   const items = payload === "-" ? standardInput : only(payload === undefined ? undefined : parse(payload));
   await using operator = await openOperator(context);
-  const queue = operator.queueOf(job);
-  const { signal } = context.interruption;
   operator.assertMayChange("job put");
+  // Without a contract nobody says in how many partitions the queue is.
+  const queue = flags.unchecked === true ? await operator.queueNamed(job) : operator.queueOf(job);
+  const { signal } = context.interruption;
   let count = 0;
   const putting = (signal: AbortSignal): Promise<number> => putAll(context, queue, items, options, flags.wait === true, () => (count += 1), signal);
   try {
@@ -140,9 +143,10 @@ async function target(name: string | undefined, json: string | undefined, flags:
   return { job: job as Job, payload: name };
 }
 
-function putOptions({ id, delay, priority, attempts }: PutFlags): PutOptions {
+function putOptions({ id, partitionKey, delay, priority, attempts }: PutFlags): PutOptions {
   const options = {
     ...(id !== undefined && { id }),
+    ...(partitionKey !== undefined && { partitionKey }),
     ...(delay !== undefined && { delay: durationMs(numberOrText(delay), "--delay") }),
     ...(priority !== undefined && { priority: numberOrText(priority) }),
     ...(attempts !== undefined && { attempts: numberOrText(attempts) }),

@@ -1,6 +1,8 @@
 import { Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
+import { defineHandler, defineJob, defineQueue } from "../../src/index.ts";
+import { testApp } from "../support/app.ts";
 import { millrace, start, type Ended } from "../support/command.ts";
 import { freshPrefix, redisUrl } from "../support/redis.ts";
 
@@ -66,4 +68,15 @@ test("Ctrl-C ends it with 130", async () => {
   joining.kill("SIGINT");
   const { code, stdout, stderr } = await joining.ended;
   expect({ code, stdout, stderr }).toEqual({ code: 130, stdout: "", stderr: "" });
+});
+
+test("joins a queue in partitions by its name alone", async () => {
+  const app = testApp({ prefix });
+  const job = defineJob("spread", { queue: defineQueue("spread", { partitions: 3 }) });
+  await Promise.all([1, 2, 3, 4].map(() => app.put(job)));
+  const joining = start(["queue", "join", "spread", "--json"], { env });
+  app.pool([defineHandler(job, { handle: async () => {} })]);
+  const { code, stdout } = await joining.ended;
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toEqual({ queue: "spread", unfinished: 0, completed: 4, failed: 0 });
 });

@@ -1,14 +1,16 @@
 import { Queue, Worker, type Job } from "bullmq";
 import { Redis } from "ioredis";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
+import { partitionOf } from "../../src/queue/partition-of.ts";
 import { millrace, project, start, type CommandOptions, type Ended } from "../support/command.ts";
 import { freshPrefix, redisUrl } from "../support/redis.ts";
 
 const CONTRACT = `
-  import { defineJob } from "millrace/job";
+  import { defineJob, defineQueue } from "millrace/job";
   import { z } from "zod";
   export const greet = defineJob("greet", { payload: z.object({ name: z.string(), ms: z.int().optional() }), result: z.string(), attempts: 1 });
-  export const tick = defineJob("tick", { queue: "clock" });`;
+  export const tick = defineJob("tick", { queue: "clock" });
+  export const spread = defineJob("spread", { queue: defineQueue("spread", { partitions: 4 }), payload: z.object({ n: z.int() }) });`;
 
 let cwd: string;
 let prefix: string;
@@ -159,7 +161,7 @@ test("a fault in one contract's module does not hide another's", async () => {
 });
 
 test("a contract of one's own goes before a shipped one of the same name, whatever its module is called", async () => {
-  const own = project({ "producers/jobs/all.ts": 'import { defineJob } from "millrace/job";\nexport const digest = defineJob("digest", { queue: "mine" });' });
+  const own = project({ "producers/jobs/all.ts": 'import { defineJob, defineQueue } from "millrace/job";\nexport const digest = defineJob("digest", { queue: "mine" });' });
   expect((await put(["digest"], { cwd: own })).code).toBe(0);
   expect(await stockQueue("mine").getWaitingCount()).toBe(1);
 });
@@ -201,3 +203,13 @@ test("a long input is put in constant memory", async () => {
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout.split("\n")).toHaveLength(30_001);
 }, 60_000);
+
+test("puts by key into a queue in partitions, and without a contract into as many as are stored", async () => {
+  const input = [1, 2, 3].map((n) => `{"n":${n}}`).join("\n");
+  const one = await put(["spread", "-", "--partition-key", "ada"], { input });
+  const other = await put(["--queue", "spread", "--name", "spread", "--unchecked", "-", "--partition-key", "ada"], { input });
+  expect([one.code, other.code]).toEqual([0, 0]);
+  expect(await connection().llen(`{${prefix}-${partitionOf("ada", 4)}}:spread:wait`)).toBe(6);
+  const wrong = await put(["spread", '{"n":1}', "--partition-key", "ada", "--id", "own"]);
+  expect(wrong.code).toBe(2);
+});
