@@ -1,14 +1,14 @@
 /** Looks at a server before any job is trusted to it. */
 import type { Redis } from "ioredis";
 import { PreflightError } from "../errors.ts";
+import { readServerFacts, type ServerFacts } from "./server-facts.ts";
 
 /** The oldest server that has every command we send. */
 export const OLDEST_VERSION = "6.2";
 const CLOCK_TOLERANCE_MS = 1000;
-const SETTINGS = ["maxmemory-policy", "save", "appendfsync", "min-replicas-to-write", "min-replicas-max-lag"] as const;
 
-type Setting = (typeof SETTINGS)[number];
-type Facts = ReadonlyMap<string, string>;
+type Facts = ServerFacts["info"];
+type Settings = ServerFacts["settings"];
 
 /** What was found on a server that is fit. */
 export interface Preflight {
@@ -28,7 +28,7 @@ export interface Preflight {
  * @throws what the client rejects with, when the server does not answer
  */
 export async function preflight(client: Redis, { onCluster = false }: { readonly onCluster?: boolean } = {}): Promise<Preflight> {
-  const [info, settings, clockOffMs] = await Promise.all([readInfo(client), readSettings(client), readClock(client)]);
+  const { info, settings, clockOffMs } = await readServerFacts(client);
   const version = info.get("redis_version") ?? "unknown";
 
   const findings: string[] = [];
@@ -52,40 +52,6 @@ export async function preflight(client: Redis, { onCluster = false }: { readonly
   return { version, durability: durability.sentence + replicas.clause, warnings };
 }
 
-async function readInfo(client: Redis): Promise<Facts> {
-  const text = await client.info().catch(ignoreRefusal);
-  const facts = new Map<string, string>();
-  for (const line of (text ?? "").split("\r\n")) {
-    const colon = line.indexOf(":");
-    if (colon > 0) facts.set(line.slice(0, colon), line.slice(colon + 1));
-  }
-  return facts;
-}
-
-/** One call a setting: several in one call need Redis 7. */
-async function readSettings(client: Redis): Promise<ReadonlyMap<Setting, string>> {
-  const replies = await Promise.all(SETTINGS.map((name) => client.config("GET", name).catch(ignoreRefusal)));
-  const settings = new Map<Setting, string>();
-  for (const [index, reply] of replies.entries()) {
-    const name = SETTINGS[index];
-    if (name !== undefined && Array.isArray(reply) && typeof reply[1] === "string") settings.set(name, reply[1]);
-  }
-  return settings;
-}
-
-async function readClock(client: Redis): Promise<number> {
-  const askedAt = Date.now();
-  const [seconds, microseconds] = await client.time();
-  const localMs = (askedAt + Date.now()) / 2;
-  return Number(seconds) * 1000 + Number(microseconds) / 1000 - localMs;
-}
-
-/** An access rule or a managed server forbids the command: what it would have told stays unknown. */
-function ignoreRefusal(error: Error): undefined {
-  if (error.name === "ReplyError") return undefined;
-  throw error;
-}
-
 function isOlder(version: string): boolean {
   const [major, minor] = version.split(".").map(Number);
   const [oldestMajor, oldestMinor] = OLDEST_VERSION.split(".").map(Number);
@@ -93,7 +59,7 @@ function isOlder(version: string): boolean {
   return major < oldestMajor || (major === oldestMajor && (minor ?? 0) < (oldestMinor ?? 0));
 }
 
-function durabilityOf(info: Facts, settings: ReadonlyMap<Setting, string>): { sentence: string; warnings: string[] } {
+function durabilityOf(info: Facts, settings: Settings): { sentence: string; warnings: string[] } {
   if (info.get("aof_enabled") === "1") {
     const fsync = settings.get("appendfsync");
     if (fsync === "always") return { sentence: "append-only file, synced on every write: a power loss loses nothing", warnings: [] };
@@ -117,7 +83,7 @@ function durabilityOf(info: Facts, settings: ReadonlyMap<Setting, string>): { se
   return { sentence, warnings: [`${sentence}: CONFIG SET appendonly yes`] };
 }
 
-function replicasOf(info: Facts, settings: ReadonlyMap<Setting, string>): { clause: string; warnings: string[] } {
+function replicasOf(info: Facts, settings: Settings): { clause: string; warnings: string[] } {
   const connected = Number(info.get("connected_slaves") ?? 0);
   const lagS = Number(settings.get("min-replicas-max-lag") ?? 10);
   // A lag of 0 switches it off.

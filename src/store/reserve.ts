@@ -7,7 +7,7 @@
 import { randomBytes } from "node:crypto";
 import { sleep } from "../concurrency/sleep.ts";
 import { BackendError } from "../errors.ts";
-import { LONGEST_WAIT_MS, MarkerWait } from "./marker-wait.ts";
+import { LONGEST_WAIT_MS, MarkerWait, waitConnection } from "./marker-wait.ts";
 import type { Leased, ReserveRequest } from "./reserve-script.ts";
 import type { SettleLane } from "./settle.ts";
 import type { StoredQueue } from "./stored-queue.ts";
@@ -41,7 +41,7 @@ export class Reserver {
     this.#lane = lane;
     this.#leaseMs = options.leaseMs;
     this.#worker = options.worker;
-    this.#markers = options.markers ?? new MarkerWait(queue.connections, `wait:${queue.name}`);
+    this.#markers = options.markers ?? new MarkerWait(queue.connections, waitConnection(queue.name));
   }
 
   /** What the next request leases its jobs under. */

@@ -3,10 +3,10 @@ import { FlowProducer, Queue, QueueEvents, Worker, type Processor, type WorkerOp
 import { onTestFinished } from "vitest";
 import { redisUrl } from "../support/redis.ts";
 
-const connection = (): { readonly url: string; readonly maxRetriesPerRequest: null } => ({ url: redisUrl(), maxRetriesPerRequest: null });
+const connection = (url = redisUrl()): { readonly url: string; readonly maxRetriesPerRequest: null } => ({ url, maxRetriesPerRequest: null });
 
-export function stockQueue(prefix: string, name = "work"): Queue {
-  const queue = new Queue(name, { connection: connection(), prefix });
+export function stockQueue(prefix: string, name = "work", url = redisUrl()): Queue {
+  const queue = new Queue(name, { connection: connection(url), prefix });
   onTestFinished(() => queue.close());
   return queue;
 }

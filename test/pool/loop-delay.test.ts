@@ -17,3 +17,16 @@ test("tells how late the loop was since it was asked last, and nothing of what i
   expect(delay.last.max).toBe(max);
   await expect.poll(async () => (await turns(60), delay.take().max)).toBeLessThan(200);
 });
+
+test("tells of a block also to who is the first to ask after it", async () => {
+  const delay = new LoopDelay();
+  onTestFinished(() => delay[Symbol.dispose]());
+  delay.begin();
+  await turns(100);
+  delay.take();
+  await turns(100);
+  const blockedAt = performance.now();
+  while (performance.now() - blockedAt < 300);
+  expect(delay.take().max).toBeGreaterThan(200);
+  await expect.poll(async () => (await turns(60), delay.take().max)).toBeLessThan(200);
+});

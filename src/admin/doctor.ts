@@ -1,0 +1,103 @@
+/** Looks the whole system over: the server, every queue, every running pool; and says what is wrong, how it knows, and what to type. */
+import { registeredPools, type RegisteredPool } from "../control/registry.ts";
+import { PreflightError } from "../errors.ts";
+import { check, checkOptions } from "../options.ts";
+import { readHistory } from "../queue/history.ts";
+import { asBackendError } from "../redis/errors.ts";
+import { readServerFacts } from "../redis/server-facts.ts";
+import { waitingConnections } from "../store/consumers.ts";
+import { countJobs } from "../store/count.ts";
+import { findOrphans } from "../store/orphans.ts";
+import { lookAtQueue } from "../store/queue-look.ts";
+import { partitionsOf } from "../store/partitions.ts";
+import { queueNames } from "../store/queue-names.ts";
+import { isPaused } from "../store/queue-settings.ts";
+import type { StoredQueue } from "../store/stored-queue.ts";
+import { readSymptoms } from "../store/symptoms.ts";
+import type { Finding } from "./finding.ts";
+import type { Operator } from "./operator.ts";
+import { poolFindings } from "./pool-findings.ts";
+import { queueFindings, type Consumers, type QueueLook } from "./queue-findings.ts";
+import { fromSentence, serverFindings } from "./server-findings.ts";
+
+export interface Diagnosis {
+  /** Errors first. */
+  readonly findings: readonly Finding[];
+  /** What was looked at. */
+  readonly server: string;
+  readonly queues: number;
+  readonly workers: number;
+}
+
+export interface DoctorOptions {
+  /** Looks at every job for orphans, not at a thousand of each queue: takes 100 MB of memory for a million jobs that wait. @default false */
+  readonly deep?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+const SAMPLE = 1000;
+const PINGS = 10;
+const HOUR_MS = 3_600_000;
+const RATES_MS = 300_000;
+
+/** @throws OptionError before any I/O; BackendError; the signal's reason */
+export async function doctor(operator: Operator, options?: DoctorOptions): Promise<Diagnosis> {
+  const { deep = false, signal } = checkOptions("doctor", options, { deep: check.boolean(), signal: check.signal() });
+  const { connections, prefix } = operator;
+  try {
+    // What preflight warns of is a finding here, and no line of the log.
+    await connections.open();
+  } catch (error) {
+    if (!(error instanceof PreflightError)) throw error;
+    return { findings: error.findings.map((sentence) => fromSentence("unfit", "error", sentence)), server: connections.address, queues: 0, workers: 0 };
+  }
+  const client = connections.command;
+  const names: string[] = [];
+  for await (const name of queueNames(client, prefix)) names.push(name);
+  const [server, pools] = await Promise.all([lookAtServer(operator), registeredPools(connections)]);
+  const findings = [...server.findings, ...pools.flatMap(poolFindings)];
+  for (const name of names.toSorted()) {
+    signal?.throwIfAborted();
+    for (const queue of await partitionsOf(operator.queue(name))) {
+      const found = queueFindings(await lookAt(queue, await consumersOf(queue, pools), deep ? Infinity : SAMPLE, signal));
+      findings.push(...(queue.prefix === prefix ? found : found.map((finding) => ({ ...finding, subject: `${finding.subject} in ${queue.prefix}` }))));
+    }
+  }
+  const sorted = findings.toSorted((one, other) => Number(other.severity === "error") - Number(one.severity === "error"));
+  return { findings: sorted, server: server.name, queues: names.length, workers: pools.length };
+}
+
+async function lookAtServer({ connections }: Operator): Promise<{ readonly name: string; readonly findings: readonly Finding[] }> {
+  const pingMs: number[] = [];
+  try {
+    for (let ping = 0; ping < PINGS; ping += 1) {
+      const askedAt = performance.now();
+      await connections.command.ping();
+      pingMs.push(performance.now() - askedAt);
+    }
+    const { info } = await readServerFacts(connections.command);
+    return { name: `Redis ${info.get("redis_version") ?? ""} at ${connections.address}`, findings: serverFindings({ unfit: [], warnings: connections.warnings, info, pingMs }) };
+  } catch (error) {
+    throw asBackendError(error);
+  }
+}
+
+async function consumersOf(queue: StoredQueue, pools: readonly RegisteredPool[]): Promise<Consumers> {
+  const of = pools.filter(({ queues }) => queues.includes(queue.name));
+  const isReady = ({ state }: RegisteredPool): boolean => state === "ready" || state === "starting";
+  const connections = await waitingConnections(queue);
+  // A pool has one of its own, which is no other consumer.
+  return { ready: of.filter(isReady), quiet: of.filter((pool) => !isReady(pool)), others: connections && Math.max(0, connections - of.length) };
+}
+
+async function lookAt(queue: StoredQueue, consumers: Consumers, most: number, signal: AbortSignal | undefined): Promise<QueueLook> {
+  const [counts, paused, { oldestPutAt }, symptoms, history, orphans] = await Promise.all([
+    countJobs(queue),
+    isPaused(queue),
+    lookAtQueue(queue, HOUR_MS),
+    readSymptoms(queue),
+    readHistory(queue, RATES_MS),
+    findOrphans(queue, most, signal),
+  ]);
+  return { queue: queue.name, counts, paused, oldestWaitingMs: oldestPutAt === undefined ? undefined : Math.max(0, symptoms.now - oldestPutAt), symptoms, orphans, history, consumers };
+}

@@ -1,0 +1,42 @@
+/** What may be wrong with a running pool. */
+import { typed, type Finding, type Look } from "./finding.ts";
+
+/** What a pool tells of itself, as far as it is looked at here. */
+export interface PoolLook {
+  readonly id: string;
+  readonly name: string;
+  readonly stuck: number;
+  readonly loopDelayMs: { readonly p99: number; readonly max: number };
+}
+
+/** A heartbeat or a lease that waits so long is no longer harmless. */
+const BLOCKED_MS = { p99: 250, max: 1000 };
+
+export function poolFindings(look: PoolLook): Finding[] {
+  return [blocking, deaf].flatMap((find) => find(look) ?? []);
+}
+
+export const blocking: Look<PoolLook> = ({ id, name, loopDelayMs }) => {
+  const { p99, max } = loopDelayMs;
+  if (p99 < BLOCKED_MS.p99 && max < BLOCKED_MS.max) return undefined;
+  return {
+    finding: "blocking",
+    severity: "warning",
+    subject: `worker ${name}`,
+    message: `its event loop is held up for ${Math.round(max)} ms at once: other tasks of the process wait meanwhile`,
+    evidence: { worker: id, loopDelayMs },
+    remedy: `millrace worker profile ${typed(id)} --seconds 10; run what computes in threads`,
+  };
+};
+
+export const deaf: Look<PoolLook> = ({ id, name, stuck }) => {
+  if (stuck === 0) return undefined;
+  return {
+    finding: "deaf",
+    severity: "warning",
+    subject: `worker ${name}`,
+    message: `${stuck === 1 ? "a handler ignores its" : `${stuck} handlers ignore their`} signal and runs on: only the end of the process ends it`,
+    evidence: { worker: id, stuck },
+    remedy: `millrace worker dump ${typed(id)}, then millrace worker restart ${typed(id)}`,
+  };
+};

@@ -1,0 +1,156 @@
+/** What may be wrong with a queue. */
+import type { History } from "../queue/history.ts";
+import type { Counts } from "../store/count.ts";
+import type { Orphans } from "../store/orphans.ts";
+import type { Symptoms } from "../store/symptoms.ts";
+import { typed, type Finding, type Look } from "./finding.ts";
+
+export interface QueueLook {
+  readonly queue: string;
+  readonly counts: Counts;
+  readonly paused: boolean;
+  /** How long the job that waits longest has waited. */
+  readonly oldestWaitingMs: number | undefined;
+  readonly symptoms: Symptoms;
+  readonly orphans: Orphans;
+  /** Of the last five minutes. */
+  readonly history: Pick<History, "counts" | "arrivalsPerSecond" | "steps" | "from" | "to">;
+  readonly consumers: Consumers;
+}
+
+export interface Consumers {
+  /** Pools of Millrace that take jobs of it now, and those that are told not to. */
+  readonly ready: readonly { readonly id: string; readonly slots: number }[];
+  readonly quiet: readonly { readonly id: string }[];
+  /** Stock workers, and who consumes by hand; `undefined` where Redis does not tell. */
+  readonly others: number | undefined;
+}
+
+/** Arrivals must exceed what ends by so much, and the backlog have grown by so many. */
+const GROWTH = { share: 1.1, jobs: 10 };
+/** Who runs it has so long, and then some, before somebody must have noticed that he is gone. */
+const RECOVERED_MS = 30_000;
+const RISING = { jobs: 5, times: 3 };
+/** A queue that was just put to is not told as one that nobody consumes. */
+const UNCONSUMED_MS = 2000;
+
+export function queueFindings(look: QueueLook): Finding[] {
+  return [unconsumed, pausedWithJobs, growing, stuck, orphaned, overdue, deadLetters, late].flatMap((find) => find(look) ?? []);
+}
+
+const ready = ({ waiting, prioritized }: Counts): number => waiting + prioritized;
+const isConsumed = ({ ready: pools, others }: Consumers): boolean => pools.length > 0 || others === undefined || others > 0;
+
+export const unconsumed: Look<QueueLook> = ({ queue, counts, paused, oldestWaitingMs = 0, consumers }) => {
+  if (paused || ready(counts) === 0 || isConsumed(consumers) || oldestWaitingMs < UNCONSUMED_MS) return undefined;
+  const [quiet] = consumers.quiet;
+  return {
+    finding: "unconsumed",
+    severity: "error",
+    subject: `queue ${queue}`,
+    message: `nobody consumes it${quiet === undefined ? "" : ", since its workers are quiet"}, and jobs wait`,
+    evidence: { waiting: ready(counts), oldestWaitingMs, quietWorkers: consumers.quiet.length },
+    remedy: quiet === undefined ? "millrace worker start, where its handlers are" : `millrace worker resume ${quiet.id}`,
+  };
+};
+
+export const pausedWithJobs: Look<QueueLook> = ({ queue, counts, paused, oldestWaitingMs }) => {
+  if (!paused || ready(counts) === 0) return undefined;
+  return {
+    finding: "paused",
+    severity: "warning",
+    subject: `queue ${queue}`,
+    message: "it is paused, and jobs wait",
+    evidence: { waiting: ready(counts), oldestWaitingMs },
+    remedy: `millrace queue resume ${typed(queue)}`,
+  };
+};
+
+export const growing: Look<QueueLook> = ({ queue, history, paused, consumers }) => {
+  const { arrivalsPerSecond, counts, steps, from, to } = history;
+  const [first, last] = [steps[0], steps.at(-1)];
+  if (paused || arrivalsPerSecond === undefined || first === undefined || last === undefined || !isConsumed(consumers)) return undefined;
+  const endedPerSecond = ((counts.completed + counts.failed + counts.retried + counts.cancelled + counts.released) * 1000) / Math.max(to - Math.max(from, first.at), 1);
+  const grownBy = last.backlog - first.backlog;
+  if (arrivalsPerSecond < GROWTH.share * endedPerSecond || grownBy < GROWTH.jobs) return undefined;
+  const [pool] = consumers.ready.toSorted((one, other) => one.slots - other.slots);
+  return {
+    finding: "growing",
+    severity: "warning",
+    subject: `queue ${queue}`,
+    message: `more arrives than is done: ${rate(arrivalsPerSecond)} a second against ${rate(endedPerSecond)}`,
+    evidence: { arrivalsPerSecond, endedPerSecond, backlogBefore: first.backlog, backlog: last.backlog, withinMs: to - first.at },
+    remedy: pool === undefined ? "start more workers" : `millrace worker scale ${pool.id} --concurrency ${pool.slots * 2}, or start more workers`,
+  };
+};
+
+export const stuck: Look<QueueLook> = ({ queue, symptoms, consumers }) => {
+  const left = symptoms.unleased.filter(({ startedAt }) => symptoms.now - startedAt >= RECOVERED_MS);
+  const [first] = left;
+  if (first === undefined) return undefined;
+  return {
+    finding: "stuck",
+    severity: "error",
+    subject: `queue ${queue}`,
+    message: `${left.length === 1 ? "a job is" : `${left.length} jobs are`} active without a lease: whoever ran them is gone, and nobody brings them back`,
+    evidence: { jobs: left.slice(0, 10), pools: consumers.ready.length },
+    remedy: "millrace worker start, where its handlers are: it brings them back within 15 s",
+  };
+};
+
+export const orphaned: Look<QueueLook> = ({ queue, orphans: { ids, looked } }) => {
+  const [first] = ids;
+  if (first === undefined) return undefined;
+  return {
+    finding: "orphans",
+    severity: "error",
+    subject: `queue ${queue}`,
+    message: `${ids.length === 1 ? "a job is" : `${ids.length} jobs are`} stored but in no state: nobody will ever run or remove them`,
+    evidence: { ids: ids.slice(0, 10), jobsLookedAt: looked },
+    remedy: `millrace job show ${typed(queue)} ${typed(first)}, then millrace job remove`,
+  };
+};
+
+export const overdue: Look<QueueLook> = ({ queue, symptoms, consumers }) => {
+  const [first] = symptoms.overdue;
+  if (first === undefined) return undefined;
+  const isDead = symptoms.overdue.some(({ exists }) => !exists);
+  return {
+    finding: "overdue",
+    severity: isDead ? "error" : "warning",
+    subject: `queue ${queue}`,
+    message: isDead ? "a schedule has no next run: it has stopped" : "runs of a schedule are due and have not started",
+    evidence: { schedules: symptoms.overdue.slice(0, 10).map(({ schedule, dueAt, exists }) => ({ schedule, overdueMs: symptoms.now - dueAt, hasNextRun: exists })) },
+    remedy: isDead ? `millrace schedule run ${typed(queue)} ${typed(symptoms.overdue.find(({ exists }) => !exists)!.schedule)}, or put it again` : isConsumed(consumers) ? "start more workers" : "millrace worker start, where its handlers are",
+  };
+};
+
+export const deadLetters: Look<QueueLook> = ({ queue, symptoms: { failed } }) => {
+  // The hour before has six times as many minutes.
+  const usual = failed.before / 6;
+  if (failed.lately < RISING.jobs || failed.lately < RISING.times * usual) return undefined;
+  return {
+    finding: "dead-letters",
+    severity: "warning",
+    subject: `queue ${queue}`,
+    message: `dead letters rise: ${failed.lately} jobs failed for good in the last 10 min`,
+    evidence: { last10Min: failed.lately, hourBefore: failed.before },
+    remedy: `millrace dead list ${typed(queue)}`,
+  };
+};
+
+export const late: Look<QueueLook> = ({ queue, symptoms: { next } }) => {
+  if (next.late === 0) return undefined;
+  return {
+    finding: "late",
+    severity: "warning",
+    subject: `queue ${queue}`,
+    message: "jobs wait that are past their deadline: they end without being run",
+    evidence: { late: next.late, jobsLookedAt: next.looked },
+    remedy: "start more workers, or put with a longer deadline",
+  };
+};
+
+function rate(perSecond: number): string {
+  return perSecond >= 10 ? String(Math.round(perSecond)) : perSecond.toFixed(1);
+}

@@ -1,0 +1,52 @@
+import { expect, test } from "vitest";
+import { stockQueue } from "../interop/stock.ts";
+import { millrace } from "../support/command.ts";
+import { freshPrefix, redisClient, startRedis } from "../support/redis.ts";
+
+async function scene(): Promise<{ env: Record<string, string>; prefix: string; url: string }> {
+  const { url } = await startRedis();
+  const prefix = freshPrefix();
+  return { url, prefix, env: { REDIS_URL: url, MILLRACE_PREFIX: prefix } };
+}
+
+test("says that nothing is wrong with 0, and what with 5: for people with evidence and remedy, for programs one a line", async () => {
+  const { env, prefix, url } = await scene();
+  const empty = await millrace(["doctor"], { env });
+  expect(empty).toMatchObject({ code: 0, stdout: "", stderr: expect.stringMatching(/^nothing found: looked at Redis \d.*, 0 queues, 0 workers\n$/) as string });
+  expect(await millrace(["doctor", "--json"], { env })).toEqual({ code: 0, stdout: "", stderr: "" });
+  const stock = stockQueue(prefix, "mail", url);
+  await stock.add("n", 1, { timestamp: Date.now() - 60_000 });
+  const [text, json] = await Promise.all([millrace(["doctor"], { env }), millrace(["admin", "doctor", "--deep", "--json"], { env })]);
+  expect(text).toMatchObject({ code: 5, stderr: expect.stringContaining("1 finding: looked at Redis") as string });
+  expect(text.stdout.split("\n")).toEqual([
+    "error queue mail",
+    "  nobody consumes it, and jobs wait",
+    expect.stringMatching(/^ {2}waiting 1, oldest waiting 1 min \d+ s, quiet workers 0$/) as string,
+    "  > millrace worker start, where its handlers are",
+    "",
+  ]);
+  expect(json).toMatchObject({ code: 5, stderr: "" });
+  expect(JSON.parse(json.stdout)).toEqual({
+    finding: "unconsumed",
+    severity: "error",
+    subject: "queue mail",
+    message: "nobody consumes it, and jobs wait",
+    evidence: { waiting: 1, oldestWaitingMs: expect.any(Number) as number, quietWorkers: 0 },
+    remedy: "millrace worker start, where its handlers are",
+  });
+});
+
+test("refuses a flag that it does not have, and says when it cannot reach Redis", async () => {
+  expect(await millrace(["doctor", "--deap"], { env: {} })).toMatchObject({ code: 2, stderr: expect.stringContaining("--deap") as string });
+  expect(await millrace(["doctor"], { env: { REDIS_URL: "redis://127.0.0.1:1" } })).toMatchObject({ code: 6 });
+});
+
+test("every line fits a terminal of 80 columns", async () => {
+  const { env, prefix, url } = await scene();
+  const stock = stockQueue(prefix, "mail", url);
+  await stock.add("n", 1, { timestamp: Date.now() - 60_000 });
+  for (let n = 0; n < 9; n += 1) await redisClient(url).hset(`${prefix}:mail:${"long".repeat(10)}${n}`, "name", "n");
+  const { stdout } = await millrace(["doctor"], { env });
+  expect(stdout).toContain("in no state");
+  for (const line of stdout.split("\n").filter((each) => !each.startsWith("  >"))) expect(line.length).toBeLessThanOrEqual(80);
+});
