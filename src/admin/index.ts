@@ -1,7 +1,10 @@
 /** The entry `millrace/admin`: every operator command as a function, plain data in and plain data out. */
 export { audit, type AuditOptions, type TrailEntry } from "./audit.ts";
+export type { BulkResult, JobSelection } from "./bulk.ts";
 export { doctor, type Diagnosis, type DoctorOptions } from "./doctor.ts";
 export type { Finding } from "./finding.ts";
+export { cancelJobs, promoteJobs, purgeQueue, removeJobs, retryJobs } from "./job-changes.ts";
+export { copyJobs, editJob, type EditResult, type JobEdit } from "./job-edit.ts";
 export type { JobFilter } from "./job-filter.ts";
 export { jobLogs, showJob, type ShownJob } from "./job-show.ts";
 export { listJobs, type JobRow } from "./jobs.ts";

@@ -2,7 +2,8 @@
 import { NotFoundError, OptionError } from "../errors.ts";
 import type { JobState } from "../job/state.ts";
 import { shown } from "../options.ts";
-import { readJobDetail, readLogs } from "../store/job-detail.ts";
+import { readJobDetail, readLogs, type JobDetail } from "../store/job-detail.ts";
+import type { StoredQueue } from "../store/stored-queue.ts";
 import type { Operator } from "./operator.ts";
 
 /** Instants in milliseconds by the server's clock; what is not so is undefined. */
@@ -43,9 +44,7 @@ export interface ShownJob {
 /** @throws OptionError before any I/O; NotFoundError; BackendError */
 export async function showJob(operator: Operator, name: string, id: string): Promise<ShownJob> {
   checkJobId(id);
-  const queue = await operator.existing(name);
-  const detail = await readJobDetail(queue, id);
-  if (detail === undefined) throw noJob(name, id);
+  const { detail } = await findJob(operator, name, id);
   const { stored, result, progress, parentKey, ...rest } = detail;
   return {
     queue: name,
@@ -74,10 +73,18 @@ export function jobLogs(operator: Operator, name: string, id: string): AsyncIter
   checkJobId(id);
   operator.queue(name);
   return (async function* lines() {
-    const queue = await operator.existing(name);
-    if ((await readJobDetail(queue, id)) === undefined) throw noJob(name, id);
+    const { queue } = await findJob(operator, name, id);
     yield* readLogs(queue, id);
   })();
+}
+
+/** In whichever partition it is. @throws NotFoundError; BackendError */
+export async function findJob(operator: Operator, name: string, id: string): Promise<{ readonly queue: StoredQueue; readonly detail: JobDetail }> {
+  for (const queue of await operator.parts(name)) {
+    const detail = await readJobDetail(queue, id);
+    if (detail !== undefined) return { queue, detail };
+  }
+  throw noJob(name, id);
 }
 
 /** An id as whoever made the job gave it: BullMQ's numbers, and its schedules' with colons. @throws OptionError */

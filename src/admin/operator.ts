@@ -16,7 +16,7 @@ import type { Partitions } from "../queue/partitions.ts";
 import { Queue } from "../queue/queue.ts";
 import { Connections, type RedisOption } from "../redis/connection.ts";
 import { queueExists } from "../store/count.ts";
-import { countPartitions } from "../store/partitions.ts";
+import { countPartitions, partitionsOf } from "../store/partitions.ts";
 import { queueNames } from "../store/queue-names.ts";
 import { storedQueue, type StoredQueue } from "../store/stored-queue.ts";
 import { note, recorded, type Change } from "./recorded.ts";
@@ -96,6 +96,11 @@ export class Operator implements AsyncDisposable {
     const near = suggest(name, others);
     const hint = near === undefined ? `nothing was ever put into it under the prefix ${shown(this.prefix)}` : `did you mean ${near}?`;
     throw new NotFoundError(`no queue is called ${shown(name)}: ${hint}`);
+  }
+
+  /** Every queue of Redis that a queue is, itself first. @throws as `existing` */
+  async parts(name: string): Promise<readonly StoredQueue[]> {
+    return partitionsOf(await this.existing(name));
   }
 
   /** A queue as producers and pools take it, in as many partitions as it is stored in. @throws OptionError; BackendError */

@@ -1,6 +1,6 @@
 /** What an operator does to a queue as a whole: pause, resume, delete. */
 import { check, checkOptions } from "../options.ts";
-import { countJobs } from "../store/count.ts";
+import { countJobs, sumOf } from "../store/count.ts";
 import { deleteQueue as deleteStored } from "../store/delete-queue.ts";
 import { setPaused } from "../store/queue-settings.ts";
 import type { Operator } from "./operator.ts";
@@ -23,7 +23,7 @@ export function resumeQueue(operator: Operator, name: string): Promise<PauseResu
 function pause(operator: Operator, command: string, name: string, paused: boolean): Promise<PauseResult> {
   operator.queue(name); // refuses a name that is none before anything is written
   return operator.change({ command, target: name }, async (touch) => {
-    await setPaused(await operator.existing(name), paused);
+    await Promise.all((await operator.parts(name)).map((queue) => setPaused(queue, paused)));
     touch(1);
     return { queue: name, paused };
   });
@@ -51,10 +51,11 @@ export function deleteQueue(operator: Operator, name: string, options?: DeleteOp
   const { force = false, signal } = checkOptions("deleteQueue", options, { force: check.boolean(), signal: check.signal() });
   operator.queue(name);
   return operator.change({ command: "queue delete", target: name, details: { force } }, async (touch) => {
-    const queue = await operator.existing(name);
-    const { waiting, prioritized, delayed, "waiting-children": children, active, completed, failed } = await countJobs(queue);
+    const parts = await operator.parts(name);
+    const { waiting, prioritized, delayed, "waiting-children": children, active, completed, failed } = sumOf(await Promise.all(parts.map(countJobs)));
     const jobs = waiting + prioritized + delayed + children + active + completed + failed;
-    await deleteStored(queue, { force, signal });
+    // The first one says how many there are.
+    for (const queue of parts.toReversed()) await deleteStored(queue, { force, signal });
     touch(jobs);
     return { queue: name, jobs };
   });

@@ -1,7 +1,7 @@
 /** How one queue fares: its jobs by state, what happened of late, and how long its jobs waited and ran. */
 import { check, checkOptions, type Duration } from "../options.ts";
 import { readHistory, type History } from "../queue/history.ts";
-import { countJobs } from "../store/count.ts";
+import { countJobs, sumOf } from "../store/count.ts";
 import { lookAtQueue } from "../store/queue-look.ts";
 import { isPaused } from "../store/queue-settings.ts";
 import type { Operator } from "./operator.ts";
@@ -26,13 +26,15 @@ const HOUR_MS = 3_600_000;
 /** @throws OptionError before any I/O; NotFoundError; BackendError */
 export async function queueStats(operator: Operator, name: string, options?: StatsOptions): Promise<QueueStats> {
   const { since = 300_000 } = checkOptions("queueStats", options, { since: check.duration({ min: 10_000, max: 7 * 86_400_000 }) });
-  const queue = await operator.existing(name);
-  const [counts, paused, { oldestPutAt, failedSince }, { steps: _, ...history }] = await Promise.all([
-    countJobs(queue),
-    isPaused(queue),
-    lookAtQueue(queue, HOUR_MS),
-    readHistory(queue, since),
+  const parts = await operator.parts(name);
+  const [counts, paused, looks, { steps: _, ...history }] = await Promise.all([
+    Promise.all(parts.map(countJobs)),
+    isPaused(parts[0]!),
+    Promise.all(parts.map((part) => lookAtQueue(part, HOUR_MS))),
+    readHistory(parts, since),
   ]);
-  const oldestWaitingMs = oldestPutAt === undefined ? undefined : Math.max(0, operator.connections.clock.now() - oldestPutAt);
-  return { queue: name, paused, ...counts, oldestWaitingMs, failedLastHour: failedSince, history };
+  const oldest = Math.min(...looks.map(({ oldestPutAt }) => oldestPutAt ?? Infinity));
+  const oldestWaitingMs = oldest === Infinity ? undefined : Math.max(0, operator.connections.clock.now() - oldest);
+  const failedLastHour = looks.reduce((sum, { failedSince }) => sum + failedSince, 0);
+  return { queue: name, paused, ...sumOf(counts), oldestWaitingMs, failedLastHour, history };
 }

@@ -1,5 +1,6 @@
 /** What queues there are, and how each stands. */
-import { countJobs, type Counts } from "../store/count.ts";
+import { countJobs, sumOf, type Counts } from "../store/count.ts";
+import { partitionsOf } from "../store/partitions.ts";
 import { isPaused } from "../store/queue-settings.ts";
 import { queueNames } from "../store/queue-names.ts";
 import type { Operator } from "./operator.ts";
@@ -16,8 +17,8 @@ export async function listQueues(operator: Operator): Promise<QueueRow[]> {
   const rows: QueueRow[] = [];
   for await (const name of queueNames(operator.connections.command, operator.prefix)) {
     const queue = operator.queue(name);
-    const [counts, paused] = await Promise.all([countJobs(queue), isPaused(queue)]);
-    rows.push({ queue: name, paused, ...counts });
+    const parts = await partitionsOf(queue);
+    rows.push({ queue: name, paused: await isPaused(queue), ...sumOf(await Promise.all(parts.map(countJobs))) });
   }
   return rows.sort((a, b) => (a.queue < b.queue ? -1 : 1));
 }

@@ -2,7 +2,7 @@
 import { connectOperator, type Operator } from "../admin/operator.ts";
 import { connect, type App } from "../app.ts";
 import type { Config } from "../config.ts";
-import type { Logger } from "../log.ts";
+import { createLog, type Logger } from "../log.ts";
 import type { RedisOption } from "../redis/connection.ts";
 import { embeddedStatus } from "../redis/embedded.ts";
 import type { Interruption } from "./interruption.ts";
@@ -24,9 +24,10 @@ export async function openApp({ config, log }: Context): Promise<App> {
   return connect({ ...(await redisOf(config)), prefix: config.prefix, log });
 }
 
-/** As `openApp`: the operator of a command. */
-export async function openOperator({ config, log }: Context): Promise<Operator> {
+/** As `openApp`: the operator of a command. What it did its command prints, so its log tells less unless it is asked. */
+export async function openOperator({ config, ...context }: Context): Promise<Operator> {
   const { prefix, readOnly, who } = config;
+  const log = config.origins.logLevel === "default" ? createLog({ level: "warn" }) : context.log;
   return connectOperator({ ...(await redisOf(config)), prefix, readOnly, ...(who !== undefined && { who }), log });
 }
 

@@ -2,6 +2,8 @@
 import type { Command } from "commander";
 import { byDefault, confirmed, does, examples, leaf, noun, type Run } from "./commands.ts";
 import type { ConfirmFlags } from "./confirm.ts";
+import { filtered } from "./filter-flags.ts";
+import type { BulkFlags } from "./job-change.ts";
 import { declareJoin } from "./join-command.ts";
 import type { StatsFlags } from "./queue.ts";
 
@@ -20,6 +22,9 @@ export function queueCommands(parent: Command, run: Run): void {
   does(pause, run, async (context, name: string) => (await import("./queue.ts")).pause(context, name));
   const resume = leaf(queue, "resume", "let a paused queue go on").argument("<queue>", "a queue's name");
   does(resume, run, async (context, name: string) => (await import("./queue.ts")).resume(context, name));
+  const purge = confirmed(filtered(leaf(queue, "purge", "remove all its jobs of these states; what runs goes on").argument("<queue>", "a queue's name").requiredOption("--state <states>", "waiting, prioritized, delayed, waiting-children,\ncompleted, failed: one, or several with commas")))
+    .addHelpText("after", examples("millrace queue purge mail --state waiting --dry-run", "millrace queue purge mail --state completed,failed --older 7d --yes"));
+  does(purge, run, async (context, name: string, flags: BulkFlags) => (await import("./job-change.ts")).purge(context, name, flags));
   const remove = confirmed(leaf(queue, "delete", "delete it with its jobs, schedules and settings").argument("<queue>", "a queue's name"))
     .option("--force", "although jobs are active: nobody can settle them then")
     .addHelpText("after", examples("millrace queue delete mail --dry-run", "millrace queue delete mail --yes"));

@@ -36,17 +36,22 @@ export interface History {
 export { HISTORY_MS };
 
 /**
+ * @param queues   the queues of Redis that are one queue
  * @param sinceMs  how far back, in milliseconds: at most seven days
  * @throws BackendError
  */
-export async function readHistory(queue: StoredQueue, sinceMs: number): Promise<History> {
-  const { stepMs, from, to, steps } = await readHistorySteps(queue, sinceMs);
+export async function readHistory(queues: StoredQueue | readonly StoredQueue[], sinceMs: number): Promise<History> {
+  const found = await Promise.all([queues].flat().map((queue) => readHistorySteps(queue, sinceMs)));
+  const { stepMs, from, to } = found[0]!;
   const all = new Tally();
-  const told = steps.map(({ at, backlog, fields }) => {
+  const byInstant = Map.groupBy(found.flatMap(({ steps }) => steps), ({ at }) => at);
+  const told = [...byInstant].toSorted(([a], [b]) => a - b).map(([at, steps]) => {
     const tally = new Tally();
-    tally.add(fields);
-    all.add(fields);
-    return { at, backlog, counts: tally.counts };
+    for (const { fields } of steps) {
+      tally.add(fields);
+      all.add(fields);
+    }
+    return { at, backlog: steps.reduce((sum, { backlog }) => sum + backlog, 0), counts: tally.counts };
   });
   const seconds = Math.max(to - from, 1) / 1000;
   const perSecond = Object.fromEntries(COUNTED.map((name) => [name, all.counts[name] / seconds])) as Record<Counted, number>;

@@ -52,7 +52,7 @@ export async function cancelRequests({ client, keys }: StoredQueue, ids: readonl
  * ARGV  base, id, reason, token, leaseMs, channel
  * reply msgpack {0} has ended, or is not there; {1} requested; {2, fence, {field, value, …}} claimed
  *
- * It is placed before it leaves. The first write needs no memory: a full Redis refuses one that does, and none after it.
+ * It is placed before it leaves. Lists are searched from the end that is taken from: who cancels many begins there. The first write needs no memory: a full Redis refuses one that does, and none after it.
  */
 const CANCEL: Script = {
   name: "cancel",
@@ -75,12 +75,12 @@ if not ours then
   local set, list
   for _, each in ipairs({delayed, prioritized, children}) do set = set or (redis.call('ZSCORE', each, id) and each) end
   if not set then
-    for _, each in ipairs({wait, paused}) do list = list or (redis.call('LPOS', each, id) and each) end
+    for _, each in ipairs({wait, paused}) do list = list or (redis.call('LPOS', each, id, 'RANK', -1) and each) end
     if not list then return cmsgpack.pack({0}) end
   end
   redis.call('SREM', stalled, id)
   redis.call('LPUSH', active, id)
-  if set then redis.call('ZREM', set, id) else redis.call('LREM', list, 1, id) end
+  if set then redis.call('ZREM', set, id) else redis.call('LREM', list, -1, id) end
   redis.call('HINCRBY', key, 'ats', 1)
 end
 redis.call('SET', key .. ':lock', token, 'PX', ARGV[5])

@@ -38,7 +38,9 @@ type Row = readonly [id: string, score: string | false, fields: readonly (string
 export interface Walk {
   /** The next page; an empty one is the end. */
   next(): Promise<readonly WalkedJob[]>;
-  /** Of the last page, so many were taken from their state: `isTaken` says which. */
+  /** Jobs that were passed before the last page, in a list: where `removeJobs` looks first. */
+  readonly place: number;
+  /** Those of the last page that `isTaken` names were taken from their state by whoever walks. */
   took(isTaken: (id: string) => boolean): void;
 }
 
@@ -58,6 +60,9 @@ function inTurn(walks: Walk[]): Walk {
         if (page.length > 0) return page;
       }
       return [];
+    },
+    get place() {
+      return walks[at]?.place ?? 0;
     },
     took: (isTaken) => walks[at]?.took(isTaken),
   };
@@ -80,6 +85,10 @@ class ListWalk implements Walk {
     this.#key = key;
   }
 
+  get place(): number {
+    return this.#passed - this.#page.length;
+  }
+
   async next(): Promise<readonly WalkedJob[]> {
     const { client, keys } = this.#queue;
     const [passed, rows] = (await runPacked(client, PAGE_OF_LIST, [this.#key], [keys.base, PAGE, this.#passed, this.#anchor, ...FIELDS])) as [number, Row[]];
@@ -99,6 +108,7 @@ class ListWalk implements Walk {
 }
 
 class SetWalk implements Walk {
+  readonly place = 0;
   readonly #queue: StoredQueue;
   readonly #state: JobState;
   readonly #key: string;

@@ -1,27 +1,26 @@
 import { expect, test } from "vitest";
 import { jobLogs, showJob } from "../../src/admin/job-show.ts";
 import { NotFoundError, OptionError } from "../../src/errors.ts";
-import { stockQueue, stockWorker } from "../interop/stock.ts";
+import { failJobs, stockQueue, stockWorker } from "../interop/stock.ts";
 import { all, testOperator } from "./opened-operator.ts";
 
 test("shows a job that a stock worker failed: payload, options, attempts, stacks, logs", async () => {
   const operator = testOperator();
   const stock = stockQueue(operator.prefix);
-  const job = await stock.add("mail", { to: "ada" }, { attempts: 2, priority: 4 });
-  const worker = await stockWorker(operator.prefix, async (job) => {
+  const job = { id: "1" };
+  await failJobs(stock, operator.prefix, [{ name: "mail", data: { to: "ada" }, opts: { attempts: 2, priority: 4 } }], async (job) => {
     await job.updateProgress({ done: 3 });
     await job.log(`try ${job.attemptsMade + 1}`);
     throw new Error("no such address");
   });
-  await new Promise<void>((resolve) => worker.on("failed", (failed) => void (failed?.attemptsMade === 2 && resolve())));
-  const shown = await showJob(operator, "work", job.id!);
+  const shown = await showJob(operator, "work", job.id);
   expect(shown).toMatchObject({
     queue: "work", id: job.id, name: "mail", state: "failed", payload: { to: "ada" }, result: undefined, progress: { done: 3 }, options: { attempts: 2, priority: 4 },
     version: undefined, attempts: 2, attemptsMost: 2, deliveries: 2, crashes: 0, reason: "no such address", logLines: 2, parent: undefined, pendingChildren: 0, leaseMs: undefined, priority: 4,
   });
   expect(shown.stacks).toEqual([expect.stringMatching(/^Error: no such address\n/) as string, expect.any(String) as string]);
   expect(shown.finishedAt).toBeGreaterThanOrEqual(shown.startedAt!);
-  expect(await all(jobLogs(operator, "work", job.id!))).toEqual(["try 1", "try 2"]);
+  expect(await all(jobLogs(operator, "work", job.id))).toEqual(["try 1", "try 2"]);
 });
 
 test("shows who holds a job that runs, when one is due, and what is no JSON as it is", async () => {

@@ -1,16 +1,13 @@
 import { expect, test } from "vitest";
 import { listJobs } from "../../src/admin/jobs.ts";
 import { NotFoundError, OptionError } from "../../src/errors.ts";
-import { stockQueue, stockWorker } from "../interop/stock.ts";
+import { failJobs, stockQueue } from "../interop/stock.ts";
 import { all, testOperator } from "./opened-operator.ts";
 
 test("lists the jobs that stock BullMQ put and ran, what is next first, what has ended last", async () => {
   const operator = testOperator();
   const stock = stockQueue(operator.prefix);
-  await stock.add("bad", 1);
-  const worker = await stockWorker(operator.prefix, () => Promise.reject(new Error("no such address")));
-  await new Promise((resolve) => worker.once("failed", resolve));
-  await worker.close();
+  await failJobs(stock, operator.prefix, [{ name: "bad" }], () => Promise.reject(new Error("no such address")));
   await stock.addBulk([{ name: "later", data: 1, opts: { delay: 60_000 } }, { name: "first", data: 1 }, { name: "second", data: 1 }]);
   const jobs = await all(listJobs(operator, "work"));
   expect(jobs.map(({ name, state }) => `${name} ${state}`)).toEqual(["first waiting", "second waiting", "later delayed", "bad failed"]);

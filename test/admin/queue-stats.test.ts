@@ -1,16 +1,13 @@
 import { expect, test } from "vitest";
 import { queueStats } from "../../src/admin/queue-stats.ts";
 import { NotFoundError, OptionError } from "../../src/errors.ts";
-import { stockQueue, stockWorker } from "../interop/stock.ts";
+import { failJobs, stockQueue } from "../interop/stock.ts";
 import { testOperator } from "./opened-operator.ts";
 
 test("tells depth by state, what waits longest and what failed of late, of a queue that only stock BullMQ uses", async () => {
   const operator = testOperator();
   const stock = stockQueue(operator.prefix);
-  await stock.add("bad", 1);
-  const worker = await stockWorker(operator.prefix, () => Promise.reject(new Error("no")));
-  await new Promise((resolve) => worker.once("failed", resolve));
-  await worker.close();
+  await failJobs(stock, operator.prefix, [{ name: "bad" }], () => Promise.reject(new Error("no")));
   await stock.add("n", 1, { timestamp: Date.now() - 90_000 });
   await stock.addBulk([{ name: "n", data: 1 }, { name: "n", data: 1, opts: { priority: 1, timestamp: Date.now() - 5000 } }]);
   const stats = await queueStats(operator, "work");

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from "vitest";
-import { stockQueue, stockWorker } from "../interop/stock.ts";
+import { failJobs, stockQueue } from "../interop/stock.ts";
 import { millrace } from "../support/command.ts";
 import { freshPrefix, redisUrl } from "../support/redis.ts";
 
@@ -14,10 +14,7 @@ beforeEach(() => {
 async function threeJobs(): Promise<void> {
   const stock = stockQueue(prefix, "mail");
   const timestamp = Date.now() - 7_300_000;
-  await stock.add("bad", { to: "ada" }, { timestamp });
-  const worker = await stockWorker(prefix, async (job) => (await job.log("trying"), Promise.reject(new Error("no such address\nat all"))), {}, "mail");
-  await new Promise((resolve) => worker.once("failed", resolve));
-  await worker.close();
+  await failJobs(stock, prefix, [{ name: "bad", data: { to: "ada" }, opts: { timestamp } }], async (job) => (await job.log("trying"), Promise.reject(new Error("no such address\nat all"))));
   await stock.addBulk([{ name: "welcome", data: 1, opts: { timestamp } }, { name: "later", data: 1, opts: { delay: 700_000 } }]);
 }
 

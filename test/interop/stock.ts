@@ -1,6 +1,7 @@
 /** Stock BullMQ beside us: its classes on the tests' Redis, closed when the test is over. */
-import { FlowProducer, Queue, QueueEvents, Worker, type Processor, type WorkerOptions } from "bullmq";
+import { FlowProducer, Queue, QueueEvents, Worker, type JobsOptions, type Processor, type WorkerOptions } from "bullmq";
 import { onTestFinished } from "vitest";
+import { until } from "../support/app.ts";
 import { redisUrl } from "../support/redis.ts";
 
 const connection = (url = redisUrl()): { readonly url: string; readonly maxRetriesPerRequest: null } => ({ url, maxRetriesPerRequest: null });
@@ -23,6 +24,15 @@ export async function stockWorker(prefix: string, processor: Processor, options:
   onTestFinished(() => worker.close(true));
   await worker.waitUntilReady();
   return worker;
+}
+
+/** Puts the jobs, and has a stock worker fail each of them for good. */
+export async function failJobs(queue: Queue, prefix: string, jobs: readonly { readonly name: string; readonly data?: unknown; readonly opts?: JobsOptions }[], processor: Processor): Promise<void> {
+  const before = await queue.getFailedCount();
+  await queue.addBulk(jobs.map(({ name, data = 1, opts = {} }) => ({ name, data, opts })));
+  const worker = await stockWorker(prefix, processor, {}, queue.name);
+  await until(async () => (await queue.getFailedCount()) >= before + jobs.length);
+  await worker.close();
 }
 
 export interface SeenEvents {

@@ -1,0 +1,103 @@
+/** What the commands print that change jobs, one or many. */
+import type { BulkResult, JobSelection } from "../admin/bulk.ts";
+import { cancelJobs, promoteJobs, purgeQueue, removeJobs, retryJobs } from "../admin/job-changes.ts";
+import { copyJobs, editJob, type JobEdit } from "../admin/job-edit.ts";
+import type { Operator } from "../admin/operator.ts";
+import { numberOrText } from "../config.ts";
+import { PayloadError } from "../errors.ts";
+import { shown } from "../options.ts";
+import { confirm, type ConfirmFlags } from "./confirm.ts";
+import { openOperator, type Context } from "./context.ts";
+import { EXIT } from "./exit-code.ts";
+import { filterOf, type FilterFlags } from "./filter-flags.ts";
+import { count, counted } from "./quantity.ts";
+import { printable } from "./table.ts";
+
+export interface BulkFlags extends FilterFlags, ConfirmFlags {
+  readonly all?: true;
+  readonly reason?: string;
+  readonly to?: string;
+}
+
+interface Words {
+  /** `retry`, `retried` */
+  readonly todo: string;
+  readonly done: string;
+  /** What cannot be undone is asked for: in bulk, or always. */
+  readonly asks: "never" | "in bulk" | "always";
+}
+
+type Change = (operator: Operator, queue: string, selection: JobSelection) => Promise<BulkResult>;
+
+export const retry = verb({ todo: "retry", done: "retried", asks: "never" }, () => retryJobs);
+export const promote = verb({ todo: "promote", done: "promoted", asks: "never" }, () => promoteJobs);
+export const remove = verb({ todo: "remove", done: "removed", asks: "always" }, () => removeJobs);
+export const cancel = verb({ todo: "cancel", done: "cancelled, or asked to end,", asks: "in bulk" }, ({ reason }) => (operator, queue, selection) =>
+  cancelJobs(operator, queue, { ...selection, ...(reason !== undefined && { reason }) }),
+);
+export const copy = verb({ todo: "copy", done: "copied", asks: "never" }, ({ to }) => (operator, queue, selection) => copyJobs(operator, queue, { ...selection, ...(to !== undefined && { to }) }));
+
+/** @param flags.state  as all of the filter's; commander sees that it is there */
+export function purge(context: Context, queue: string, flags: BulkFlags): Promise<number> {
+  const all = verb({ todo: "purge", done: "purged", asks: "always" }, () => purgeQueue as Change);
+  return all(context, queue, [], flags);
+}
+
+function verb(words: Words, changeOf: (flags: BulkFlags) => Change): (context: Context, queue: string, ids: readonly string[], flags: BulkFlags) => Promise<number> {
+  return async (context, queue, ids, flags) => {
+    const { interruption } = context;
+    const selection: JobSelection = { ...(ids.length > 0 && { ids }), ...filterOf(flags), ...(flags.all === true && { all: true }) };
+    const change = changeOf(flags);
+    await using operator = await openOperator(context);
+    const asks = flags.yes !== true && (words.asks === "always" || (words.asks === "in bulk" && ids.length !== 1));
+    if (flags.dryRun === true || asks) {
+      if (flags.dryRun !== true) operator.assertMayChange(`job ${words.todo}`);
+      const { matched, skipped } = await change(operator, queue, { ...selection, dryRun: true });
+      if (matched === 0) return nothing(context, queue);
+      const answer = await confirm(context, `${words.todo} ${counted(matched, "job")} of ${queue}`, { queue, matched, changed: 0, skipped }, flags);
+      if (answer !== "yes") return answer === "no" ? EXIT.failed : EXIT.done;
+    }
+    return printed(context, words, await change(operator, queue, { ...selection, signal: interruption.signal }));
+  };
+}
+
+async function nothing({ output }: Context, queue: string): Promise<number> {
+  await output.result(undefined, { queue, matched: 0, changed: 0, skipped: [] });
+  if (!output.json) process.stderr.write(`no job of ${queue} matches\n`);
+  return EXIT.done;
+}
+
+async function printed(context: Context, { done }: Words, { queue, matched, changed, skipped }: BulkResult): Promise<number> {
+  if (matched === 0 && skipped.length === 0) return nothing(context, queue);
+  const of = changed === matched ? counted(changed, "job") : `${count(changed)} of ${counted(matched, "job")}`;
+  await context.output.result(`${done} ${of} of ${queue}`, { queue, matched, changed, skipped });
+  if (!context.output.json) for (const { id, reason } of skipped) context.output.warning(`job ${printable(id)}: ${reason}`);
+  return skipped.length === 0 ? EXIT.done : EXIT.failed;
+}
+
+export interface EditFlags {
+  readonly payload?: string;
+  readonly priority?: string;
+  readonly delay?: string;
+  readonly attempts?: string;
+}
+
+export async function edit(context: Context, queue: string, id: string, { payload, priority, delay, attempts }: EditFlags): Promise<void> {
+  const said = {
+    ...(payload !== undefined && { payload: parse(payload) }),
+    ...(priority !== undefined && { priority: numberOrText(priority) }),
+    ...(delay !== undefined && { delay: numberOrText(delay) }),
+    ...(attempts !== undefined && { attempts: numberOrText(attempts) }),
+  } as JobEdit; // what is no number, the function refuses
+  await using operator = await openOperator(context);
+  const result = await editJob(operator, queue, id, said);
+  await context.output.result(`edited ${result.edited.join(", ")} of job ${printable(id)} of ${queue}`, result);
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw new PayloadError(`expected JSON in quotes for --payload, got ${shown(text)}: ${(error as Error).message}`);
+  }
+}
