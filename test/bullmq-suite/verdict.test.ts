@@ -1,0 +1,20 @@
+import { expect, test } from "vitest";
+import { lostTests, readRun, table } from "./verdict.ts";
+
+const report = (statuses: Readonly<Record<string, string>>) => ({
+  testResults: [{ name: "/tmp/x/tests/queue.test.ts", assertionResults: Object.entries(statuses).map(([fullName, status]) => ({ fullName, status })) }],
+});
+const stock = readRun(report({ a: "passed", b: "passed", c: "failed", d: "pending" }), "/tmp/x");
+
+test("a test that stock passes and the drop-in does not is lost, whether it fails or is not there; one that stock fails is not", () => {
+  expect(lostTests(stock, readRun(report({ a: "passed", b: "failed", c: "failed" }), "/tmp/x"))).toEqual(["tests/queue.test.ts: b"]);
+  expect(lostTests(stock, new Map())).toEqual(["tests/queue.test.ts: a", "tests/queue.test.ts: b"]);
+  expect(lostTests(stock, stock)).toEqual([]);
+});
+
+test("shows passes side by side, what went in batches, and the sums", () => {
+  const counts = new Map([["tests/queue.test.ts", { batches: 2, added: 5, finished: 4, fetched: 3, fallbacks: 1 }]]);
+  const [, , first, all] = table(stock, readRun(report({ a: "passed" }), "/tmp/x"), counts).split("\n");
+  expect(first).toBe("| tests/queue.test.ts | 2 | 1 | 2 | 12 | 1 |");
+  expect(all).toBe("| **all** | 2 | 1 | 2 | 12 | 1 |");
+});
