@@ -1,6 +1,7 @@
 /** Stock BullMQ beside us: its classes on the tests' Redis, closed when the test is over. */
 import { FlowProducer, Queue, QueueEvents, Worker, type JobsOptions, type Processor, type WorkerOptions } from "bullmq";
 import { onTestFinished } from "vitest";
+import { createMillraceBackend, type BackendCounts, type MillraceBackend } from "../../src/bullmq.ts";
 import { until } from "../support/app.ts";
 import { redisUrl } from "../support/redis.ts";
 
@@ -33,6 +34,26 @@ export async function failJobs(queue: Queue, prefix: string, jobs: readonly { re
   const worker = await stockWorker(prefix, processor, {}, queue.name);
   await until(async () => (await queue.getFailedCount()) >= before + jobs.length);
   await worker.close();
+}
+
+/** As `stockQueue`, on the drop-in backend. */
+export function dropInQueue(prefix: string, name = "work"): Queue {
+  const queue = new Queue(name, { connection: connection(), prefix }, createMillraceBackend);
+  onTestFinished(() => queue.close());
+  return queue;
+}
+
+/** As `stockWorker`, on the drop-in backend. */
+export async function dropInWorker(prefix: string, processor: Processor, options: Partial<WorkerOptions> = {}, name = "work"): Promise<Worker> {
+  const worker = new Worker(name, processor, { connection: connection(), prefix, ...options }, createMillraceBackend);
+  onTestFinished(() => worker.close(true));
+  await worker.waitUntilReady();
+  return worker;
+}
+
+/** How much of what a Worker or Queue did went in batches. */
+export function countsOf(side: Worker | Queue): BackendCounts {
+  return (side.getBackend() as MillraceBackend).counts;
 }
 
 export interface SeenEvents {
