@@ -59,7 +59,7 @@ async function perform(queue: StoredQueue, task: DeliveredTask, runnable: Runnab
 
   try {
     const result = await encodeResult(definition, returned);
-    return { leased, kind: "ack", result, keep: keepOf(leased.job, definition, "completed"), ...(task.interruption !== undefined && { wasAsked: true }) };
+    return { leased, kind: "ack", result, keep: keepOf(leased.job, definition, "completed"), ...((task.interruption !== undefined || definition.stock !== undefined) && { isUnsure: true }) };
   } catch (error) {
     // The work is done: running it again would do it twice, so the operator has to look.
     return forGood(leased, definition, error);

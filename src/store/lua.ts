@@ -1,9 +1,10 @@
 /** The pieces of Lua that several scripts of the store share. They follow what BullMQ's scripts write, key by key. */
 
-/** `now`: the server's clock, in milliseconds. */
+/** `now`: the server's clock, in milliseconds. `nowText` is what to write: Redis takes its time over a number of Lua's. */
 export const NOW = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local nowText = string.format('%.0f', now)
 `;
 
 /**

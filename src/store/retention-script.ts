@@ -18,13 +18,17 @@ function bound(value: unknown): number {
 
 /** `drop(keys)` and `trim(target, count, age)`, where `target` is the set of the completed or of the failed. */
 export const RETENTION = `
+-- What a job has beside its hash and its logs, if a flow has to do with it.
+local FAMILY = {':dependencies', ':unsuccessful', ':processed', ':failed'}
 -- Deletes jobs with all that belongs to them; unpack ends near 8,000.
 local function drop(keys)
   for from = 1, #keys, 1000 do
     local all = {}
     for i = from, math.min(from + 999, #keys) do
       local key = keys[i]
-      for _, part in ipairs({'', ':logs', ':dependencies', ':processed', ':failed', ':unsuccessful'}) do all[#all + 1] = key .. part end
+      all[#all + 1] = key
+      all[#all + 1] = key .. ':logs'
+      for _, part in ipairs(FAMILY) do all[#all + 1] = key .. part end
     end
     redis.call('DEL', unpack(all))
   end

@@ -13,8 +13,8 @@ import { CANCEL_FIELD, UNKNOWN_SINCE_FIELD, type StoredJob } from "./stored-job.
 
 /** What is to become of a delivery. */
 export type Settlement = { readonly leased: Leased } & (
-  /** `wasAsked`: maybe to be cancelled; then the request goes with it. */
-  | { readonly kind: "ack"; readonly result: string; readonly keep: Retention; readonly wasAsked?: boolean }
+  /** `isUnsure`: it may be to be cancelled, and the request goes with it; or its processor may have given it children. */
+  | { readonly kind: "ack"; readonly result: string; readonly keep: Retention; readonly isUnsure?: boolean }
   /** For good: the job becomes a dead letter. */
   | { readonly kind: "fail"; readonly reason: string; readonly stack: readonly string[]; readonly attempts: number; readonly keep: Retention }
   | { readonly kind: "retry"; readonly reason: string; readonly stack: readonly string[]; readonly delayMs: number }
@@ -40,7 +40,7 @@ function packSettlement(settlement: Settlement): unknown[] {
   const head = [job.id, token, job.starts, KINDS[settlement.kind]];
   switch (settlement.kind) {
     case "ack":
-      return [...head, settlement.result, ...packRetention(settlement.keep), standsAlone(job) && settlement.wasAsked !== true ? job.attemptsMade + 1 : 0];
+      return [...head, settlement.result, ...packRetention(settlement.keep), standsAlone(job) && settlement.isUnsure !== true ? String(job.attemptsMade + 1) : ""];
     case "fail":
       return [...head, settlement.reason, ...packRetention(settlement.keep), JSON.stringify(settlement.stack), settlement.attempts];
     case "retry":
@@ -51,34 +51,42 @@ function packSettlement(settlement: Settlement): unknown[] {
 }
 
 /**
- * Whether what the reservation showed of a job still tells that nobody waits for it: it was put by us, under no parent
- * and no deduplication id. Of others a flow may have become the parent since.
+ * Whether what the reservation showed of a job still tells that it waits for nobody, and nobody for it: it was put by us,
+ * under no parent and no deduplication id. Others a flow may have made its own since.
  */
 function standsAlone({ version, isLinked }: StoredJob): boolean {
   return version !== undefined && !isLinked;
 }
 
 export const ACTIVE_OF = `
--- Which of these ids are active, each once. Those of the oldest batch stand together at the old end: tail of them.
+-- How many of these ids stand together at the old end of active; which of the others stand further up; and, by its place
+-- among the ids, what stands nowhere, or came before. Mostly jobs end in the order in which they were reserved.
 local function activeOf(ids)
-  local is, tail = {}, 0
-  for _, id in ipairs(ids) do is[id] = 'asked' end
-  local oldest = redis.call('LRANGE', active, -#ids, -1)
-  for i = #oldest, 1, -1 do
-    if is[oldest[i]] ~= 'asked' then break end
-    is[oldest[i]] = 'tail'
+  local oldest, tail = redis.call('LRANGE', active, -#ids, -1), 0
+  while tail < #ids and oldest[#oldest - tail] == ids[tail + 1] do tail = tail + 1 end
+  if tail == #ids then return tail, {}, {} end
+  local isTail, between, gone = {}, {}, {}
+  for _, id in ipairs(ids) do isTail[id] = false end
+  tail = 0
+  while isTail[oldest[#oldest - tail]] == false do
+    isTail[oldest[#oldest - tail]] = true
     tail = tail + 1
   end
-  for _, id in ipairs(ids) do
-    if is[id] == 'asked' then is[id] = redis.call('LPOS', active, id, 'RANK', -1) and 'between' or nil end
+  for n, id in ipairs(ids) do
+    if isTail[id] == false and redis.call('LPOS', active, id, 'RANK', -1) then
+      between[#between + 1] = id
+    elseif not isTail[id] then
+      gone[n] = true
+    end
+    isTail[id] = nil
   end
-  return is, tail
+  return tail, between, gone
 end
 `;
 
 /**
  * `settle(rows)`: a code a row.
- * rows  {id, token, starts, 1, result, keep count, keep age, attempts made with this one, or 0: look it up}
+ * rows  {id, token, starts, 1, result, keep count, keep age, attempts made with this one, or "": look it up}
  *       {id, token, starts, 2, reason, keep count, keep age, stacktrace, attempts}
  *       {id, token, starts, 3, reason, delayMs, lifo, stacktrace}
  *       {id, token, starts, 4, unknown, delayMs}
@@ -88,77 +96,78 @@ end
  */
 export const SETTLE = `
 ${RETENTION}${ACTIVE_OF}
+-- What became of a row whose job has to be looked at, and what was seen of it.
+local function judge(row, key, lease, anyFamily)
+  local id, token, starts, kind = row[1], row[2], row[3], row[4]
+  local known = redis.call('HMGET', key, 'parentKey', 'deid', 'atm', 'priority', 'ats', '${CANCEL_FIELD}')
+  local reason = known[6] ~= '' and known[6]
+  local expired = not lease and tonumber(known[5]) == starts and redis.call('LPOS', active, id)
+  if lease ~= token and not expired then return 2 end
+  if reason and kind > 1 and not (kind == 2 and string.sub(row[5], 1, ${CANCELLED.length}) == '${CANCELLED}') then return reason end
+  local isLinked = kind <= 2 and ((known[1] and known[1] ~= '') or known[2] or (anyFamily and redis.call('EXISTS', key .. ':dependencies', key .. ':unsuccessful') > 0))
+  return isLinked and 1 or 0, known, expired
+end
+
 local function settle(rows)
-  local codes, facts, retaken, mine, locks, families = {}, {}, {}, {}, {}, {}
+  local codes, facts, keys, locks, families = {}, {}, {}, {}, {}
   for i, row in ipairs(rows) do
     local key = base .. row[1]
-    locks[i] = key .. ':lock'
-    if row[4] == 1 then
-      families[#families + 1] = key .. ':dependencies'
-      families[#families + 1] = key .. ':unsuccessful'
-    end
+    keys[i], locks[i] = key, key .. ':lock'
+    if row[4] == 1 and row[8] == '' then for n = 1, 2 do families[#families + 1] = key .. FAMILY[n] end end
   end
   local leases = redis.call('MGET', unpack(locks))
   local anyFamily = #families > 0 and redis.call('EXISTS', unpack(families)) > 0
+  local mine, ids, retaken = {}, {}, {}
   for i, row in ipairs(rows) do
-    local id, token, starts, kind = row[1], row[2], row[3], row[4]
-    local key = base .. id
-    local known = {}
-    if kind ~= 1 or row[8] == 0 or not leases[i] then known = redis.call('HMGET', key, 'parentKey', 'deid', 'atm', 'priority', 'ats', '${CANCEL_FIELD}') end
-    local reason = known[6] ~= '' and known[6]
-    local expired = not leases[i] and tonumber(known[5]) == starts and redis.call('LPOS', active, id)
-    if leases[i] ~= token and not expired then
-      codes[i] = 2
-    elseif reason and kind > 1 and not (kind == 2 and string.sub(row[5], 1, ${CANCELLED.length}) == '${CANCELLED}') then
-      codes[i] = reason
-    elseif kind <= 2 and ((known[1] and known[1] ~= '') or known[2] or (kind == 1 and anyFamily and redis.call('EXISTS', key .. ':dependencies', key .. ':unsuccessful') > 0)) then
-      codes[i] = 1
-      if expired then retaken[#retaken + 1] = row end
-    else
-      codes[i], facts[i] = 0, known
+    local code, expired = 0, false
+    if leases[i] ~= row[2] or row[4] ~= 1 or row[8] == '' then code, facts[i], expired = judge(row, keys[i], leases[i], row[4] == 1 and anyFamily) end
+    codes[i] = code
+    if code == 0 then
       mine[#mine + 1] = i
+      ids[#ids + 1] = row[1]
+    elseif code == 1 and expired then
+      retaken[#retaken + 1] = i
     end
   end
-  for _, row in ipairs(retaken) do redis.call('SET', base .. row[1] .. ':lock', row[2], 'PX', 10000) end
+  for _, i in ipairs(retaken) do redis.call('SET', locks[i], rows[i][2], 'PX', 10000) end
   if #mine == 0 then return codes end
-  local ids = {}
-  for n, i in ipairs(mine) do ids[n] = rows[i][1] end
-  local is, tail = activeOf(ids)
-  local held, leased, between = {}, {}, {}
-  for _, i in ipairs(mine) do
-    local id = rows[i][1]
-    if not is[id] then
-      codes[i] = 2
-    else
-      held[#held + 1] = id
-      leased[#leased + 1] = locks[i]
-      if is[id] == 'between' then between[#between + 1] = id end
-      is[id] = nil
+  local tail, between, gone = activeOf(ids)
+  if next(gone) then
+    local held, heldIds = {}, {}
+    for n, i in ipairs(mine) do
+      if gone[n] then
+        codes[i] = 2
+      else
+        held[#held + 1], heldIds[#heldIds + 1] = i, ids[n]
+      end
     end
+    mine, ids = held, heldIds
   end
-  if #held == 0 then return codes end
+  if #mine == 0 then return codes end
   trimEvents(meta, events, state[5])
 
-  local ended, scored, bounds, dropped = {}, {[completed] = {}, [failed] = {}}, {}, {}
+  local scored, bounds, dropped = {[completed] = {}, [failed] = {}}, {}, {}
   local function finish(row, key, known)
     local failing = row[4] == 2
     local target, field = failing and failed or completed, failing and 'failedReason' or 'returnvalue'
-    local made = not failing and row[8] > 0 and row[8] or (tonumber(known[3]) or 0) + 1
     if row[6] == 0 then
       dropped[#dropped + 1] = key
-    else
-      redis.call('HSET', key, field, row[5], 'finishedOn', now, 'atm', made)
-      if failing then
-        redis.call('HSET', key, 'stacktrace', row[8])
-        redis.call('HDEL', key, 'defa', '${CANCEL_FIELD}')
-      elseif known[6] then
-        redis.call('HDEL', key, '${CANCEL_FIELD}')
-      end
-      table.insert(scored[target], now)
-      table.insert(scored[target], row[1])
-      bounds[target .. row[6] .. '/' .. row[7]] = {target, row[6], row[7]}
+      dropped[#dropped + 1] = key .. ':logs'
+      if known then for _, part in ipairs(FAMILY) do dropped[#dropped + 1] = key .. part end end
+      return
     end
-    ended[#ended + 1] = {row[1], failing and 'failed' or 'completed', field, row[5], failing and made >= row[9] and made}
+    redis.call('HSET', key, field, row[5], 'finishedOn', nowText, 'atm', known and (tonumber(known[3]) or 0) + 1 or row[8])
+    if failing then
+      redis.call('HSET', key, 'stacktrace', row[8])
+      redis.call('HDEL', key, 'defa', '${CANCEL_FIELD}')
+    elseif known and known[6] then
+      redis.call('HDEL', key, '${CANCEL_FIELD}')
+    end
+    local members = scored[target]
+    members[#members + 1] = nowText
+    members[#members + 1] = row[1]
+    local bound = bounds[#bounds]
+    if not (bound and bound[1] == target and bound[2] == row[6] and bound[3] == row[7]) then bounds[#bounds + 1] = {target, row[6], row[7]} end
   end
   local ready = false
   local function giveBack(row, key, known)
@@ -182,14 +191,14 @@ local function settle(rows)
       redis.call('HSET', key, 'failedReason', row[5], 'stacktrace', row[8], 'atm', (tonumber(known[3]) or 0) + 1)
       redis.call('HDEL', key, '${UNKNOWN_SINCE_FIELD}')
     elseif row[5] == 1 then
-      redis.call('HSETNX', key, '${UNKNOWN_SINCE_FIELD}', now)
+      redis.call('HSETNX', key, '${UNKNOWN_SINCE_FIELD}', nowText)
     end
   end
-  for _, i in ipairs(mine) do
-    if codes[i] == 0 then
-      local row = rows[i]
-      if row[4] <= 2 then finish(row, base .. row[1], facts[i]) else giveBack(row, base .. row[1], facts[i]) end
-    end
+  local leased, ended = {}, false
+  for n, i in ipairs(mine) do
+    local row = rows[i]
+    leased[n] = locks[i]
+    if row[4] <= 2 then finish(row, keys[i], facts[i]) else giveBack(row, keys[i], facts[i]) end
   end
   for target, members in pairs(scored) do
     if #members > 0 then redis.call('ZADD', target, unpack(members)) end
@@ -197,19 +206,26 @@ local function settle(rows)
   if tail > 0 then redis.call('LTRIM', active, 0, -tail - 1) end
   for _, id in ipairs(between) do redis.call('LREM', active, -1, id) end
   redis.call('DEL', unpack(leased))
-  redis.call('SREM', stalled, unpack(held))
-  for _, each in ipairs(ended) do
-    local id, event, field, value, exhausted = unpack(each)
-    redis.call('XADD', events, '*', 'event', event, 'jobId', id, field, value, 'prev', 'active')
-    if exhausted then redis.call('XADD', events, '*', 'event', 'retries-exhausted', 'jobId', id, 'attemptsMade', exhausted) end
+  redis.call('SREM', stalled, unpack(ids))
+  for _, i in ipairs(mine) do
+    local row = rows[i]
+    if row[4] == 1 then
+      redis.call('XADD', events, '*', 'event', 'completed', 'jobId', row[1], 'returnvalue', row[5], 'prev', 'active')
+      ended = true
+    elseif row[4] == 2 then
+      local made = (tonumber(facts[i][3]) or 0) + 1
+      redis.call('XADD', events, '*', 'event', 'failed', 'jobId', row[1], 'failedReason', row[5], 'prev', 'active')
+      if made >= row[9] then redis.call('XADD', events, '*', 'event', 'retries-exhausted', 'jobId', row[1], 'attemptsMade', made) end
+      ended = true
+    end
   end
-  drop(dropped)
-  for _, bound in pairs(bounds) do trim(bound[1], bound[2], bound[3]) end
+  if #dropped > 0 then redis.call('DEL', unpack(dropped)) end
+  for _, bound in ipairs(bounds) do trim(bound[1], bound[2], bound[3]) end
 
   -- A capped queue has room again, and what was given back waits: whoever sleeps is woken.
   local waiting = redis.call('LLEN', wait) + redis.call('ZCARD', prioritized)
   if not state[1] and (ready or (state[2] and waiting > 0)) then redis.call('ZADD', marker, 0, '0') end
-  if #ended > 0 and waiting == 0 and redis.call('LLEN', active) == 0 then redis.call('XADD', events, '*', 'event', 'drained') end
+  if ended and waiting == 0 and redis.call('LLEN', active) == 0 then redis.call('XADD', events, '*', 'event', 'drained') end
   return codes
 end
 `;

@@ -124,17 +124,15 @@ local function finish(rows)
     facts[i] = alone and tokens[i] == row[2] and known
     if facts[i] then ids[#ids + 1] = row[1] end
   end
-  local is, tail = {}, 0
-  if #ids > 0 then is, tail = activeOf(ids) end
-  local between, held, freed = {}, {}, {}
+  local tail, between, gone = 0, {}, {}
+  if #ids > 0 then tail, between, gone = activeOf(ids) end
+  local held, freed, n = {}, {}, 0
   for i, row in ipairs(rows) do
-    local id = row[1]
-    if facts[i] and is[id] then
+    if facts[i] then n = n + 1 end
+    if facts[i] and not gone[n] then
       mine[#mine + 1] = i
-      held[#held + 1] = id
+      held[#held + 1] = row[1]
       freed[#freed + 1] = locks[i]
-      if is[id] == 'between' then between[#between + 1] = id end
-      is[id] = nil
     else
       left[#left + 1] = i
     end

@@ -50,6 +50,35 @@ export const WAITING_FIELD = "mw";
 /** Empty where BullMQ's script ended the job. */
 export const CANCEL_FIELD = "mc";
 
+/** Name, data, options, timestamp, priority, version and delay of a job that has no other field, and was started just now. */
+export type PlainJob = readonly [name: string, data: string, options: string, timestamp: string, priority: string, version: string | false, delay: string];
+
+export function readPlainJob(id: string, [name, data, options, timestamp, priority, version]: PlainJob): StoredJob {
+  return {
+    id,
+    name,
+    data,
+    options: readOptions(options),
+    version: version === false ? undefined : numberOr(undefined, version),
+    timeoutMs: undefined,
+    deadlineMs: undefined,
+    expireAt: undefined,
+    attemptsMade: 0,
+    starts: 1,
+    putAt: numberOr(0, timestamp),
+    priority: numberOr(0, priority),
+    crashes: 0,
+    stacktrace: NO_STACKS,
+    deferredFailure: undefined,
+    schedulerId: undefined,
+    isLinked: false,
+    unknownSince: undefined,
+    cancelReason: undefined,
+  };
+}
+
+const NO_STACKS: readonly string[] = Object.freeze([]);
+
 /** Reads the flat reply of `HGETALL`. */
 export function readStoredJob(id: string, flat: readonly string[]): StoredJob {
   const hash: Record<string, string | undefined> = {};

@@ -258,3 +258,20 @@ test("a job whose hash is gone from Redis is delivered without data, one whose f
     ["good", "test", "{}", { attempts: 3 }, 0, []],
   ]);
 });
+
+test("whatever a job carries beside what it was put with comes with it, however many fields it has", async () => {
+  const queue = await openQueue();
+  const { client, keys } = queue;
+  await putAll(queue, ["plain", "stock", "linked", "short"].map((id) => newJob(id)));
+  await client.hdel(`${keys.base}stock`, "mv");
+  await client.hdel(`${keys.base}linked`, "mv");
+  await client.hset(`${keys.base}linked`, "deid", "once");
+  await client.hdel(`${keys.base}short`, "timestamp");
+  const leased = await consumerOf(queue).reserver.take(5);
+  expect(leased.map(({ job }) => [job.id, job.name, job.data, job.version, job.isLinked, job.putAt > 0, job.starts])).toEqual([
+    ["plain", "test", "{}", 1, false, true, 1],
+    ["stock", "test", "{}", undefined, false, true, 1],
+    ["linked", "test", "{}", undefined, true, true, 1],
+    ["short", "test", "{}", 1, false, false, 1],
+  ]);
+});

@@ -308,12 +308,15 @@ test("retention by age of a flow's job goes by the server's clock, though this p
   expect(Number(await queue.client.zscore(queue.keys.completed, "child"))).toBeLessThan(Date.now() - 7_000_000);
 });
 
-test("a parent whose child has failed meanwhile cannot be completed: it fails with its child", async () => {
+test.each([
+  ["of a flow", ({ job, ...lease }: Leased) => ack({ ...lease, job: { ...job, version: undefined } })],
+  ["that its processor made one", (lease: Leased) => ({ ...ack(lease), isUnsure: true })],
+] as const)("a parent %s whose child has failed meanwhile cannot be completed: it fails with its child", async (_whose, ackOf) => {
   const queue = await openQueue();
   const { client, keys } = queue;
   const [parent] = await leased(queue, ["parent"]);
   await client.zadd(`${keys.base}parent:unsuccessful`, 1, `${keys.base}child`);
-  expect(await settle(queue, ack(parent!))).toEqual(["lost"]);
+  expect(await settle(queue, ackOf(parent!))).toEqual(["lost"]);
   expect(await placesOf(queue, "parent")).toEqual(["failed"]);
   expect(await client.hget(`${keys.base}parent`, "failedReason")).toContain("failed child");
 });
