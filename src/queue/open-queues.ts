@@ -29,6 +29,7 @@ export class OpenQueues {
   readonly #keeper: LeaseKeeper;
   readonly #history: HistoryKeeper;
   readonly #queues = new Map<string, { readonly queue: Partitions; readonly settings: QueueDef["options"] }>();
+  readonly #warned = new Set<string>();
   #closed = false;
 
   /** @param ready  connects when nobody has yet */
@@ -84,8 +85,23 @@ export class OpenQueues {
     const each = spread.length === 0 ? maxSize : Math.ceil(maxSize / count);
     return new Partitions(
       this.#openOne(stored, each, ready),
-      spread.map((partition) => this.#openOne(partition, each, async () => void (await Promise.all([ready(), partition.connections.open()])))),
+      spread.map((partition) => {
+        const open = async (): Promise<void> => {
+          await Promise.all([ready(), partition.connections.open()]);
+          this.#tellWarnings(partition.connections);
+        };
+        return this.#openOne(partition, each, open);
+      }),
     );
+  }
+
+  /** What is to be changed about the server of a partition, where it is another one. */
+  #tellWarnings({ warnings }: Connections): void {
+    for (const warning of warnings) {
+      if (this.#warned.has(warning) || this.#connections.warnings.includes(warning)) continue;
+      this.#warned.add(warning);
+      this.#log.warn(warning);
+    }
   }
 
   #openOne(stored: StoredQueue, maxSize: number, ready: () => Promise<void>): OpenQueue {
