@@ -1,9 +1,9 @@
 /** Puts many jobs and prints by how much its memory grew meanwhile, in MiB, as one line of JSON. */
-import { connect, defineJob, typed } from "../../src/index.ts";
+import { connect, defineJob, defineQueue, typed } from "../../src/index.ts";
 
-const { REDIS_URL = "", PREFIX = "", COUNT = "0", PAYLOAD_BYTES = "100" } = process.env;
+const { REDIS_URL = "", PREFIX = "", COUNT = "0", PAYLOAD_BYTES = "100", PARTITIONS = "1" } = process.env;
 await using app = connect({ redis: REDIS_URL, prefix: PREFIX });
-const job = defineJob("many", { payload: typed<{ n: number; text: string }>() });
+const job = defineJob("many", { queue: defineQueue("many", { partitions: Number(PARTITIONS) }), payload: typed<{ n: number; text: string }>() });
 const count = Number(COUNT);
 const text = "x".repeat(Number(PAYLOAD_BYTES));
 let most = 0;

@@ -24,6 +24,13 @@ test("puts 200,000 items of an async iterable in constant memory", async () => {
   expect(grewMiB).toBeLessThan(30);
 }, 60_000);
 
+test("puts into partitions in constant memory", async () => {
+  const { url } = await startRedis({ appendonly: "no" });
+  const { added, grewMiB } = await putMany("bull", url, { COUNT: "100000", PARTITIONS: "8" });
+  expect(added).toBe(100_000);
+  expect(grewMiB).toBeLessThan(30);
+}, 60_000);
+
 test("holds few large payloads at a time", async () => {
   const { url } = await startRedis({ appendonly: "no" });
   const { added, rssMiB } = await putMany("bull", url, { COUNT: "150", PAYLOAD_BYTES: "1000000" });
