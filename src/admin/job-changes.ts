@@ -11,7 +11,7 @@ import type { Operator } from "./operator.ts";
 
 const always = (): boolean => true;
 
-const RETRY: Verb = {
+export const RETRY: Verb = {
   command: "job retry",
   states: ["failed", "completed"],
   byDefault: ["failed"],
@@ -22,7 +22,7 @@ const RETRY: Verb = {
 
 const PROMOTE: Verb = { command: "job promote", states: ["delayed"], takes: always, apply: (queue, _, ids) => promoteStored(queue, ids) };
 
-const REMOVE: Verb = { command: "job remove", states: REMOVABLE, takes: always, apply: (queue, state, ids, place) => removeStored(queue, state as RemovableState, ids, place) };
+export const REMOVE: Verb = { command: "job remove", states: REMOVABLE, takes: always, apply: (queue, state, ids, place) => removeStored(queue, state as RemovableState, ids, place) };
 
 /**
  * Lets failed jobs run again, with all of their attempts; completed ones where their state, or an id, says so. Cancelled

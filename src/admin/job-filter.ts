@@ -3,6 +3,7 @@ import { OptionError } from "../errors.ts";
 import { JOB_STATES, type JobState } from "../job/state.ts";
 import { check, checkOptions, shown, type Check, type Duration } from "../options.ts";
 import type { WalkedJob } from "../store/walk.ts";
+import { groupOf } from "./error-group.ts";
 
 /** What is said of a job must hold altogether; what is not said holds. */
 export interface JobFilter {
@@ -14,6 +15,8 @@ export interface JobFilter {
   readonly older?: Duration;
   /** What its last error must match. */
   readonly error?: RegExp | string;
+  /** Failed, and of this group: `listDead` names them. */
+  readonly group?: string;
   /** At most so many, at least 1. @default no limit */
   readonly limit?: number;
 }
@@ -22,14 +25,12 @@ export interface JobFilter {
 export interface CheckedFilter {
   readonly states: readonly JobState[];
   readonly limit: number;
-  /** It says more than the states: not every job of them is meant. */
-  readonly isNarrow: boolean;
   matches(job: WalkedJob, now: number): boolean;
   /** For the trail and for messages: what was said of it. */
   readonly said: Readonly<Record<string, unknown>>;
 }
 
-export const filterOptions = { state: checkStates, name: check.string(), older: check.duration(), error: checkPattern, limit: check.integer({ min: 1 }) };
+export const filterOptions = { state: checkStates, name: check.string(), older: check.duration(), error: checkPattern, group: check.string(), limit: check.integer({ min: 1 }) };
 
 /** The order in which jobs are walked: what is under way, what is next, what has ended. */
 const IN_ORDER: readonly JobState[] = ["active", "waiting", "prioritized", "delayed", "waiting-children", "failed", "completed"];
@@ -40,16 +41,16 @@ const IN_ORDER: readonly JobState[] = ["active", "waiting", "prioritized", "dela
  * @throws OptionError
  */
 export function checkFilter(where: string, filter: JobFilter | undefined, among: readonly JobState[] = JOB_STATES): CheckedFilter {
-  const { state: states, name, older, error, limit = Infinity } = checkOptions(where, filter, filterOptions);
+  const { state: states, name, older, error, group, limit = Infinity } = checkOptions(where, filter, filterOptions);
   const unfit = states?.find((state) => !among.includes(state));
   if (unfit !== undefined) throw new OptionError(`expected ${among.join(", ")} for state of ${where}, got ${shown(unfit)}`);
   return {
     states: IN_ORDER.filter((state) => (states ?? among).includes(state)),
     limit,
-    isNarrow: name !== undefined || older !== undefined || error !== undefined,
     matches: (job, now) =>
-      (name === undefined || job.name === name) && (older === undefined || now - sinceOf(job) > older) && (error === undefined || (job.reason !== undefined && error.test(job.reason))),
-    said: { ...(states && { state: states }), ...(name !== undefined && { name }), ...(older !== undefined && { olderMs: older }), ...(error && { error: error.source }), ...(limit !== Infinity && { limit }) },
+      (name === undefined || job.name === name) && (older === undefined || now - sinceOf(job) > older) && (error === undefined || (job.reason !== undefined && error.test(job.reason))) &&
+      (group === undefined || (job.state === "failed" && groupOf(job.name, job.reason) === group)),
+    said: { ...(states && { state: states }), ...(name !== undefined && { name }), ...(older !== undefined && { olderMs: older }), ...(error && { error: error.source }), ...(group !== undefined && { group }), ...(limit !== Infinity && { limit }) },
   };
 }
 

@@ -44,11 +44,14 @@ export interface ShownJob {
 /** @throws OptionError before any I/O; NotFoundError; BackendError */
 export async function showJob(operator: Operator, name: string, id: string): Promise<ShownJob> {
   checkJobId(id);
-  const { detail } = await findJob(operator, name, id);
+  return toShown(name, (await findJob(operator, name, id)).detail);
+}
+
+export function toShown(queue: string, detail: JobDetail): ShownJob {
   const { stored, result, progress, parentKey, ...rest } = detail;
   return {
-    queue: name,
-    id,
+    queue,
+    id: stored.id,
     name: stored.name,
     payload: parsed(stored.data),
     result: parsed(result),

@@ -9,6 +9,7 @@ export interface FilterFlags {
   readonly older?: string;
   readonly error?: string;
   readonly limit?: string;
+  readonly group?: string;
 }
 
 /** @param states  those that make sense there; the flag is left out where there is one */
@@ -22,12 +23,13 @@ export function filtered(command: Command, states?: string): Command {
 }
 
 /** What the flags say; the functions that take it check it. */
-export function filterOf({ state, name, older, error, limit }: FilterFlags): JobFilter {
+export function filterOf({ state, name, older, error, group, limit }: FilterFlags): JobFilter {
   const filter = {
     ...(state !== undefined && { state: state.split(",") }),
     ...(name !== undefined && { name }),
     ...(older !== undefined && { older: numberOrText(older) }),
     ...(error !== undefined && { error }),
+    ...(group !== undefined && { group }),
     ...(limit !== undefined && { limit: numberOrText(limit) }),
   };
   return filter as JobFilter;

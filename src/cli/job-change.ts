@@ -1,5 +1,6 @@
 /** What the commands print that change jobs, one or many. */
 import type { BulkResult, JobSelection } from "../admin/bulk.ts";
+import { discardDead, retryDead } from "../admin/dead.ts";
 import { cancelJobs, promoteJobs, purgeQueue, removeJobs, retryJobs } from "../admin/job-changes.ts";
 import { copyJobs, editJob, type JobEdit } from "../admin/job-edit.ts";
 import type { Operator } from "../admin/operator.ts";
@@ -29,6 +30,8 @@ interface Words {
 
 type Change = (operator: Operator, queue: string, selection: JobSelection) => Promise<BulkResult>;
 
+export const retryLetters = verb({ todo: "retry", done: "retried", asks: "never" }, () => retryDead);
+export const discard = verb({ todo: "discard", done: "discarded", asks: "always" }, () => discardDead);
 export const retry = verb({ todo: "retry", done: "retried", asks: "never" }, () => retryJobs);
 export const promote = verb({ todo: "promote", done: "promoted", asks: "never" }, () => promoteJobs);
 export const remove = verb({ todo: "remove", done: "removed", asks: "always" }, () => removeJobs);

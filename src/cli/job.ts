@@ -53,7 +53,8 @@ export async function logs({ output, ...context }: Context, queue: string, id: s
   if (lines === 0 && !output.json) process.stderr.write(`job ${id} of ${queue} has logged nothing\n`);
 }
 
-function described(job: ShownJob, now: number): string {
+/** A job, line by line. */
+export function described(job: ShownJob, now: number): string {
   const ago = (at: number | undefined): string | undefined => (at === undefined ? undefined : `${new Date(at).toISOString()} (${at > now ? `in ${span(at - now)}` : `${span(now - at)} ago`})`);
   const state = painted(STATE_STYLES[job.state] ?? "bold", job.state, process.stdout);
   const rows: readonly (readonly [string, string | undefined])[] = [

@@ -1,6 +1,7 @@
 /** What operators do, noun by noun: the same commands at the top and below `millrace admin`. */
 import { Option, type Command } from "commander";
 import { leavesOf, type Run } from "./commands.ts";
+import { deadCommands } from "./dead-commands.ts";
 import { healthCommands } from "./health-commands.ts";
 import { jobCommands } from "./job-commands.ts";
 import { queueCommands } from "./queue-commands.ts";
@@ -12,7 +13,7 @@ import { trailCommands } from "./trail-commands.ts";
  */
 export function operatorCommands(parent: Command, run: Run): ReadonlySet<Command> {
   const before = new Set(leavesOf(parent));
-  for (const declare of [queueCommands, jobCommands, healthCommands, trailCommands]) declare(parent, run);
+  for (const declare of [queueCommands, jobCommands, deadCommands, healthCommands, trailCommands]) declare(parent, run);
   const declared = new Set(leavesOf(parent).filter((command) => !before.has(command)));
   for (const command of declared) command.addOption(readOnly());
   return declared;

@@ -60,6 +60,16 @@ export async function readJobDetail(queue: StoredQueue, id: string): Promise<Job
   }
 }
 
+/** The stack of the last attempt that failed. @throws BackendError */
+export async function lastStack({ client, keys }: StoredQueue, id: string): Promise<string | undefined> {
+  try {
+    const stacktrace = await client.hget(keys.base + id, "stacktrace");
+    return stacktrace === null ? undefined : readStoredJob(id, ["stacktrace", stacktrace]).stacktrace.at(-1);
+  } catch (error) {
+    throw asBackendError(error);
+  }
+}
+
 const LOG_PAGE = 1000;
 
 /** The lines that its handlers logged with BullMQ's `job.log`, oldest first. @throws BackendError */

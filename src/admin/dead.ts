@@ -1,0 +1,166 @@
+/** Dead letters: jobs that failed for good, grouped by their error. Cancelled jobs are none. */
+import { NotFoundError } from "../errors.ts";
+import { reasonOfCancel } from "../job/state.ts";
+import { check, checkOptions, shown } from "../options.ts";
+import { lastStack, readJobDetail } from "../store/job-detail.ts";
+import { queueNames } from "../store/queue-names.ts";
+import type { StoredQueue } from "../store/stored-queue.ts";
+import type { WalkedJob } from "../store/walk.ts";
+import { inBulk, type BulkResult, type JobSelection } from "./bulk.ts";
+import { errorPattern, groupOf } from "./error-group.ts";
+import { REMOVE, RETRY } from "./job-changes.ts";
+import { checkFilter, type JobFilter } from "./job-filter.ts";
+import { showJob, toShown, type ShownJob } from "./job-show.ts";
+import { pagesOf } from "./jobs.ts";
+import type { Operator } from "./operator.ts";
+
+/** Dead letters of one job name and one error. */
+export interface DeadGroup {
+  readonly queue: string;
+  /** Names it, for `dead show`, `retry` and `discard`: the same wherever that error is met. */
+  readonly group: string;
+  readonly name: string;
+  /** The error with `<n>` and `<id>` in the place of numbers and ids. */
+  readonly error: string;
+  readonly count: number;
+  /** When the first and the last of them failed, by the server's clock, in milliseconds. */
+  readonly firstAt: number;
+  readonly lastAt: number;
+  /** The last of them, its whole error, and where it was thrown. */
+  readonly sampleId: string;
+  readonly sampleError: string;
+  readonly sampleStack: string | undefined;
+}
+
+export interface DeadGroups {
+  /** The largest first. */
+  readonly groups: readonly DeadGroup[];
+  /** Dead letters that were looked at, the last to fail first. */
+  readonly looked: number;
+  /** Whether there are more, which `limit` left out. */
+  readonly isCut: boolean;
+}
+
+export interface DeadOptions extends Omit<JobFilter, "state" | "limit"> {
+  /** Looks at the last so many of each queue, at least 1. @default 20,000 */
+  readonly limit?: number;
+}
+
+export const DEAD_LOOKED = 20_000;
+/** A queue in which every error is another has as many groups as jobs: memory holds so many. */
+const MOST_GROUPS = 1000;
+const OTHERS = "(other errors)";
+
+/**
+ * Dead letters by their error: of one queue, or of all of them.
+ *
+ * @throws OptionError before any I/O; NotFoundError; BackendError
+ */
+export async function listDead(operator: Operator, name: string | undefined, options?: DeadOptions): Promise<DeadGroups> {
+  const filter = checkFilter("listDead", { ...options, limit: options?.limit ?? DEAD_LOOKED, state: "failed" });
+  if (name !== undefined) operator.queue(name);
+  await operator.ready();
+  const all: DeadGroup[] = [];
+  let looked = 0;
+  let isCut = false;
+  for (const queue of name === undefined ? await queuesOf(operator) : [name]) {
+    const groups = new Map<string, Grouped>();
+    let seen = 0;
+    for await (const { queue: part, jobs } of pagesOf(await operator.parts(queue), filter)) {
+      seen += jobs.length;
+      for (const job of jobs) if (!isCancelled(job)) gather(groups, part, job);
+    }
+    looked += seen;
+    isCut ||= seen >= filter.limit;
+    all.push(...(await Promise.all([...groups.values()].map((group) => finished(queue, group)))));
+  }
+  return { groups: all.toSorted((a, b) => b.count - a.count || b.lastAt - a.lastAt), looked, isCut };
+}
+
+interface Grouped {
+  readonly part: StoredQueue;
+  readonly last: WalkedJob;
+  readonly error: string;
+  count: number;
+  firstAt: number;
+}
+
+function gather(groups: Map<string, Grouped>, part: StoredQueue, job: WalkedJob): void {
+  const isFull = groups.size >= MOST_GROUPS;
+  const key = groupOf(job.name, job.reason);
+  const group = groups.get(key) ?? (isFull ? groups.get(OTHERS) : undefined);
+  const at = job.finishedAt ?? job.putAt;
+  if (group === undefined) groups.set(isFull ? OTHERS : key, { part, last: job, error: isFull ? OTHERS : errorPattern(job.reason), count: 1, firstAt: at });
+  else {
+    group.count += 1;
+    group.firstAt = Math.min(group.firstAt, at);
+  }
+}
+
+async function finished(queue: string, { part, last, error, count, firstAt }: Grouped): Promise<DeadGroup> {
+  return {
+    queue,
+    group: groupOf(last.name, last.reason),
+    name: last.name,
+    error,
+    count,
+    firstAt,
+    lastAt: last.finishedAt ?? last.putAt,
+    sampleId: last.id,
+    sampleError: last.reason ?? "",
+    sampleStack: await lastStack(part, last.id),
+  };
+}
+
+async function queuesOf(operator: Operator): Promise<string[]> {
+  const names: string[] = [];
+  for await (const name of queueNames(operator.connections.command, operator.prefix)) names.push(name);
+  return names;
+}
+
+function isCancelled({ reason }: WalkedJob): boolean {
+  return reason !== undefined && reasonOfCancel(reason) !== undefined;
+}
+
+export interface ShownGroup {
+  readonly group: DeadGroup;
+  /** The last of them, as `showJob` shows it. */
+  readonly sample: ShownJob;
+}
+
+/** One group with a whole job of it. @throws OptionError before any I/O; NotFoundError; BackendError */
+export async function showDead(operator: Operator, name: string, group: string): Promise<ShownGroup> {
+  checkOptions("showDead", { group }, { group: check.string() });
+  const { groups } = await listDead(operator, name, { group, limit: Number.MAX_SAFE_INTEGER });
+  const [found] = groups;
+  if (found === undefined) throw new NotFoundError(`no dead letter of queue ${name} is of group ${shown(group)}: millrace dead list ${name} names its groups`);
+  return { group: found, sample: await showJob(operator, name, found.sampleId) };
+}
+
+/** Lets dead letters run again, with all of their attempts. @throws as `retryJobs` */
+export function retryDead(operator: Operator, queue: string, selection: Omit<JobSelection, "state">): Promise<BulkResult> {
+  return inBulk(operator, { ...RETRY, command: "dead retry", states: ["failed"] }, queue, selection);
+}
+
+/** Removes dead letters, with all that is kept of them. @throws as `retryJobs` */
+export function discardDead(operator: Operator, queue: string, selection: Omit<JobSelection, "state">): Promise<BulkResult> {
+  return inBulk(operator, { ...REMOVE, command: "dead discard", states: ["failed"], sparesCancelled: true }, queue, selection);
+}
+
+/** Whole jobs that are in memory at once. */
+const AT_ONCE = 50;
+
+/** Dead letters with all that is known of them, the last to fail first, in constant memory. @throws OptionError before any I/O; NotFoundError; BackendError */
+export function exportDead(operator: Operator, name: string, filter?: Omit<JobFilter, "state">): AsyncIterable<ShownJob> {
+  const checked = checkFilter("exportDead", { ...filter, state: "failed" });
+  operator.queue(name);
+  return (async function* letters() {
+    for await (const { queue, jobs } of pagesOf(await operator.parts(name), { ...checked, matches: (job, now) => !isCancelled(job) && checked.matches(job, now) })) {
+      for (let from = 0; from < jobs.length; from += AT_ONCE) {
+        const details = await Promise.all(jobs.slice(from, from + AT_ONCE).map(({ id }) => readJobDetail(queue, id)));
+        // One may have been removed, or retried, meanwhile.
+        for (const detail of details) if (detail?.state === "failed") yield toShown(name, detail);
+      }
+    }
+  })();
+}

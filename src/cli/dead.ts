@@ -1,0 +1,57 @@
+/** What the commands `dead …` print that look at dead letters. */
+import { DEAD_LOOKED, exportDead, listDead, showDead, type DeadGroup } from "../admin/dead.ts";
+import { openOperator, type Context } from "./context.ts";
+import { filterOf, type FilterFlags } from "./filter-flags.ts";
+import { described } from "./job.ts";
+import { count, counted, span } from "./quantity.ts";
+import { painted, printable, type Column } from "./table.ts";
+
+/** Prints groups, the largest first, each with where its last one was thrown. */
+export async function list(context: Context, queue: string | undefined, flags: FilterFlags): Promise<void> {
+  const { output } = context;
+  const filter = filterOf(flags);
+  await using operator = await openOperator(context);
+  const { groups, looked, isCut } = await listDead(operator, queue, filter);
+  const now = operator.connections.clock.now();
+  const columns: readonly Column<DeadGroup>[] = [
+    ...(queue === undefined ? [{ title: "QUEUE", of: ({ queue }: DeadGroup) => queue, cuts: true }] : []),
+    { title: "GROUP", of: ({ group }) => group },
+    { title: "COUNT", of: ({ count }) => count },
+    { title: "NAME", of: ({ name }) => name, cuts: true },
+    { title: "LAST", of: ({ lastAt }) => span(now - lastAt), align: "right" },
+    { title: "ERROR", of: ({ error }) => error, cuts: true, style: () => "red" },
+    { title: "AT", of: ({ sampleStack }) => placeOf(sampleStack), cuts: true, style: () => "dim" },
+  ];
+  await output.rows(groups, columns, queue === undefined ? "there are no dead letters" : `there are no dead letters in ${queue}${Object.keys(filter).length > 0 ? " that match" : ""}`);
+  if (isCut) output.warning(`the last ${count(flags.limit === undefined ? DEAD_LOOKED : looked)} dead letters are grouped, and there may be more: --limit looks at more of them`);
+}
+
+/** The first line of a stack that is no library's: `send (workers/mail.ts:12:9)`. */
+function placeOf(stack: string | undefined): string {
+  const frames = (stack ?? "").split("\n").filter((line) => /^\s*at /.test(line));
+  const frame = frames.find((line) => !/node_modules|node:/.test(line)) ?? frames[0] ?? "";
+  const place = frame.trim().replace(/^at /, "").replace("file://", "");
+  return place.replace(`${process.cwd()}/`, "");
+}
+
+export async function show(context: Context, queue: string, group: string): Promise<void> {
+  await using operator = await openOperator(context);
+  const found = await showDead(operator, queue, group);
+  const now = operator.connections.clock.now();
+  const { name, error, count: letters, firstAt, lastAt } = found.group;
+  const title = `${painted("bold", `${counted(letters, "dead letter")} of ${printable(name)}`, process.stdout)}: ${painted("red", printable(error), process.stdout)}`;
+  const lines = [title, `  the first ${span(now - firstAt)} ago, the last ${span(now - lastAt)} ago`, `  again:   millrace dead retry ${queue} --group ${found.group.group}`, `  away:    millrace dead discard ${queue} --group ${found.group.group}`, "", "the last one:"];
+  await context.output.result(`${lines.join("\n")}\n${described(found.sample, now)}`, found);
+}
+
+/** Always JSON, one dead letter a line. */
+export async function toLines(context: Context, queue: string, flags: FilterFlags): Promise<void> {
+  const filter = filterOf(flags);
+  await using operator = await openOperator(context);
+  let letters = 0;
+  for await (const job of exportDead(operator, queue, filter)) {
+    letters += 1;
+    await context.output.result(JSON.stringify(job), job);
+  }
+  if (letters === 0 && !context.output.json) process.stderr.write(`there are no dead letters in ${queue}${Object.keys(filter).length > 0 ? " that match" : ""}\n`);
+}
