@@ -127,7 +127,7 @@ export class Consumer {
     let leased: readonly Leased[] = [];
     const token = this.#reserver.nextToken();
     const askedAt = instant();
-    const asked = this.#leases.keepAll(token);
+    const asked = this.#leases.keepAll(token, askedAt);
     try {
       leased = await this.#reserver.take(most, token);
       // What comes when it is quiet already was not there to be drained, nor will anybody tell it to end.

@@ -76,7 +76,7 @@ export class HandSource<T extends JobTypes> implements DeliveryKeeper {
     while (!quiet.aborted) {
       const token = this.reserver.nextToken();
       const askedAt = instant();
-      const asked = this.#leases.keepAll(token);
+      const asked = this.#leases.keepAll(token, askedAt);
       const [leased] = await this.reserver.take(1, token).finally(() => asked.letGo());
       if (leased === undefined) break;
       if (quiet.aborted) await this.#settle({ leased, kind: "release", delayMs: 0 });

@@ -11,6 +11,7 @@ import { instant } from "../concurrency/thread-clock.ts";
 import type { Logger } from "../log.ts";
 import type { Connections } from "../redis/connection.ts";
 import { extendLeases, type Lease } from "../store/extend.ts";
+import type { BatchToken } from "../store/reserve.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import { type LeasedQueue, LeaseRenewal } from "./lease-renewal.ts";
 import { type Holder, type KeptLease, LeaseTable } from "./lease-table.ts";
@@ -44,9 +45,9 @@ export class LeaseKeeper implements AsyncDisposable {
   /** The leases of one queue, each renewed for `leaseMs` from then. */
   of(queue: StoredQueue, leaseMs: number): QueueLeases {
     const number = this.#numberOf(queue, leaseMs);
-    return new QueueLeases(queue, leaseMs, (lease, grantedAt, holder) => {
+    return new QueueLeases(queue, leaseMs, number, () => {
       if (this.#endBeat === undefined) this.#start();
-      return this.#table.keep(number, lease, grantedAt, holder);
+      return this.#table;
     });
   }
 
@@ -142,20 +143,25 @@ export class LeaseKeeper implements AsyncDisposable {
 /** The leases of one queue that this process holds. */
 export class QueueLeases {
   readonly leaseMs: number;
-  /** Renews the lease from now on, until it is let go. See `LeaseTable.keep`. */
-  readonly keep: (lease: Lease, grantedAt: number, holder: Holder) => KeptLease;
   readonly #queue: StoredQueue;
-  readonly #keep: (lease: Lease, grantedAt: number, holder: Holder | undefined) => KeptLease;
+  readonly #number: number;
+  readonly #table: () => LeaseTable;
 
-  constructor(queue: StoredQueue, leaseMs: number, keep: (lease: Lease, grantedAt: number, holder: Holder | undefined) => KeptLease) {
+  constructor(queue: StoredQueue, leaseMs: number, number: number, table: () => LeaseTable) {
     this.#queue = queue;
     this.leaseMs = leaseMs;
-    this.keep = this.#keep = keep;
+    this.#number = number;
+    this.#table = table;
   }
 
-  /** Renews whatever is leased under the token: its reply may lie unread while a handler blocks the loop. */
-  keepAll(token: string): KeptLease {
-    return this.#keep({ job: { id: "", starts: 0 }, token }, instant(), undefined);
+  /** Renews the lease from now on, until it is let go. See `LeaseTable.keep`. */
+  keep(lease: Lease, grantedAt: number, holder: Holder): KeptLease {
+    return this.#table().keep(this.#number, lease, grantedAt, holder);
+  }
+
+  /** Renews whatever will be leased under the token: its reply may lie unread while a handler blocks the loop. */
+  keepAll(token: BatchToken, askedAt: number): KeptLease {
+    return this.#table().keepAll(this.#number, token, askedAt);
   }
 
   /** Asks Redis; a lease that still holds is renewed with that. @throws BackendError */

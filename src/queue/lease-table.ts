@@ -10,6 +10,8 @@
  * ```
  */
 import type { Lease } from "../store/extend.ts";
+import type { BatchToken } from "../store/reserve.ts";
+import { copyText, TokenUnits } from "./token-units.ts";
 
 export interface Sheet {
   readonly memory: SharedArrayBuffer;
@@ -32,8 +34,10 @@ const AT = { version: 0, queue: 1, grantedAt: 1, endsAt: 2, starts: 6, idLength:
 export class LeaseTable {
   readonly sheets: Sheet[] = [];
   readonly #slots: Slot[][] = [];
+  readonly #token = new TokenUnits();
+  readonly #smallest: Slot[] = [];
   /** By the size of the record. */
-  readonly #free = new Map<number, Slot[]>();
+  readonly #free = new Map<number, Slot[]>([[SMALLEST_BYTES, this.#smallest]]);
   readonly #onSheet: (sheet: Sheet) => void;
 
   /** @param onSheet  told of every sheet that comes to those there were */
@@ -42,19 +46,35 @@ export class LeaseTable {
   }
 
   /** @param grantedAt  an `instant` before which it was not granted */
-  keep(queue: number, lease: Lease, grantedAt: number, holder: Holder | undefined): KeptLease {
-    let recordBytes = SMALLEST_BYTES;
-    while (recordBytes < HEAD_BYTES + 2 * (lease.job.id.length + lease.token.length)) recordBytes *= 2;
-    const slot = this.#free.get(recordBytes)?.pop() ?? this.#addSheet(recordBytes);
-    write(slot, queue, lease, grantedAt);
-    slot.kept = new KeptLease(slot, holder);
-    return slot.kept;
+  keep(queue: number, { job: { id, starts }, token }: Lease, grantedAt: number, holder: Holder | undefined): KeptLease {
+    this.#token.note(token);
+    return this.#keep(queue, id, starts, grantedAt, holder);
+  }
+
+  /** What a request that is to be sent will lease. */
+  keepAll(queue: number, token: BatchToken, askedAt: number): KeptLease {
+    this.#token.begin(token);
+    return this.#keep(queue, "", 0, askedAt, undefined);
   }
 
   /** Tells the holder of a lease that a reader found. One that was let go meanwhile is nobody's concern. */
   lost({ sheet, index, version }: Position): void {
     const slot = this.#slots[sheet]?.[index];
     if (slot !== undefined && slot.ints[(slot.byte >> 2) + AT.version] === version) slot.kept?.lost();
+  }
+
+  #keep(queue: number, id: string, starts: number, grantedAt: number, holder: Holder | undefined): KeptLease {
+    const bytes = HEAD_BYTES + 2 * (id.length + this.#token.length);
+    const slot = bytes <= SMALLEST_BYTES ? this.#smallest.pop() ?? this.#addSheet(SMALLEST_BYTES) : this.#larger(bytes);
+    write(slot, queue, id, starts, this.#token, grantedAt);
+    slot.kept = new KeptLease(slot, holder);
+    return slot.kept;
+  }
+
+  #larger(bytes: number): Slot {
+    let recordBytes = SMALLEST_BYTES;
+    while (recordBytes < bytes) recordBytes *= 2;
+    return this.#free.get(recordBytes)?.pop() ?? this.#addSheet(recordBytes);
   }
 
   #addSheet(recordBytes: number): Slot {
@@ -111,18 +131,19 @@ interface Slot extends Views {
   kept: KeptLease | undefined;
 }
 
-function write({ ints, floats, units, byte }: Slot, queue: number, { job, token }: Lease, grantedAt: number): void {
+function write({ ints, floats, units, byte }: Slot, queue: number, id: string, starts: number, token: TokenUnits, grantedAt: number): void {
   const int = byte >> 2;
   const float = byte >> 3;
   Atomics.add(ints, int + AT.version, 1);
   ints[int + AT.queue] = queue;
   floats[float + AT.grantedAt] = grantedAt;
   floats[float + AT.endsAt] = Infinity;
-  ints[int + AT.starts] = job.starts;
-  ints[int + AT.idLength] = job.id.length;
+  ints[int + AT.starts] = starts;
+  ints[int + AT.idLength] = id.length;
   ints[int + AT.tokenLength] = token.length;
-  const end = copyText(job.id, units, (byte >> 1) + AT.text);
-  copyText(token, units, end);
+  const text = (byte >> 1) + AT.text;
+  copyText(id, units, text);
+  for (let i = 0; i < token.length; i += 1) units[text + id.length + i] = token.units[i]!;
   Atomics.add(ints, int + AT.version, 1);
 }
 
@@ -196,12 +217,6 @@ interface Views {
 
 function viewsOf({ memory }: Sheet): Views {
   return { ints: new Int32Array(memory), floats: new Float64Array(memory), units: new Uint16Array(memory) };
-}
-
-/** @returns where it ends */
-function copyText(text: string, units: Uint16Array, at: number): number {
-  for (let i = 0; i < text.length; i += 1) units[at + i] = text.charCodeAt(i);
-  return at + text.length;
 }
 
 function textOf(units: Uint16Array): string {

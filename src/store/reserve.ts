@@ -18,13 +18,20 @@ export type { Leased } from "./reserve-script.ts";
 const SHORTEST_WAIT_MS = 2;
 const GIVEN_BACK_AT_ONCE = 100;
 
+/** What the jobs of one request are leased under: a text of its own, and the parts that it is put together of. */
+export interface BatchToken {
+  readonly text: string;
+  readonly base: string;
+  readonly number: number;
+}
+
 export class Reserver {
   readonly #queue: StoredQueue;
   readonly #lane: SettleLane;
   readonly #leaseMs: number;
   readonly #worker: string;
   readonly #markers: MarkerWait;
-  readonly #tokenBase = randomBytes(9).toString("base64url");
+  readonly #tokenBase = `${randomBytes(9).toString("base64url")}:`;
   #batches = 0;
   /** Of requests that may have leased jobs without our hearing of it. */
   #unanswered: string[] = [];
@@ -45,9 +52,9 @@ export class Reserver {
   }
 
   /** What the next request leases its jobs under. */
-  nextToken(): string {
+  nextToken(): BatchToken {
     this.#batches += 1;
-    return `${this.#tokenBase}:${this.#batches}`;
+    return { text: `${this.#tokenBase}${this.#batches}`, base: this.#tokenBase, number: this.#batches };
   }
 
   /**
@@ -56,7 +63,7 @@ export class Reserver {
    * @param token  one of `nextToken`, for one request
    * @throws BackendError when Redis does not answer; what it leased all the same, the next call takes
    */
-  async take(most: number, token = this.nextToken()): Promise<readonly Leased[]> {
+  async take(most: number, { text: token } = this.nextToken()): Promise<readonly Leased[]> {
     if (this.#limitedUntil > performance.now()) return [];
     return this.#ask({ most, token, leaseMs: this.#leaseMs, worker: this.#worker, unanswered: this.#unanswered });
   }
@@ -103,7 +110,7 @@ export class Reserver {
 
   async #giveBack(): Promise<void> {
     while (this.#unanswered.length > 0) {
-      const request = { most: GIVEN_BACK_AT_ONCE, token: this.nextToken(), leaseMs: this.#leaseMs, worker: this.#worker, unanswered: this.#unanswered };
+      const request = { most: GIVEN_BACK_AT_ONCE, token: this.nextToken().text, leaseMs: this.#leaseMs, worker: this.#worker, unanswered: this.#unanswered };
       const leased = await this.#ask({ ...request, onlyUnanswered: true });
       await Promise.all(leased.map((each) => this.#lane.settle({ leased: each, kind: "release", delayMs: 0 })));
     }

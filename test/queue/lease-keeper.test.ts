@@ -90,7 +90,7 @@ test("renews while the event loop is blocked", async () => {
 test("renews what a request has leased whose reply is not read yet", async () => {
   const { client, leases, token, keys, lost } = await holding();
   const thread = nextThread();
-  const asked = leases.keepAll(token);
+  const asked = leases.keepAll(token, instant());
   await connected(await thread);
   block(2 * LEASE_MS);
   expect(await client.exists(...keys)).toBe(3);

@@ -39,6 +39,21 @@ test("whatever is kept and let go, a reader finds exactly what is kept, as it wa
   );
 });
 
+test("what a request will lease is found by its token, until it is let go, beside what it has leased", () => {
+  const { table, found } = tableWithReaders();
+  const asked = table.keepAll(2, { text: "sender:17", base: "sender:", number: 17 }, 5);
+  const kept = table.keep(2, lease("a", "sender:17", 3), 5, nobody);
+  const shown = (): unknown[] => found().map(({ job, token, queue, renewedAt }) => ({ job, token, queue, renewedAt }));
+  expect(shown()).toEqual([
+    { job: { id: "", starts: 0 }, token: "sender:17", queue: 2, renewedAt: 5 },
+    { job: { id: "a", starts: 3 }, token: "sender:17", queue: 2, renewedAt: 5 },
+  ]);
+  asked.letGo();
+  expect(shown()).toHaveLength(1);
+  kept.letGo();
+  expect(shown()).toEqual([]);
+});
+
 test("it holds as many as there are, and uses again what was let go", () => {
   const { table, found } = tableWithReaders();
   const kept = Array.from({ length: 1000 }, (_, n) => table.keep(1, lease(`job ${n}`), 0, nobody));
