@@ -61,6 +61,8 @@ export class Slots {
   /** What the handlers of this queue take together, where that is less than the pool. */
   readonly #together = new Semaphore(0);
   #togetherCount = 0;
+  /** Consumers of one queue take a batch each in turn, not a slot each: batches would shrink with their number. */
+  readonly #line = new Semaphore(1);
   /** One a handler that may not take all that its queue does. */
   readonly #handlers = new Map<string, Semaphore>();
   #largestBatch = 1;
@@ -79,6 +81,15 @@ export class Slots {
 
   /** Waits for one slot, then takes what else is free, up to a batch. @returns how many; 0 when it is quiet first */
   async acquire(quiet: AbortSignal): Promise<number> {
+    if (!this.#line.tryAcquire() && !(await isAcquired(this.#line, quiet))) return 0;
+    try {
+      return await this.#acquireBatch(quiet);
+    } finally {
+      this.#line.release();
+    }
+  }
+
+  async #acquireBatch(quiet: AbortSignal): Promise<number> {
     const { semaphore } = this.#pool;
     if (!(await isAcquired(this.#together, quiet))) return 0;
     if (!(await isAcquired(semaphore, quiet))) {
