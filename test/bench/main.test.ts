@@ -30,7 +30,7 @@ test("compares every subject that can be here, checks what it did, and prints a 
       if (against !== undefined) expect(against.ratio.median).toBeCloseTo(figure.median / against.figure.median);
       expect(typeof met).toBe(goal === undefined ? "undefined" : "boolean");
     }
-    expect(stdout.split("\n").filter((line) => /^\| (consume, 100 slots|start of a worker process) \| /.test(line))).toHaveLength(rows.length);
+    expect(stdout.split("\n").filter((line) => /^\| (consume, 100 slots|start of a worker process, the built package) \| /.test(line))).toHaveLength(rows.length);
   } finally {
     rmSync(dir, { recursive: true });
   }

@@ -90,6 +90,7 @@ export const quantities: Readonly<Record<Kind, readonly Quantity[]>> = {
   memory: [{ key: "bytes", label: "memory", unit: "bytes/job" }],
   start: [
     { key: "startMs", label: "to the first job", unit: "ms" },
+    { key: "startCpuMs", label: "CPU to the first job", unit: "ms" },
     { key: "residentMb", label: "resident memory", unit: "MB" },
   ],
   demo: [{ key: "seconds", label: "time", unit: "s" }],

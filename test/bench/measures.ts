@@ -53,7 +53,7 @@ export const measures: readonly Measure[] = [
   beside("telemetry-500", "consume, 500 slots: what telemetry costs", work("consume", { width: 500, jobs: 100_000 }), { untold: cost }),
   beside("telemetry-put", "putMany: what telemetry costs", work("put-many", { jobs: 100_000 }), { untold: cost }),
   {
-    ...beside("start", "start of a worker process", work("start", {}), { stock: {} }),
+    ...beside("start", "start of a worker process, the built package", work("start", {}), { stock: {} }),
     goals: [{ quantity: "startMs", most: 400 }, { quantity: "residentMb", most: 130 }],
   },
   {

@@ -2,7 +2,7 @@
 import { execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -15,28 +15,49 @@ const run = promisify(execFile);
 const at = (path: string): string => new URL(path, import.meta.url).pathname;
 const command = ["--conditions=millrace-source", at("../../src/cli/main.ts")];
 
-/** What a user of each starts. */
-const workers: Partial<Record<SubjectName, readonly string[]>> = {
-  millrace: [...command, "worker", "start", at("programs/worker.ts")],
-  stock: [at("programs/stock-worker.ts")],
-};
 /** So long it has had nothing to do when its memory is read. */
 const IDLE_MS = 1000;
+/** Nothing here takes that long to start. */
+const START_MS = 60_000;
 
 /** Of the process that runs the first job, which waits already. */
 export async function startReading(subject: SubjectName, redisUrl: string): Promise<Reading> {
+  const args = subject === "millrace" ? [join(await built(), "dist/src/cli/main.js"), "worker", "start", join(await built(), "worker.ts")] : [at("programs/stock-worker.ts")];
   const startedUs = nowUs();
-  const worker = spawn(process.execPath, workers[subject]!, { env: environment(redisUrl), stdio: ["ignore", "pipe", "inherit"] });
+  const worker = spawn(process.execPath, args, { env: environment(redisUrl), stdio: ["ignore", "pipe", "ignore"], timeout: START_MS });
   const ended = once(worker, "exit");
   try {
-    const [line] = (await Promise.race([once(createInterface(worker.stdout), "line"), ended.then(() => [Number.NaN])])) as [string];
+    const [line] = (await Promise.race([once(createInterface(worker.stdout), "line"), ended.then(() => [])])) as [string?];
+    if (line === undefined) throw new Error(`${subject}: expected a worker to run its first job within ${START_MS} ms, got its end`);
     await sleep(IDLE_MS);
     const { stdout } = await run("ps", ["-o", "rss=", "-p", String(worker.pid)]);
-    return { startMs: (Number(line) - startedUs) / 1000, residentMb: Number(stdout) / 1024 };
+    const [ranNs, cpuUs] = line.split(" ").map(Number) as [number, number];
+    return { startMs: ranNs / 1e6 - startedUs / 1000, startCpuMs: cpuUs / 1000, residentMb: Number(stdout) / 1024 };
   } finally {
     worker.kill("SIGTERM");
     await ended;
   }
+}
+
+let building: Promise<string> | undefined;
+
+/** Where the package stands as its users have it, built, and a worker of theirs; gone with this process. */
+function built(): Promise<string> {
+  building ??= (async () => {
+    const folder = temporary("start");
+    await run(process.execPath, [at("../../node_modules/typescript/bin/tsc"), "-p", at("../../tsconfig.build.json"), "--outDir", join(folder, "dist")]);
+    copyFileSync(at("../../package.json"), join(folder, "package.json"));
+    copyFileSync(at("programs/worker.ts"), join(folder, "worker.ts"));
+    symlinkSync(at("../../node_modules"), join(folder, "node_modules"));
+    return folder;
+  })();
+  return building;
+}
+
+function temporary(name: string): string {
+  const folder = mkdtempSync(join(tmpdir(), `millrace-bench-${name}-`));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 }
 
 export async function demoReading(files: number, redisUrl: string): Promise<Reading> {
@@ -70,8 +91,7 @@ const FILES_A_FOLDER = 500;
 function treeOf(files: number): string {
   const made = trees.get(files);
   if (made !== undefined) return made;
-  const root = mkdtempSync(join(tmpdir(), "millrace-bench-demo-"));
-  process.once("exit", () => rmSync(root, { recursive: true, force: true }));
+  const root = temporary("demo");
   for (let file = 0; file < files; file += 1) {
     const folder = join(root, String(Math.floor(file / FILES_A_FOLDER)));
     if (file % FILES_A_FOLDER === 0) mkdirSync(folder);

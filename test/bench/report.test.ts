@@ -26,9 +26,10 @@ test("a ratio is taken within a round, its median is held against the goal, and 
 
 test("a goal for a side's own figure needs no other side", () => {
   const [start] = measuresOf("start") as [Measure];
-  const rows = rowsOf({ measure: start, readings: new Map([[start.first, [{ startMs: 450, residentMb: 100 }]]]) });
+  const rows = rowsOf({ measure: start, readings: new Map([[start.first, [{ startMs: 450, startCpuMs: 300, residentMb: 100 }]]]) });
   expect(rows.map(({ quantity, goal, met }) => [quantity, goal, met])).toEqual([
     ["to the first job, ms", "≤ 400 ms", false],
+    ["CPU to the first job, ms", undefined, undefined],
     ["resident memory, MB", "≤ 130 MB", true],
   ]);
 });

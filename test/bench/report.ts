@@ -22,18 +22,20 @@ export interface Row {
 export function rowsOf({ measure, readings }: Taken): Row[] {
   const { first, others, goals, title, point } = measure;
   const ours = readings.get(first) ?? [];
-  return quantities[first.work.kind].slice(0, point === undefined ? undefined : 1).flatMap((quantity): Row[] => {
-    const values = (of: readonly Reading[]) => of.map((reading) => reading[quantity.key] ?? Number.NaN);
-    const common = { measure: title, quantity: `${quantity.label}, ${quantity.unit}`, of: first.label, figure: spread(values(ours)) };
-    const own = goals.filter(({ quantity: key }) => key === quantity.key).map((goal): Row => ({ ...common, ...judged(goal, common.figure, ` ${quantity.unit}`) }));
-    const beside = others.flatMap(({ side, goals: wanted }, at): Row[] => {
+  const told = quantities[first.work.kind].slice(0, point === undefined ? undefined : 1);
+  return told.flatMap(({ key, label, unit }): Row[] => {
+    const values = (of: readonly Reading[]) => of.map((reading) => reading[key] ?? Number.NaN);
+    const figure = spread(values(ours));
+    const own = goals.filter(({ quantity }) => quantity === key).map((goal) => judged(goal, figure, ` ${unit}`))[0];
+    const common = { measure: title, quantity: `${label}, ${unit}`, of: first.label, figure };
+    const rows = others.flatMap(({ side, goals: wanted }, at): Row[] => {
       const theirs = readings.get(side);
-      const goal = wanted.find(({ quantity: key }) => key === quantity.key);
-      if (theirs === undefined || (goal === undefined && (at > 0 || own.length > 0))) return [];
+      const goal = wanted.find(({ quantity }) => quantity === key);
+      if (theirs === undefined || (goal === undefined && at > 0)) return [];
       const ratio = ratios(values(ours), values(theirs));
-      return [{ ...common, against: { label: side.label, figure: spread(values(theirs)), ratio }, ...(goal && judged(goal, ratio, "")) }];
+      return [{ ...common, against: { label: side.label, figure: spread(values(theirs)), ratio }, ...(goal === undefined ? own : judged(goal, ratio, "")) }];
     });
-    return own.length + beside.length > 0 ? [...own, ...beside] : [common];
+    return rows.length > 0 ? rows : [{ ...common, ...own }];
   });
 }
 
