@@ -5,6 +5,7 @@ import type { SubjectName } from "./subject.ts";
 const titles: Readonly<Record<SubjectName, string>> = {
   millrace: "Millrace",
   stock: "BullMQ",
+  "drop-in": "drop-in backend",
   "bee-queue": "bee-queue",
   "pg-boss": "pg-boss",
   "graphile-worker": "graphile-worker",
@@ -38,6 +39,8 @@ export const measures: readonly Measure[] = [
   beside("consume-100-1kib", "consume, 100 slots, payload of 1 KiB", consume100({ payloadBytes: 1024 }), { stock: rate(2.2) }),
   beside("consume-500-waits", "consume, 500 slots, a handler of 0-10 ms", work("consume", { width: 500, jobs: 100_000, handlerMs: 10 }), { stock: rate(2.2) }),
   beside("consume-100-schema", "consume, 100 slots, as users get it: with a schema", consume100({ schema: true, keep: 1000 }), { stock: rate(2.5) }),
+  beside("drop-in-consume", "a stock Worker with our backend, 100 slots", consume100(), { stock: rate(1.8) }, "drop-in"),
+  beside("drop-in-add", "a stock Queue with our backend, add 100 in flight", work("put", { width: 100, jobs: 100_000 }), { stock: rate(1.4) }, "drop-in"),
   beside("put-1", "put, 1 in flight", work("put", { width: 1, jobs: 10_000 }), { stock: rate(1.3) }),
   beside("put-100", "put, 100 in flight", work("put", { width: 100, jobs: 100_000 }), { stock: rate(1.5) }),
   beside("put-1000", "put, 1000 in flight", work("put", { width: 1000, jobs: 100_000 }), { stock: rate(2) }),
@@ -80,13 +83,13 @@ function consume100(more: Partial<Work> = {}): Work {
   return work("consume", { width: 100, jobs: 100_000, ...more });
 }
 
-/** Millrace beside others, all at the same work. */
-function beside(name: string, title: string, same: Work, others: Readonly<Partial<Record<SubjectName, Bounds>>>): Measure {
+/** One beside others, all at the same work. */
+function beside(name: string, title: string, same: Work, others: Readonly<Partial<Record<SubjectName, Bounds>>>, first: SubjectName = "millrace"): Measure {
   const of = (subject: SubjectName): Side => ({ label: titles[subject], subject, work: { ...same, jobs: Math.ceil(same.jobs * (shares[subject] ?? 1)) } });
   return {
     name,
     title,
-    first: of("millrace"),
+    first: of(first),
     others: (Object.entries(others) as [SubjectName, Bounds][]).map(([subject, bounds]): Other => ({ side: of(subject), goals: goalsOf(bounds) })),
     goals: [],
     once: false,

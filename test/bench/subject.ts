@@ -54,6 +54,7 @@ export interface Subject {
 export const subjects = {
   millrace: async () => (await import("./subjects/millrace.ts")).millrace,
   stock: async () => (await import("./subjects/stock.ts")).stock,
+  "drop-in": async () => (await import("./subjects/stock.ts")).dropIn,
   "bee-queue": async () => (await import("./subjects/bee-queue.ts")).beeQueue,
   "pg-boss": async () => (await import("./subjects/pg-boss.ts")).pgBoss,
   "graphile-worker": async () => (await import("./subjects/graphile-worker.ts")).graphileWorker,

@@ -1,41 +1,53 @@
-/** The reference: BullMQ's own `Queue` and `Worker`, as its documentation sets them up. */
+/** BullMQ's own `Queue` and `Worker`, as its documentation sets them up: the reference. And the same two with our backend. */
 import { Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
-import { chunks, type Payload, settings, type Subject } from "../subject.ts";
+import { createMillraceBackend } from "millrace/bullmq";
+import { chunks, type Opened, type Payload, type Setting, settings, type Subject } from "../subject.ts";
 import { countBull } from "./bull-keys.ts";
 
 export const stock: Subject = {
   title: "BullMQ",
   store: "redis",
   notes: "ids counted, nothing checked; many jobs by addBulk, 1000 at a time; a Worker for each queue, which share the slots",
-  async open(url, { queues, slots, keep }) {
-    const connection = new Redis(url, { maxRetriesPerRequest: null });
-    const defaultJobOptions = {
-      attempts: settings.attempts,
-      backoff: { type: "exponential", delay: settings.backoffBaseMs, jitter: 1 },
-      removeOnComplete: { count: keep },
-      removeOnFail: { count: settings.keepFailed },
-    };
-    const opened = queues.map((name) => new Queue<Payload>(name, { connection, defaultJobOptions }));
-    let workers: Worker<Payload>[] = [];
-    return {
-      put: (data) => opened[0]!.add("job", data),
-      async putMany(payloads) {
-        for (const queue of opened) {
-          for (const chunk of chunks(payloads())) await queue.addBulk(chunk.map((data) => ({ name: "job", data })));
-        }
-      },
-      async consume(handle) {
-        const concurrency = Math.ceil(slots / queues.length);
-        workers = queues.map((name) => new Worker<Payload>(name, async (job) => handle(job.data), { connection, concurrency, lockDuration: settings.leaseMs }));
-        await Promise.all(workers.map((worker) => worker.waitUntilReady()));
-      },
-      async close() {
-        await Promise.all(workers.map((worker) => worker.close()));
-        await Promise.all(opened.map((queue) => queue.close()));
-        connection.disconnect();
-      },
-    };
-  },
+  open: (url, setting) => open(url, setting),
   count: countBull,
 };
+
+export const dropIn: Subject = {
+  title: "BullMQ with createMillraceBackend",
+  store: "redis",
+  notes: "BullMQ's own Queue and Worker, set up as above, with one more argument",
+  open: (url, setting) => open(url, setting, createMillraceBackend),
+  count: countBull,
+};
+
+async function open(url: string, { queues, slots, keep }: Setting, backend?: typeof createMillraceBackend): Promise<Opened> {
+  const connection = new Redis(url, { maxRetriesPerRequest: null });
+  const defaultJobOptions = {
+    attempts: settings.attempts,
+    backoff: { type: "exponential", delay: settings.backoffBaseMs, jitter: 1 },
+    removeOnComplete: { count: keep },
+    removeOnFail: { count: settings.keepFailed },
+  };
+  const opened = queues.map((name) => new Queue<Payload>(name, { connection, defaultJobOptions }, backend));
+  let workers: Worker<Payload>[] = [];
+  return {
+    put: (data) => opened[0]!.add("job", data),
+    async putMany(payloads) {
+      for (const queue of opened) {
+        for (const chunk of chunks(payloads())) await queue.addBulk(chunk.map((data) => ({ name: "job", data })));
+      }
+    },
+    async consume(handle) {
+      const concurrency = Math.ceil(slots / queues.length);
+      const options = { connection, concurrency, lockDuration: settings.leaseMs };
+      workers = queues.map((name) => new Worker<Payload>(name, async (job) => handle(job.data), options, backend));
+      await Promise.all(workers.map((worker) => worker.waitUntilReady()));
+    },
+    async close() {
+      await Promise.all(workers.map((worker) => worker.close()));
+      await Promise.all(opened.map((queue) => queue.close()));
+      connection.disconnect();
+    },
+  };
+}
