@@ -1,5 +1,5 @@
 /** BullMQ's own `Queue` and `Worker`, as its documentation sets them up: the reference. And the same two with our backend. */
-import { Queue, Worker } from "bullmq";
+import { type BackendFactory, createRedisBackend, Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import { createMillraceBackend } from "millrace/bullmq";
 import { chunks, type Opened, type Payload, type Setting, settings, type Subject } from "../subject.ts";
@@ -9,7 +9,7 @@ export const stock: Subject = {
   title: "BullMQ",
   store: "redis",
   notes: "ids counted, nothing checked; many jobs by addBulk, 1000 at a time; a Worker for each queue, which share the slots",
-  open: (url, setting) => open(url, setting),
+  open: (url, setting) => open(url, setting, createRedisBackend), // as BullMQ does by itself
   count: countBull,
 };
 
@@ -21,7 +21,7 @@ export const dropIn: Subject = {
   count: countBull,
 };
 
-async function open(url: string, { queues, slots, keep }: Setting, backend?: typeof createMillraceBackend): Promise<Opened> {
+async function open(url: string, { queues, slots, keep }: Setting, backend: BackendFactory): Promise<Opened> {
   const connection = new Redis(url, { maxRetriesPerRequest: null });
   const defaultJobOptions = {
     attempts: settings.attempts,
@@ -29,8 +29,8 @@ async function open(url: string, { queues, slots, keep }: Setting, backend?: typ
     removeOnComplete: { count: keep },
     removeOnFail: { count: settings.keepFailed },
   };
-  const opened = queues.map((name) => new Queue<Payload>(name, { connection, defaultJobOptions }, backend));
-  let workers: Worker<Payload>[] = [];
+  const opened = queues.map((name) => new Queue(name, { connection, defaultJobOptions }, backend));
+  let workers: { close(): Promise<void>; waitUntilReady(): Promise<unknown> }[] = [];
   return {
     put: (data) => opened[0]!.add("job", data),
     async putMany(payloads) {
@@ -41,7 +41,7 @@ async function open(url: string, { queues, slots, keep }: Setting, backend?: typ
     async consume(handle) {
       const concurrency = Math.ceil(slots / queues.length);
       const options = { connection, concurrency, lockDuration: settings.leaseMs };
-      workers = queues.map((name) => new Worker<Payload>(name, async (job) => handle(job.data), options, backend));
+      workers = queues.map((name) => new Worker(name, async (job) => handle(job.data as Payload), options, backend));
       await Promise.all(workers.map((worker) => worker.waitUntilReady()));
     },
     async close() {
