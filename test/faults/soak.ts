@@ -121,6 +121,11 @@ function faultsOf(stage: Stage, redis: OwnRedis, proxies: readonly Proxy[], work
     "connections silent": async () => {
       for (const proxy of proxies) if (stage.random() < 0.7) proxy.silence();
     },
+    "connections slow": async () => {
+      for (const proxy of proxies) proxy.delay(stage.between(50, 500));
+      await stage.pause(stage.between(1000, 10_000));
+      for (const proxy of proxies) proxy.delay(0);
+    },
     "Redis full": async () => {
       const client = new Redis(redis.url);
       await client.config("SET", "maxmemory", "1mb");

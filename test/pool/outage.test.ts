@@ -124,6 +124,26 @@ test("connections that fall silent are given up, and everything goes on", async 
   await proxy[Symbol.asyncDispose]();
 }, 60_000);
 
+test("a network on which everything takes half a second, now and then, costs no run and no attempt", async () => {
+  const redis = await startRedis();
+  const proxy = await startProxy(redis.port);
+  const app = appOf({ url: `redis://127.0.0.1:${proxy.port}` });
+  const runs: string[] = [];
+  app.pool([defineHandler(job, { handle: async ({ n }, { attempt }) => void runs.push(`${n} ${attempt}`) })], { lease: "2s", concurrency: 5 });
+  await app.ready();
+  const puts: string[] = [];
+  for (const [round, ms] of [500, 0, 500, 0].entries()) {
+    proxy.delay(ms);
+    const ns = Array.from({ length: 10 }, (_, i) => 10 * round + i);
+    puts.push(...ns.map((n) => `${n} 1`));
+    await Promise.all(ns.map((n) => app.put(job, { n })));
+  }
+  await app.queue(job).join({ timeout: "30s" });
+  expect(runs.toSorted()).toEqual(puts.toSorted());
+  expect(await app.queue(job).counts()).toMatchObject({ completed: puts.length, failed: 0 });
+  await proxy[Symbol.asyncDispose]();
+}, 60_000);
+
 test("whoever waits for a result, a join or a lock on connections that have fallen silent hears of it all the same", async () => {
   const redis = await startRedis();
   const proxy = await startProxy(redis.port);

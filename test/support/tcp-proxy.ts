@@ -1,6 +1,7 @@
 /** A TCP proxy that breaks connections the way networks do. */
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 
 export interface Proxy extends AsyncDisposable {
   readonly port: number;
@@ -8,6 +9,8 @@ export interface Proxy extends AsyncDisposable {
   silence(): void;
   /** Answers on connections that exist are lost, requests still go through; then the connections break. */
   loseReplies(): void;
+  /** So long every request is on its way from now on, in its order. */
+  delay(ms: number): void;
   /** Closes every connection. */
   cut(): void;
 }
@@ -17,16 +20,24 @@ interface Pair {
   readonly server: Socket;
   silent: boolean;
   deaf: boolean;
+  /** Requests on their way, and when the last of them has come. */
+  onTheWay: number;
+  way: Promise<void>;
 }
 
 /** @param delayMs  so long every request is on its way */
 export async function startProxy(targetPort: number, delayMs = 0): Promise<Proxy> {
   const pairs = new Set<Pair>();
   const listener = createServer((client) => {
-    const pair: Pair = { client, server: connect(targetPort, "127.0.0.1"), silent: false, deaf: false };
+    const pair: Pair = { client, server: connect(targetPort, "127.0.0.1"), silent: false, deaf: false, onTheWay: 0, way: Promise.resolve() };
     pairs.add(pair);
     const write = (bytes: Buffer): void => void (pair.silent || pair.server.write(bytes));
-    client.on("data", (bytes: Buffer) => (delayMs === 0 ? write(bytes) : setTimeout(write, delayMs, bytes)));
+    client.on("data", (bytes: Buffer) => {
+      if (delayMs === 0 && pair.onTheWay === 0) return write(bytes);
+      const dueAt = performance.now() + delayMs;
+      pair.onTheWay += 1;
+      pair.way = pair.way.then(() => sleep(Math.max(0, dueAt - performance.now()))).then(() => ((pair.onTheWay -= 1), write(bytes)));
+    });
     pair.server.on("data", (bytes) => {
       if (pair.deaf) client.destroy();
       else if (!pair.silent) client.write(bytes);
@@ -52,6 +63,7 @@ export async function startProxy(targetPort: number, delayMs = 0): Promise<Proxy
     loseReplies: () => {
       for (const pair of pairs) pair.deaf = true;
     },
+    delay: (ms) => void (delayMs = ms),
     cut,
     [Symbol.asyncDispose]: async () => {
       cut();
