@@ -42,6 +42,8 @@ export interface Verb {
   readonly byDefault?: readonly JobState[];
   /** Cancelled jobs are meant only by their ids. @default false */
   readonly sparesCancelled?: boolean;
+  /** Jobs that the verb has made itself are not meant. */
+  readonly made?: ReadonlySet<string>;
   /** Whether a job leaves its state by it. */
   readonly takes: (state: JobState) => boolean;
   /** @returns the ids that it was done to */
@@ -86,7 +88,7 @@ async function work(operator: Operator, verb: Verb, name: string, { ids, filter,
   let matched = 0;
   let changed = 0;
   const spares = (reason: string | undefined): boolean => verb.sparesCancelled === true && reason !== undefined && reasonOfCancel(reason) !== undefined;
-  const meant: CheckedFilter = { ...filter, matches: (job, now) => !spares(job.reason) && filter.matches(job, now) };
+  const meant: CheckedFilter = { ...filter, matches: (job, now) => !spares(job.reason) && verb.made?.has(job.id) !== true && filter.matches(job, now) };
   for await (const { queue, state, place, jobs, took } of pagesOf(parts, meant)) {
     signal?.throwIfAborted();
     matched += jobs.length;

@@ -68,10 +68,13 @@ export async function editJob(operator: Operator, name: string, id: string, edit
 export function copyJobs(operator: Operator, name: string, selection: JobSelection & { readonly to?: string }): Promise<BulkResult> {
   const { to = name, ...which } = selection;
   checkQueueName(to);
+  /** In the same queue they are met as well. */
+  const made = new Set<string>();
   return inBulk(
     operator,
     {
       command: "job copy",
+      made,
       states: JOB_STATES,
       takes: () => false,
       details: { to },
@@ -80,6 +83,7 @@ export function copyJobs(operator: Operator, name: string, selection: JobSelecti
         const jobs = await copyable(queue, ids);
         await Promise.all([...jobs.values()].map(async (job) => {
           const { id, queue } = target.place(undefined, undefined);
+          if (to === name) made.add(id);
           await queue.lane.put({ ...job, id }, { waits: false });
         }));
         return new Set(jobs.keys());

@@ -46,3 +46,11 @@ test("copies jobs under new ids, of a flow or a schedule as ordinary ones, to an
   expect(await stock.getJobCounts("prioritized", "delayed")).toEqual({ prioritized: 1, delayed: 1 });
   expect(() => copyJobs(operator, "work", { all: true, to: "a:b" })).toThrow(OptionError);
 });
+
+test("copies within a queue each job once, and no copy", async () => {
+  const operator = testOperator();
+  const stock = stockQueue(operator.prefix);
+  await stock.addBulk(Array.from({ length: 1200 }, (_, n) => ({ name: "n", data: n })));
+  expect(await copyJobs(operator, "work", { all: true })).toMatchObject({ matched: 1200, changed: 1200 });
+  expect(await stock.getWaitingCount()).toBe(2400);
+});

@@ -3,6 +3,7 @@ import { Queue as StockQueue, Worker as StockWorker } from "bullmq";
 import { Cluster as ClusterClient, Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { defineHandler, defineJob, defineQueue, JobCancelledError, OptionError, PartitionsError, TimeoutError, typed, type App } from "../../src/index.ts";
+import { connectOperator, deleteQueue, listQueues } from "../../src/admin/index.ts";
 import { partitionOf } from "../../src/queue/partition-of.ts";
 import { findServer } from "../../src/redis/server.ts";
 import { openCluster, type Cluster } from "../support/cluster.ts";
@@ -265,7 +266,7 @@ describe.each(Object.entries(places))("on %s", (_, place) => {
   });
 
   test("another number of partitions than is stored is refused, and nothing is put or taken", async () => {
-    const { app, client, prefix } = setUp();
+    const { app, prefix } = setUp();
     await app().put(job, { n: 1 });
     for (const partitions of [1, 4, 12]) {
       const other = defineJob("work", { queue: defineQueue("work", { partitions }), payload: typed<{ n: number }>() });
@@ -278,9 +279,13 @@ describe.each(Object.entries(places))("on %s", (_, place) => {
       }
     }
     expect(await app().queue(job).counts()).toMatchObject({ waiting: 1, unfinished: 1 });
-    // As the message says, when it is empty and nobody uses it any more.
-    await client.hdel(`${plainPrefix(client, prefix)}:work:meta`, "millrace.partitions");
-    await app().put(defineJob("work", { queue: defineQueue("work", { partitions: 4 }) }));
+    // As the message says.
+    const operator = connectOperator({ redis: place().redis, prefix });
+    onTestFinished(() => operator[Symbol.asyncDispose]());
+    await deleteQueue(operator, "work");
+    const four = app();
+    await four.put(defineJob("work", { queue: defineQueue("work", { partitions: 4 }) }));
+    expect(await listQueues(operator)).toEqual([expect.objectContaining({ queue: "work", waiting: 1 })]);
   });
 
   test("a bound is divided among the partitions", async () => {
