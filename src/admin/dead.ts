@@ -3,7 +3,6 @@ import { NotFoundError } from "../errors.ts";
 import { reasonOfCancel } from "../job/state.ts";
 import { check, checkOptions, shown } from "../options.ts";
 import { lastStack, readJobDetail } from "../store/job-detail.ts";
-import { queueNames } from "../store/queue-names.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import type { WalkedJob } from "../store/walk.ts";
 import { inBulk, type BulkResult, type JobSelection } from "./bulk.ts";
@@ -59,11 +58,10 @@ const OTHERS = "(other errors)";
 export async function listDead(operator: Operator, name: string | undefined, options?: DeadOptions): Promise<DeadGroups> {
   const filter = checkFilter("listDead", { ...options, limit: options?.limit ?? DEAD_LOOKED, state: "failed" });
   if (name !== undefined) operator.queue(name);
-  await operator.ready();
   const all: DeadGroup[] = [];
   let looked = 0;
   let isCut = false;
-  for (const queue of name === undefined ? await queuesOf(operator) : [name]) {
+  for (const queue of name === undefined ? await operator.queueNames() : [name]) {
     const groups = new Map<string, Grouped>();
     let seen = 0;
     for await (const { queue: part, jobs } of pagesOf(await operator.parts(queue), filter)) {
@@ -110,12 +108,6 @@ async function finished(queue: string, { part, last, error, count, firstAt }: Gr
     sampleError: last.reason ?? "",
     sampleStack: await lastStack(part, last.id),
   };
-}
-
-async function queuesOf(operator: Operator): Promise<string[]> {
-  const names: string[] = [];
-  for await (const name of queueNames(operator.connections.command, operator.prefix)) names.push(name);
-  return names;
 }
 
 function isCancelled({ reason }: WalkedJob): boolean {

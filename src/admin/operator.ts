@@ -91,11 +91,17 @@ export class Operator implements AsyncDisposable {
     const queue = this.queue(name);
     await this.ready();
     if (await queueExists(queue)) return queue;
-    const others: string[] = [];
-    for await (const other of queueNames(this.connections.command, this.prefix)) others.push(other);
-    const near = suggest(name, others);
+    const near = suggest(name, await this.queueNames());
     const hint = near === undefined ? `nothing was ever put into it under the prefix ${shown(this.prefix)}` : `did you mean ${near}?`;
     throw new NotFoundError(`no queue is called ${shown(name)}: ${hint}`);
+  }
+
+  /** The names of all queues, in no order. @throws BackendError */
+  async queueNames(): Promise<string[]> {
+    await this.ready();
+    const names: string[] = [];
+    for await (const name of queueNames(this.connections.command, this.prefix)) names.push(name);
+    return names;
   }
 
   /** Every queue of Redis that a queue is, itself first. @throws as `existing` */

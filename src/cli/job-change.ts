@@ -87,7 +87,7 @@ export interface EditFlags {
 
 export async function edit(context: Context, queue: string, id: string, { payload, priority, delay, attempts }: EditFlags): Promise<void> {
   const said = {
-    ...(payload !== undefined && { payload: parse(payload) }),
+    ...(payload !== undefined && { payload: parsePayload(payload) }),
     ...(priority !== undefined && { priority: numberOrText(priority) }),
     ...(delay !== undefined && { delay: numberOrText(delay) }),
     ...(attempts !== undefined && { attempts: numberOrText(attempts) }),
@@ -97,7 +97,8 @@ export async function edit(context: Context, queue: string, id: string, { payloa
   await context.output.result(`edited ${result.edited.join(", ")} of job ${printable(id)} of ${queue}`, result);
 }
 
-function parse(text: string): unknown {
+/** @throws PayloadError */
+export function parsePayload(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {

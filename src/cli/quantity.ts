@@ -30,6 +30,12 @@ export function span(ms: number): string {
   return `${count(Math.floor(Math.max(0, ms) / length))} ${unit}`;
 }
 
+/** Exact, in the largest unit that is: `90 s`, `1 h`, `250 ms`. */
+export function period(ms: number): string {
+  const [unit, length] = SPANS.find(([, length]) => ms > 0 && ms % length === 0) ?? ["ms", 1];
+  return `${count(ms / length)} ${unit}`;
+}
+
 /** `812 B`, `4.2 kB`, `64 MB`: each unit 1024 of the one before. */
 export function size(bytes: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];

@@ -61,3 +61,8 @@ export function producerKey(keys: QueueKeys, producerId: string): string {
 export function historyKey(keys: QueueKeys, stepMs: number, at: number): string {
   return `${keys.base}millrace:history:${stepMs}:${at}`;
 }
+
+/** Ours: schedules that an operator paused, by id, as they stood in BullMQ's keys. */
+export function pausedSchedulesKey(keys: QueueKeys): string {
+  return `${keys.base}millrace:paused-schedules`;
+}

@@ -32,7 +32,7 @@ export async function planNextRunIfAny(queue: StoredQueue, job: StoredJob): Prom
 
 const schedulers = new WeakMap<StoredQueue, JobScheduler>();
 
-async function schedulerOf(queue: StoredQueue): Promise<JobScheduler> {
+export async function schedulerOf(queue: StoredQueue): Promise<JobScheduler> {
   const backend = await queue.stock();
   const { JobScheduler } = await import("bullmq");
   let scheduler = schedulers.get(queue);

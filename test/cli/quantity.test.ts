@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { count, counted, seconds, size, span } from "../../src/cli/quantity.ts";
+import { count, counted, period, seconds, size, span } from "../../src/cli/quantity.ts";
 
 test("writes numbers and times as people read them", () => {
   expect([0, 999, 1000, 1234567].map(count)).toEqual(["0", "999", "1,000", "1,234,567"]);
@@ -9,6 +9,10 @@ test("writes numbers and times as people read them", () => {
 
 test("a span has one unit, and never rounds up", () => {
   expect([-5, 0, 999, 59_900, 60_000, 3_599_000, 3_600_000, 86_399_000, 86_400_000, 1e11].map(span)).toEqual(["0 s", "0 s", "0 s", "59 s", "1 min", "59 min", "1 h", "23 h", "1 d", "1,157 d"]);
+});
+
+test("a period is exact", () => {
+  expect([0, 250, 1000, 90_000, 3_600_000, 172_800_000].map(period)).toEqual(["0 ms", "250 ms", "1 s", "90 s", "1 h", "2 d"]);
 });
 
 test("a size is told in the unit that leaves it short", () => {

@@ -1,0 +1,65 @@
+/** Limits of a queue, over all of its workers, stock ones too: how many jobs are active at once, and how many start in a time. */
+import { OptionError, StateError } from "../errors.ts";
+import { check, checkOptions, durationMs, shown, type Check } from "../options.ts";
+import { countPartitions } from "../store/partitions.ts";
+import { readLimits, writeLimits } from "../store/queue-limits.ts";
+import type { Operator } from "./operator.ts";
+
+export interface Limits {
+  readonly queue: string;
+  /** Jobs that are active at once; undefined is no limit. */
+  readonly concurrency: number | undefined;
+  /** Undefined is no limit. */
+  readonly rate: { readonly max: number; readonly durationMs: number } | undefined;
+  /** Until the rate lets the next job start, in milliseconds; 0 while it does. */
+  readonly heldForMs: number;
+}
+
+/** What is not said stays; `"none"` lifts it. */
+export interface LimitsSet {
+  /** At least 1. */
+  readonly concurrency?: number | "none";
+  /** So many in a time: `"100/s"`, `"500/10s"`, `"3/m"`, `"1000/h"`. */
+  readonly rate?: string;
+}
+
+/** @throws OptionError before any I/O; NotFoundError; BackendError */
+export async function showLimits(operator: Operator, name: string): Promise<Limits> {
+  const { concurrency, max, durationMs, heldForMs } = await readLimits(await operator.existing(name));
+  return { queue: name, concurrency, rate: max === undefined || durationMs === undefined ? undefined : { max, durationMs }, heldForMs };
+}
+
+/** The limits of all queues that have any. @throws BackendError */
+export async function listLimits(operator: Operator): Promise<Limits[]> {
+  const all = await Promise.all((await operator.queueNames()).map((name) => showLimits(operator, name)));
+  return all.filter(({ concurrency, rate }) => concurrency !== undefined || rate !== undefined).toSorted((a, b) => (a.queue < b.queue ? -1 : 1));
+}
+
+/**
+ * Sets limits; they hold at once. A queue in partitions has none: each of its partitions is taken from by itself.
+ *
+ * @throws OptionError, ReadOnlyError before any I/O; NotFoundError; StateError for a queue in partitions; BackendError
+ */
+export async function setLimits(operator: Operator, name: string, limits: LimitsSet): Promise<Limits> {
+  operator.queue(name);
+  const { concurrency, rate } = checkOptions("setLimits", limits, { concurrency: orNone(check.integer({ min: 1 })), rate: orNone(rateOf) });
+  if (concurrency === undefined && rate === undefined) throw new OptionError("expected a concurrency, a rate or both for setLimits, got neither");
+  return operator.change({ command: "limit set", target: name, details: { ...limits } }, async (touch) => {
+    const queue = await operator.existing(name);
+    if ((await countPartitions(queue)) > 1) throw new StateError(`expected a queue without partitions for limits, but ${name} is in several: scale its workers instead`);
+    await writeLimits(queue, { concurrency, rate });
+    touch(1);
+    return showLimits(operator, name);
+  });
+}
+
+/** Null where it is to be lifted. */
+function orNone<T>(inner: Check<T>): Check<T | null> {
+  return (value, where) => (value === "none" ? null : inner(value, where));
+}
+
+function rateOf(value: unknown, where: string): { readonly max: number; readonly durationMs: number } {
+  const [, most, count, unit] = /^([1-9]\d{0,9})\/(\d*)(ms|s|m|min|h|d)$/.exec(String(value)) ?? [];
+  if (most === undefined || unit === undefined) throw new OptionError(`expected a rate such as "100/s", "500/10s" or "3/m", or "none", for ${where}, got ${shown(value)}`);
+  return { max: Number(most), durationMs: durationMs(`${count === "" ? "1" : count}${unit === "min" ? "m" : unit}`, where, { min: 1 }) };
+}

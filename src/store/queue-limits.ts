@@ -1,0 +1,44 @@
+/** BullMQ's limits of a queue, in its meta: how many jobs are active at once, and how many start in a time. */
+import { asBackendError } from "../redis/errors.ts";
+import type { StoredQueue } from "./stored-queue.ts";
+
+export interface StoredLimits {
+  /** Over all workers; undefined is no limit. */
+  readonly concurrency: number | undefined;
+  /** So many starts in so many milliseconds; both or neither. */
+  readonly max: number | undefined;
+  readonly durationMs: number | undefined;
+  /** Until more may start, in milliseconds; 0 while they may. */
+  readonly heldForMs: number;
+}
+
+/** @throws BackendError */
+export async function readLimits({ client, keys }: StoredQueue): Promise<StoredLimits> {
+  try {
+    const [[concurrency, max, duration], held] = await Promise.all([client.hmget(keys.meta, "concurrency", "max", "duration"), client.pttl(keys.limiter)]);
+    return { concurrency: numberOf(concurrency), max: numberOf(max), durationMs: numberOf(duration), heldForMs: Math.max(0, held) };
+  } catch (error) {
+    throw asBackendError(error);
+  }
+}
+
+/** What is undefined stays, what is null is no limit from now on. @throws BackendError, BackendFullError */
+export async function writeLimits({ client, keys }: StoredQueue, limits: { readonly concurrency?: number | null | undefined; readonly rate?: { readonly max: number; readonly durationMs: number } | null | undefined }): Promise<void> {
+  const { concurrency, rate } = limits;
+  const change = client.multi();
+  if (concurrency === null) change.hdel(keys.meta, "concurrency");
+  else if (concurrency !== undefined) change.hset(keys.meta, "concurrency", concurrency);
+  if (rate === null) change.hdel(keys.meta, "max", "duration");
+  else if (rate !== undefined) change.hset(keys.meta, { max: rate.max, duration: rate.durationMs });
+  // Whoever waits because of the old limit looks again.
+  change.zadd(keys.marker, 0, "0");
+  try {
+    await change.exec();
+  } catch (error) {
+    throw asBackendError(error);
+  }
+}
+
+function numberOf(text: string | null | undefined): number | undefined {
+  return text === null || text === undefined || !Number.isFinite(Number(text)) ? undefined : Number(text);
+}
