@@ -1,5 +1,6 @@
 /** Waits for outcomes and for a join, in a process of its own, held against since when each of them is true in Redis. */
 import type { Redis } from "ioredis";
+import { monotonicMs } from "../support/journal.ts";
 import type { Producer } from "./actor.ts";
 import type { Entry } from "./ledger.ts";
 import type { Stage } from "./stage.ts";
@@ -18,6 +19,8 @@ export interface Waited {
   readonly hanging: number;
   /** The longest from when it was true in Redis, and the one who waits reached Redis, until it was told. */
   readonly lateMs: number;
+  /** The longest in which the one who waits reached nothing. */
+  readonly outOfReachMs: number;
   /** Outcomes that are not how the job ended, and joins that returned before all had. */
   readonly untrue: number;
 }
@@ -46,6 +49,7 @@ export async function waited(stage: Stage, { producer, waiter, client }: Waiting
   ends.set(join, /^joined$/);
   await stage.until(() => [...completed, ...failed].every(({ n }) => stage.did("started").some((run) => run.n === n)));
 
+  const followedAt = monotonicMs();
   const truth = new Truth(client, jobs.map(({ id }) => id));
   void waiter.follow(jobs);
   void waiter.join(join);
@@ -65,7 +69,8 @@ export async function waited(stage: Stage, { producer, waiter, client }: Waiting
 
   // A cancelled job that a subject has removed is lost to the checker.
   for (const { n } of cancelled) stage.forgiven.add(n);
-  const reached = stage.did("reached").filter(({ pid }) => pid === waiter.pid);
+  const reached = stage.did("reached").filter(({ pid, at }) => pid === waiter.pid && at > followedAt);
+  const reachedAt = [followedAt, ...reached.map(({ at }) => at), monotonicMs()];
   const idsOf = ({ n }: Entry): readonly string[] => jobs.filter((job) => n === join || job.n === n).map(({ id }) => id);
   const lateBy = (told: Entry): number => {
     const trueAt = Math.max(...idsOf(told).map((id) => truth.since.get(id) ?? Infinity));
@@ -75,6 +80,7 @@ export async function waited(stage: Stage, { producer, waiter, client }: Waiting
   return {
     hanging: ends.size - settled().length,
     lateMs: Math.max(0, ...settled().map(lateBy)),
+    outOfReachMs: Math.max(...reachedAt.slice(1).map((at, i) => at - reachedAt[i]!)),
     untrue: settled().filter((told) => !isTrue(told)).length,
   };
 }
