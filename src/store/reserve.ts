@@ -37,6 +37,7 @@ export class Reserver {
   #unanswered: string[] = [];
   #nextDelayedAt = 0;
   #limitedUntil = 0;
+  #heldUntil = 0;
 
   /**
    * @param options.leaseMs  how long a lease holds unless it is renewed
@@ -64,13 +65,13 @@ export class Reserver {
    * @throws BackendError when Redis does not answer; what it leased all the same, the next call takes
    */
   async take(most: number, { text: token } = this.nextToken()): Promise<readonly Leased[]> {
-    if (this.#limitedUntil > performance.now()) return [];
+    if (this.#heldUntil > performance.now()) return [];
     return this.#ask({ most, token, leaseMs: this.#leaseMs, worker: this.#worker, unanswered: this.#unanswered });
   }
 
   /** The queue is rate limited, as a handler has found: nothing is taken here until then. */
   limitFor(ms: number): void {
-    this.#limitedUntil = performance.now() + ms;
+    this.#heldUntil = performance.now() + ms;
   }
 
   /**
@@ -80,7 +81,8 @@ export class Reserver {
    * @throws BackendError when the connection breaks
    */
   async wait(signal: AbortSignal): Promise<boolean> {
-    const limitedMs = this.#limitedUntil - performance.now();
+    // What the queue says is looked at again, since it may be lifted.
+    const limitedMs = Math.max(this.#limitedUntil, this.#heldUntil) - performance.now();
     if (limitedMs > 0) {
       await sleep(Math.min(limitedMs, LONGEST_WAIT_MS), { signal }).catch(() => {});
       return false;
