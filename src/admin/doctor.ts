@@ -9,6 +9,7 @@ import { waitingConnections } from "../store/consumers.ts";
 import { countJobs } from "../store/count.ts";
 import { findOrphans } from "../store/orphans.ts";
 import { lookAtQueue } from "../store/queue-look.ts";
+import { parkedJobs } from "../store/parked.ts";
 import { partitionsOf } from "../store/partitions.ts";
 import { queueNames } from "../store/queue-names.ts";
 import { isPaused } from "../store/queue-settings.ts";
@@ -91,13 +92,14 @@ async function consumersOf(queue: StoredQueue, pools: readonly RegisteredPool[])
 }
 
 async function lookAt(queue: StoredQueue, consumers: Consumers, most: number, signal: AbortSignal | undefined): Promise<QueueLook> {
-  const [counts, paused, { oldestPutAt }, symptoms, history, orphans] = await Promise.all([
+  const [counts, paused, { oldestPutAt }, symptoms, history, orphans, parked] = await Promise.all([
     countJobs(queue),
     isPaused(queue),
     lookAtQueue(queue, HOUR_MS),
     readSymptoms(queue),
     readHistory(queue, RATES_MS),
     findOrphans(queue, most, signal),
+    parkedJobs(queue),
   ]);
-  return { queue: queue.name, counts, paused, oldestWaitingMs: oldestPutAt === undefined ? undefined : Math.max(0, symptoms.now - oldestPutAt), symptoms, orphans, history, consumers };
+  return { queue: queue.name, counts, paused, oldestWaitingMs: oldestPutAt === undefined ? undefined : Math.max(0, symptoms.now - oldestPutAt), symptoms, orphans, parked, history, consumers };
 }

@@ -13,6 +13,8 @@ export { listJobs, type JobRow } from "./jobs.ts";
 export { listLimits, setLimits, showLimits, type Limits, type LimitsSet } from "./limits.ts";
 export { connectOperator, type Operator, type OperatorOptions } from "./operator.ts";
 export { deleteQueue, pauseQueue, resumeQueue, type DeleteOptions, type DeleteResult, type PauseResult } from "./queue-changes.ts";
+export { exportQueue, importQueue, type ExportLine, type ImportOptions, type ImportResult } from "./queue-export.ts";
+export { moveQueue, type MoveOptions, type MoveResult } from "./queue-move.ts";
 export { queueStats, type QueueStats, type StatsOptions } from "./queue-stats.ts";
 export { listQueues, type QueueRow } from "./queues.ts";
 export { listSchedules, pauseSchedule, putSchedule, removeSchedule, resumeSchedule, runSchedule, type RemovedSchedule, type RunResult, type SchedulePut, type ScheduleRow } from "./schedules.ts";

@@ -13,6 +13,8 @@ export interface QueueLook {
   readonly oldestWaitingMs: number | undefined;
   readonly symptoms: Symptoms;
   readonly orphans: Orphans;
+  /** Jobs on their way to another queue. */
+  readonly parked: readonly string[];
   /** Of the last five minutes. */
   readonly history: Pick<History, "counts" | "arrivalsPerSecond" | "steps" | "from" | "to">;
   readonly consumers: Consumers;
@@ -35,7 +37,7 @@ const RISING = { jobs: 5, times: 3 };
 const UNCONSUMED_MS = 2000;
 
 export function queueFindings(look: QueueLook): Finding[] {
-  return [unconsumed, pausedWithJobs, growing, stuck, orphaned, overdue, deadLetters, late].flatMap((find) => find(look) ?? []);
+  return [unconsumed, pausedWithJobs, growing, stuck, moving, orphaned, overdue, deadLetters, late].flatMap((find) => find(look) ?? []);
 }
 
 const ready = ({ waiting, prioritized }: Counts): number => waiting + prioritized;
@@ -98,7 +100,21 @@ export const stuck: Look<QueueLook> = ({ queue, symptoms, consumers }) => {
   };
 };
 
-export const orphaned: Look<QueueLook> = ({ queue, orphans: { ids, looked } }) => {
+export const moving: Look<QueueLook> = ({ queue, parked }) => {
+  if (parked.length === 0) return undefined;
+  return {
+    finding: "moving",
+    severity: "error",
+    subject: `queue ${queue}`,
+    message: "jobs are on their way to another queue: unless somebody moves it now, that was interrupted",
+    evidence: { jobs: parked.length },
+    remedy: `millrace queue move ${typed(queue)}, to the same place as before: it goes on`,
+  };
+};
+
+export const orphaned: Look<QueueLook> = ({ queue, parked, orphans }) => {
+  const ids = orphans.ids.filter((id) => !parked.includes(id));
+  const { looked } = orphans;
   const [first] = ids;
   if (first === undefined) return undefined;
   return {

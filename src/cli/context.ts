@@ -25,10 +25,15 @@ export async function openApp({ config, log }: Context): Promise<App> {
 }
 
 /** As `openApp`: the operator of a command. What it did its command prints, so its log tells less unless it is asked. */
-export async function openOperator({ config, ...context }: Context): Promise<Operator> {
-  const { prefix, readOnly, who } = config;
+export function openOperator(context: Context): Promise<Operator> {
+  return openOtherOperator(context, {});
+}
+
+/** The operator of another place, of the same person. What is not said is as it is for the command. */
+export async function openOtherOperator({ config, ...context }: Context, { redis, prefix = config.prefix }: { readonly redis?: RedisOption | undefined; readonly prefix?: string | undefined }): Promise<Operator> {
+  const { readOnly, who } = config;
   const log = config.origins.logLevel === "default" ? createLog({ level: "warn" }) : context.log;
-  return connectOperator({ ...(await redisOf(config)), prefix, readOnly, ...(who !== undefined && { who }), log });
+  return connectOperator({ ...(redis === undefined ? await redisOf(config) : { redis }), prefix, readOnly, ...(who !== undefined && { who }), log });
 }
 
 async function redisOf({ redis }: Config): Promise<{ readonly redis?: RedisOption }> {

@@ -6,6 +6,7 @@ import { flowCommands } from "./flow-commands.ts";
 import { healthCommands } from "./health-commands.ts";
 import { jobCommands } from "./job-commands.ts";
 import { limitCommands } from "./limit-commands.ts";
+import { movingCommands } from "./moving-commands.ts";
 import { queueCommands } from "./queue-commands.ts";
 import { scheduleCommands } from "./schedule-commands.ts";
 import { trailCommands } from "./trail-commands.ts";
@@ -16,7 +17,7 @@ import { trailCommands } from "./trail-commands.ts";
  */
 export function operatorCommands(parent: Command, run: Run): ReadonlySet<Command> {
   const before = new Set(leavesOf(parent));
-  for (const declare of [queueCommands, jobCommands, deadCommands, scheduleCommands, flowCommands, limitCommands, healthCommands, trailCommands]) declare(parent, run);
+  for (const declare of [queueCommands, movingCommands, jobCommands, deadCommands, scheduleCommands, flowCommands, limitCommands, healthCommands, trailCommands]) declare(parent, run);
   const declared = new Set(leavesOf(parent).filter((command) => !before.has(command)));
   for (const command of declared) command.addOption(readOnly());
   return declared;

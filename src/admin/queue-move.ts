@@ -1,0 +1,128 @@
+/** Moves a queue to another name, prefix or server: batch by batch, so that every job is in one place or on its way. */
+import { randomBytes } from "node:crypto";
+import { OptionError, StateError } from "../errors.ts";
+import { check, checkOptions, shown } from "../options.ts";
+import { countJobs } from "../store/count.ts";
+import { readRecords, writeRecords } from "../store/job-records.ts";
+import { beginMove, endMove, leave, movedKey, park, type Move, type MovedState } from "../store/parked.ts";
+import { partitionsOf } from "../store/partitions.ts";
+import { readSchedules, readSettings, removeSchedule, writeSchedule, writeSettings } from "../store/queue-records.ts";
+import type { StoredQueue } from "../store/stored-queue.ts";
+import type { Operator } from "./operator.ts";
+
+export interface MoveOptions {
+  /** Told after each batch how many jobs have been moved. */
+  readonly onProgress?: (moved: number) => void;
+  /** Ends it after the batch that is on its way; the same move again goes on. */
+  readonly signal?: AbortSignal;
+}
+
+export interface MoveResult {
+  readonly queue: string;
+  readonly to: string;
+  readonly moved: number;
+  readonly schedules: number;
+  /** What was left: jobs that run, those of flows, which are bound to their queues, and those whose id the other queue has. */
+  readonly left: { readonly active: number; readonly flow: number; readonly taken: readonly string[] };
+}
+
+const ORDER: readonly MovedState[] = ["waiting", "prioritized", "delayed", "failed", "completed"];
+const BATCH = { jobs: 500, bytes: 1 << 20 };
+const MOST_TOLD = 100;
+
+/**
+ * Moves what does not run: jobs of every state with their order, attempts, times, results and failures, and schedules. Settings
+ * go along where the other queue has none. Interrupted, even by `kill -9`, the same move again goes on: nothing is lost, nothing
+ * doubled. Until then at most one batch is in neither queue, and `doctor` tells of it.
+ *
+ * Nobody is stopped meanwhile: what a worker of this queue takes runs here, what is put is moved, as long as anything is there.
+ *
+ * @param target  the operator of the other queue; the same one for another name
+ * @throws ReadOnlyError, OptionError before any I/O; NotFoundError; StateError when a move to elsewhere was interrupted; BackendError, BackendFullError; the signal's reason
+ */
+export async function moveQueue(operator: Operator, name: string, target: Operator, to: string, options?: MoveOptions): Promise<MoveResult> {
+  const { onProgress, signal } = checkOptions("moveQueue", options, { onProgress: checkCallback, signal: check.signal() });
+  const destination = target.queue(to);
+  operator.queue(name);
+  target.assertMayChange("queue move");
+  const change = { command: "queue move", target: name, details: { to: placeOf(target, to) } };
+  return operator.change(change, async (touch) => {
+    await target.ready();
+    if (placeOf(operator, name) === placeOf(target, to)) throw new OptionError(`expected another queue to move ${name} to, got itself`);
+    const source = await operator.existing(name);
+    const moving = new Moving(destination, placeOf(target, to), signal, (moved) => {
+      touch(moved);
+      onProgress?.(moved);
+    });
+    for (const part of await partitionsOf(source)) await moving.all(part);
+    await target.added(change, moving.moved);
+    return { queue: name, to, moved: moving.moved, schedules: moving.schedules, left: moving.left };
+  });
+}
+
+function checkCallback(value: unknown, where: string): (moved: number) => void {
+  if (typeof value === "function") return value as (moved: number) => void;
+  throw new OptionError(`expected a function for ${where}, got ${shown(value)}`);
+}
+
+function placeOf({ connections, prefix }: Operator, name: string): string {
+  return `${connections.address} ${prefix} ${name}`;
+}
+
+class Moving {
+  moved = 0;
+  schedules = 0;
+  readonly left = { active: 0, flow: 0, taken: [] as string[] };
+  readonly #to: StoredQueue;
+  readonly #place: string;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onMoved: (moved: number) => void;
+
+  constructor(to: StoredQueue, place: string, signal: AbortSignal | undefined, onMoved: (moved: number) => void) {
+    this.#to = to;
+    this.#place = place;
+    this.#signal = signal;
+    this.#onMoved = onMoved;
+  }
+
+  async all(source: StoredQueue): Promise<void> {
+    const asked: Move = { id: randomBytes(9).toString("base64url"), to: this.#place };
+    const move = await beginMove(source, asked);
+    if (move.to !== this.#place) throw new StateError(`expected to go on with the move of ${source.name} to ${move.to}, which was interrupted, got one to ${this.#place}: do that one again first`);
+    if (move.id === asked.id) await writeSettings(this.#to, await readSettings(source));
+    // A run that comes there must find its schedule; here it goes when none of its runs is left.
+    const schedules = await readSchedules(source);
+    for (const schedule of schedules) await writeSchedule(this.#to, schedule);
+    for (let moved = -1; moved !== this.moved; ) {
+      moved = this.moved;
+      this.left.flow = 0;
+      this.left.taken = [];
+      for (const state of ORDER) await this.#state(source, move, state);
+    }
+    for (const schedule of await readSchedules(source)) {
+      await writeSchedule(this.#to, schedule);
+      if (await removeSchedule(source, schedule.schedule)) this.schedules += 1;
+    }
+    const { active, "waiting-children": children } = await countJobs(source);
+    this.left.active += active;
+    this.left.flow += children;
+    await endMove(source);
+  }
+
+  async #state(source: StoredQueue, move: Move, state: MovedState): Promise<void> {
+    for (let passed = 0; ; ) {
+      this.#signal?.throwIfAborted();
+      const batch = await park(source, state, passed, BATCH);
+      if (batch.places.length === 0 && batch.passed === 0) return;
+      this.left.flow += batch.passed;
+      passed += batch.passed;
+      if (batch.places.length === 0) continue;
+      const records = await readRecords(source, batch.places);
+      const taken = await writeRecords(this.#to, records, { key: movedKey(this.#to, move.id), number: batch.number });
+      passed += taken.length;
+      this.left.taken.push(...taken.slice(0, MOST_TOLD - this.left.taken.length));
+      this.moved += await leave(source, batch.number, taken);
+      this.#onMoved(this.moved);
+    }
+  }
+}

@@ -1,0 +1,86 @@
+/** What a queue is beside its jobs: its settings and its schedules, as they are stored. */
+import { asBackendError } from "../redis/errors.ts";
+import { runScript, type Script } from "../redis/script.ts";
+import type { StoredQueue } from "./stored-queue.ts";
+
+export interface ScheduleRecord {
+  readonly schedule: string;
+  /** When its next run is due. */
+  readonly at: number;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+/** Fields of BullMQ's meta that an operator sets: whether it is paused, its concurrency, its rate. */
+const SETTINGS = ["paused", "concurrency", "max", "duration"] as const;
+
+/** By field; what is not set is not there. @throws BackendError */
+export async function readSettings({ client, keys }: StoredQueue): Promise<Record<string, string>> {
+  try {
+    const values = await client.hmget(keys.meta, ...SETTINGS);
+    return Object.fromEntries(SETTINGS.flatMap((name, i) => (values[i] === null || values[i] === undefined ? [] : [[name, values[i]]])));
+  } catch (error) {
+    throw asBackendError(error);
+  }
+}
+
+/** Sets what nobody has set; makes the queue where it is not there. @throws BackendError */
+export async function writeSettings({ client, keys }: StoredQueue, settings: Readonly<Record<string, string>>): Promise<void> {
+  try {
+    await client.hsetnx(keys.meta, "opts.maxLenEvents", "10000");
+    for (const name of SETTINGS) if (settings[name] !== undefined) await client.hsetnx(keys.meta, name, settings[name]);
+  } catch (error) {
+    throw asBackendError(error);
+  }
+}
+
+/** @throws BackendError */
+export async function readSchedules({ client, keys }: StoredQueue): Promise<ScheduleRecord[]> {
+  try {
+    const flat = await client.zrange(keys.repeat, "0", "-1", "WITHSCORES");
+    const schedules: ScheduleRecord[] = [];
+    for (let i = 0; i + 1 < flat.length; i += 2) schedules.push({ schedule: flat[i]!, at: Number(flat[i + 1]), fields: await client.hgetall(`${keys.repeat}:${flat[i]!}`) });
+    return schedules;
+  } catch (error) {
+    throw asBackendError(error);
+  }
+}
+
+/** One that is there keeps its rule; its next run is the later of the two. @returns whether it was new @throws BackendError */
+export async function writeSchedule({ client, keys }: StoredQueue, { schedule, at, fields }: ScheduleRecord): Promise<boolean> {
+  return (await runScript(client, WRITE, [keys.repeat, `${keys.repeat}:${schedule}`], [schedule, at, ...Object.entries(fields).flat()])) === 1;
+}
+
+/** Removes it, unless its next run is there: who runs that would find no schedule. @returns whether it was removed @throws BackendError */
+export async function removeSchedule({ client, keys }: StoredQueue, schedule: string): Promise<boolean> {
+  return (await runScript(client, REMOVE, [keys.repeat, `${keys.repeat}:${schedule}`], [keys.base, schedule])) === 1;
+}
+
+/**
+ * KEYS  schedules, hash of this one
+ * ARGV  its id, when it is due, {field, value}…
+ * reply 1 it was new
+ */
+const WRITE: Script = {
+  name: "write-schedule",
+  lua: `
+local isNew = redis.call('ZSCORE', KEYS[1], ARGV[1]) and 0 or 1
+redis.call('ZADD', KEYS[1], 'GT', ARGV[2], ARGV[1])
+if isNew == 1 and #ARGV > 2 then redis.call('HSET', KEYS[2], unpack(ARGV, 3)) end
+return isNew
+`,
+};
+
+/**
+ * KEYS  schedules, hash of this one
+ * ARGV  base, its id
+ */
+const REMOVE: Script = {
+  name: "remove-schedule",
+  lua: `
+local at = redis.call('ZSCORE', KEYS[1], ARGV[2])
+if at and redis.call('EXISTS', string.format('%srepeat:%s:%.0f', ARGV[1], ARGV[2], at)) == 1 then return 0 end
+redis.call('ZREM', KEYS[1], ARGV[2])
+redis.call('DEL', KEYS[2])
+return 1
+`,
+};

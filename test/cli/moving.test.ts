@@ -1,0 +1,100 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeEach, expect, onTestFinished, test } from "vitest";
+import { defineHandler, defineJob, typed } from "../../src/index.ts";
+import { stockQueue } from "../interop/stock.ts";
+import { testApp, until } from "../support/app.ts";
+import { millrace, start } from "../support/command.ts";
+import { freshPrefix, redisClient, redisUrl } from "../support/redis.ts";
+
+let prefix: string;
+let env: Record<string, string>;
+beforeEach(() => {
+  prefix = freshPrefix();
+  env = { REDIS_URL: redisUrl(), MILLRACE_PREFIX: prefix };
+});
+
+test("export gives lines of JSON that import takes, from a pipe and from a file, once", async () => {
+  const stock = stockQueue(prefix, "mail");
+  await stock.addBulk(Array.from({ length: 3 }, (_, n) => ({ name: "n", data: { n } })));
+  const { stdout, code } = await millrace(["queue", "export", "mail"], { env });
+  expect(code).toBe(0);
+  const lines = stdout.trim().split("\n").map((line) => JSON.parse(line) as { kind: string });
+  expect(lines.map(({ kind }) => kind)).toEqual(["queue", "job", "job", "job", "end"]);
+  expect((await millrace(["queue", "export", "mail", "--json"], { env })).stdout.split("\n").slice(1)).toEqual(stdout.split("\n").slice(1));
+  expect(await millrace(["queue", "import", "copy"], { env, input: stdout })).toEqual({ code: 0, stdout: "copy: 3 jobs and 0 schedules are imported\n", stderr: "" });
+  const folder = mkdtempSync(join(tmpdir(), "millrace-export-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "mail.ndjson");
+  writeFileSync(file, stdout);
+  const again = await millrace(["admin", "queue", "import", "copy", file, "--json"], { env });
+  expect(JSON.parse(again.stdout)).toEqual({ queue: "copy", jobs: 0, existing: 3, schedules: 0, complete: true });
+  const short = await millrace(["queue", "import", "cut"], { env, input: stdout.split("\n").slice(0, 2).join("\n") });
+  expect(short).toMatchObject({ code: 1, stdout: "cut: 1 job and 0 schedules are imported\n", stderr: expect.stringContaining("ends before its last line") as string });
+});
+
+test("says what is wrong with what it was given", async () => {
+  const [nothing, lost, noQueue, noWhere, unasked] = await Promise.all([
+    millrace(["queue", "import", "mail"], { env, input: "hello\n" }),
+    millrace(["queue", "import", "mail", "/nowhere/at-all"], { env }),
+    millrace(["queue", "export", "mial"], { env }),
+    millrace(["queue", "move", "mail", "--yes"], { env }),
+    millrace(["queue", "move", "mail", "--to", "post"], { env }),
+  ]);
+  expect(nothing).toMatchObject({ code: 2, stderr: expect.stringContaining("line 1 of an export") as string });
+  expect(lost).toMatchObject({ code: 2, stderr: expect.stringContaining("/nowhere/at-all") as string });
+  expect(noQueue.code).toBe(4);
+  expect(noWhere).toMatchObject({ code: 2, stderr: expect.stringContaining("--to-redis") as string });
+  expect(unasked).toMatchObject({ code: 2, stderr: expect.stringContaining("--yes") as string });
+});
+
+test("move says what it would do, does it with --yes, and is in the trail of both", async () => {
+  await stockQueue(prefix, "mail").addBulk(Array.from({ length: 3 }, () => ({ name: "n", data: 1 })));
+  const other = freshPrefix();
+  const dry = await millrace(["queue", "move", "mail", "--to-prefix", other, "--dry-run", "--json"], { env });
+  expect(JSON.parse(dry.stdout)).toEqual({ dryRun: true, queue: "mail", jobs: 3, to: expect.stringContaining(other) as string });
+  const refused = await millrace(["queue", "move", "mail", "--to-prefix", other, "--yes", "--read-only"], { env });
+  expect(refused.code).not.toBe(0);
+  expect(await stockQueue(prefix, "mail").getWaitingCount()).toBe(3);
+  const moved = await millrace(["queue", "move", "mail", "--to-prefix", other, "--yes"], { env });
+  expect(moved).toMatchObject({ code: 0, stdout: expect.stringMatching(/^mail: 3 jobs and 0 schedules are moved to mail under /) as string });
+  expect(await stockQueue(other, "mail").getWaitingCount()).toBe(3);
+  const trails = await Promise.all([env, { ...env, MILLRACE_PREFIX: other }].map((each) => millrace(["audit", "--json"], { env: each })));
+  for (const { stdout } of trails) expect(JSON.parse(stdout)).toMatchObject({ command: "queue move", target: "mail", outcome: "done", touched: 3 });
+});
+
+test("killed again and again in the middle of a move, while both sides work, it loses nothing and doubles nothing", { timeout: 120_000 }, async () => {
+  const other = freshPrefix();
+  const JOBS = 6000;
+  const job = defineJob("n", { queue: "mail", payload: typed<{ n: number }>(), keep: { completed: { count: 0 } } });
+  const ran: number[] = [];
+  await testApp({ prefix }).queue(job).putMany(Array.from({ length: JOBS }, (_, n) => ({ n })));
+  const handler = defineHandler(job, { handle: async ({ n }) => {
+    ran.push(n);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  } });
+  for (const each of [prefix, other]) testApp({ prefix: each }).pool([handler], { concurrency: 4 });
+  const client = redisClient();
+  const moving = `${prefix}:mail:millrace:moving`;
+  let kills = 0;
+  for (let code: number | null = null; code === null; ) {
+    const running = start(["queue", "move", "mail", "--to-prefix", other, "--yes"], { env });
+    if (kills < 4) {
+      // In the middle of its batches, each time at another place.
+      const batches = Number((await client.hget(moving, "n")) ?? 0);
+      await Promise.race([running.ended, until(async () => Number((await client.hget(moving, "n")) ?? 0) >= batches + 1 + kills)]);
+      running.kill("SIGKILL");
+      kills += 1;
+    }
+    ({ code } = await running.ended);
+    if (code !== null) expect([0, 1]).toContain(code);
+  }
+  expect(kills).toBe(4);
+  await until(async () => ran.length >= JOBS, 60_000);
+  const last = await millrace(["queue", "move", "mail", "--to-prefix", other, "--yes", "--json"], { env });
+  expect(JSON.parse(last.stdout)).toMatchObject({ left: { taken: [] } });
+  for (const each of [prefix, other]) await testApp({ prefix: each }).queue(job).join();
+  expect(ran.length).toBe(JOBS);
+  expect(new Set(ran).size).toBe(JOBS);
+});

@@ -1,0 +1,90 @@
+import { expect, test } from "vitest";
+import { beginMove, endMove, leave, park, parkedJobs, parkedKey } from "../../src/store/parked.ts";
+import type { StoredQueue } from "../../src/store/stored-queue.ts";
+import { failingAt } from "./failing-script.ts";
+import { newJob, openQueue, placesOf, putAll, waitingIds } from "./opened-queue.ts";
+
+const MOST = { jobs: 2, bytes: 1e6 };
+
+async function queueOf(...ids: string[]): Promise<StoredQueue> {
+  const queue = await openQueue();
+  await putAll(queue, ids.map((id) => newJob(id)));
+  return queue;
+}
+
+test("a batch is what runs next, in order; the same call again gives it again, whatever its state, until it has left", async () => {
+  const queue = await queueOf("a", "b", "c");
+  const batch = await park(queue, "waiting", 0, MOST);
+  expect(batch).toEqual({ number: 1, places: [{ id: "a", state: "waiting", score: 0 }, { id: "b", state: "waiting", score: 0 }], passed: 0 });
+  expect(await park(queue, "delayed", 7, MOST)).toEqual(batch);
+  expect(await parkedJobs(queue)).toEqual(["a", "b"]);
+  expect(await waitingIds(queue)).toEqual(["c"]);
+  expect(await leave(queue, 2, [])).toBe(0);
+  expect(await leave(queue, 1, [])).toBe(2);
+  expect(await leave(queue, 1, [])).toBe(0);
+  expect(await park(queue, "waiting", 0, MOST)).toMatchObject({ number: 2, places: [{ id: "c" }] });
+  expect(await queue.client.exists(`${queue.keys.base}a`, `${queue.keys.base}b`)).toBe(0);
+});
+
+test("what goes back stands where it stood, in order, and is passed where that is asked for", async () => {
+  const queue = await queueOf("a", "b", "c");
+  await putAll(queue, [newJob("d", { delayMs: 60_000 })]);
+  const due = await queue.client.zscore(queue.keys.delayed, "d");
+  const { number } = await park(queue, "waiting", 0, { jobs: 10, bytes: 1e6 });
+  expect(await leave(queue, number, ["a", "b", "c"])).toBe(0);
+  expect(await waitingIds(queue)).toEqual(["a", "b", "c"]);
+  expect(await park(queue, "waiting", 2, MOST)).toMatchObject({ places: [{ id: "c" }] });
+  await leave(queue, 2, []);
+  await leave(queue, (await park(queue, "delayed", 0, MOST)).number, ["d"]);
+  expect(await queue.client.zscore(queue.keys.delayed, "d")).toBe(due);
+});
+
+test("a batch ends where it has enough bytes, and has one job at least", async () => {
+  const queue = await openQueue();
+  await putAll(queue, ["a", "b", "c"].map((id) => newJob(id, { data: JSON.stringify("x".repeat(1000)) })));
+  expect((await park(queue, "waiting", 0, { jobs: 10, bytes: 2500 })).places.map(({ id }) => id)).toEqual(["a", "b"]);
+  await leave(queue, 1, []);
+  expect((await park(queue, "waiting", 0, { jobs: 10, bytes: 1 })).places.map(({ id }) => id)).toEqual(["c"]);
+});
+
+test("a move stands until it ends, and does not end while anything is parked", async () => {
+  const queue = await queueOf("a");
+  expect(await beginMove(queue, { id: "one", to: "there" })).toEqual({ id: "one", to: "there" });
+  expect(await beginMove(queue, { id: "two", to: "elsewhere" })).toEqual({ id: "one", to: "there" });
+  await park(queue, "waiting", 0, MOST);
+  await endMove(queue);
+  expect(await queue.client.exists(parkedKey(queue))).toBe(1);
+  await leave(queue, 1, []);
+  await endMove(queue);
+  expect(await queue.client.exists(parkedKey(queue))).toBe(0);
+});
+
+test("an error of any call leaves every job with a place, or parked", async () => {
+  for (const state of ["waiting", "delayed"] as const) {
+    const job = (id: string) => newJob(id, state === "delayed" ? { delayMs: 60_000 } : {});
+    const steps = [
+      async (queue: StoredQueue) => void (await park(queue, state, 0, MOST)),
+      async (queue: StoredQueue) => void (await leave(queue, 1, ["a"])),
+    ];
+    for (const [at, step] of steps.entries()) {
+      const prepared = async (): Promise<StoredQueue> => {
+        const queue = await openQueue();
+        await putAll(queue, [job("a"), job("b")]);
+        for (const before of steps.slice(0, at)) await before(queue);
+        return queue;
+      };
+      const counted = failingAt(await prepared(), 0);
+      await step(counted.queue);
+      const commands = await counted.calls();
+      for (let n = 1; n <= commands.length; n += 1) {
+        const queue = await prepared();
+        await expect(step(failingAt(queue, n).queue)).rejects.toThrow(/injected/);
+        const parked = await parkedJobs(queue);
+        for (const id of ["a", "b"]) {
+          const isGone = at === 1 && id === "b" && (await queue.client.exists(queue.keys.base + id)) === 0;
+          expect(isGone || parked.includes(id) || (await placesOf(queue, id)).length > 0, `${id} at call ${n}, ${commands[n - 1]}`).toBe(true);
+        }
+      }
+    }
+  }
+});
