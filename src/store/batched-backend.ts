@@ -55,10 +55,10 @@ export function millraceBackend({ RedisQueueBackend, createRedisBackend, raw2Nex
     constructor(...parts: Parts) {
       super(...parts);
       const [, name, , , opts] = parts as [unknown, string, unknown, unknown, WorkerOptions];
-      const { limiter, lockDuration = 30_000, concurrency = 1 } = opts;
+      const { limiter, metrics, lockDuration = 30_000, concurrency = 1 } = opts;
       this.#options = opts;
       this.#keys = queueKeys(this.redisPrefix, name);
-      this.#limits = { worker: opts.name ?? "", lockMs: lockDuration, limiter };
+      this.#limits = { worker: opts.name ?? "", lockMs: lockDuration, limiter, metricsMost: metrics?.maxDataPoints ?? 0 };
       // Half of the slots, so that one batch is on its way while another runs.
       const largest = Math.min(Math.max(Math.ceil(concurrency / 2), 1), LARGEST_BATCH);
       const bounds = { largestBytes: LARGEST_BYTES };
@@ -134,7 +134,6 @@ export function millraceBackend({ RedisQueueBackend, createRedisBackend, raw2Nex
       const flat: unknown[] = Object.entries(fields).filter(([, field]) => field !== undefined).flat();
       const isLinked = job.parent !== undefined || job.parentKey !== undefined || (job as Partial<Job>).deduplicationId !== undefined;
       if (job.id === undefined || typeof attempts !== "number" || bounds === undefined || isLinked || !isToken(token) || typeof value !== "string" || !areTexts(flat)) return undefined;
-      if (this.#options.metrics?.maxDataPoints !== undefined) return undefined;
       const at = Date.now();
       const answer = await this.#turns.add({ id: job.id, token, target, value, ...bounds, fetchNext: fetchNext && this.closing === undefined, at, attempts, fields: flat });
       return answer === LEFT ? undefined : { result: this.#next(answer), finishedOn: at };

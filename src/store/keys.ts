@@ -15,6 +15,8 @@ export interface QueueKeys {
   readonly meta: string;
   readonly marker: string;
   readonly limiter: string;
+  readonly metricsCompleted: string;
+  readonly metricsFailed: string;
   readonly repeat: string;
   readonly stalled: string;
   /** While it exists, BullMQ's own stall check does nothing. */
@@ -43,6 +45,8 @@ export function queueKeys(prefix: string, queue: string): QueueKeys {
     meta: `${base}meta`,
     marker: `${base}marker`,
     limiter: `${base}limiter`,
+    metricsCompleted: `${base}metrics:completed`,
+    metricsFailed: `${base}metrics:failed`,
     repeat: `${base}repeat`,
     stalled: `${base}stalled`,
     stalledCheck: `${base}stalled-check`,

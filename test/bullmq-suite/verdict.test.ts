@@ -12,6 +12,12 @@ test("a test that stock passes and the drop-in does not is lost, whether it fail
   expect(lostTests(stock, stock)).toEqual([]);
 });
 
+test("tests of one name are told apart", () => {
+  const [twice] = report({ a: "passed" }).testResults;
+  const run = readRun({ testResults: [{ ...twice!, assertionResults: [...twice!.assertionResults, { fullName: "a", status: "failed" }] }] }, "/tmp/x");
+  expect([...run.get("tests/queue.test.ts")!.passed, ...run.get("tests/queue.test.ts")!.failed]).toEqual(["a", "a (2)"]);
+});
+
 test("shows passes side by side, what went in batches, and the sums", () => {
   const counts = new Map([["tests/queue.test.ts", { batches: 2, added: 5, finished: 4, fetched: 3, fallbacks: 1 }]]);
   const [, , first, all] = table(stock, readRun(report({ a: "passed" }), "/tmp/x"), counts).split("\n");

@@ -20,10 +20,21 @@ interface VitestReport {
 export function readRun(report: VitestReport, root: string): SuiteRun {
   return new Map(
     report.testResults.map(({ name, assertionResults }) => {
-      const of = (wanted: string): Set<string> => new Set(assertionResults.filter(({ status }) => status === wanted).map(({ fullName }) => fullName));
+      const numbered = numberedNames(assertionResults.map(({ fullName }) => fullName));
+      const of = (wanted: string): Set<string> => new Set(numbered.filter((_, i) => assertionResults[i]!.status === wanted));
       return [name.replace(`${root}/`, ""), { passed: of("passed"), failed: of("failed") }] as const;
     }),
   );
+}
+
+/** Some tests of one file have one name. */
+function numberedNames(names: readonly string[]): string[] {
+  const seen = new Map<string, number>();
+  return names.map((name) => {
+    const times = (seen.get(name) ?? 0) + 1;
+    seen.set(name, times);
+    return times === 1 ? name : `${name} (${times})`;
+  });
 }
 
 /** Tests that pass on BullMQ's own backend and not on ours, as `file: test`. */

@@ -1,9 +1,10 @@
-import { Job, type JobsOptions, type Queue, type Worker } from "bullmq";
-import { expect, test } from "vitest";
-import { fromProcessor } from "../../src/bullmq.ts";
+import { Job, Queue as StockQueue, Worker as StockWorker, type JobsOptions, type Queue, type Worker } from "bullmq";
+import { Cluster } from "ioredis";
+import { expect, onTestFinished, test } from "vitest";
+import { createMillraceBackend, fromProcessor } from "../../src/bullmq.ts";
 import { testApp, until } from "../support/app.ts";
 import { defineJob, typed } from "../../src/index.ts";
-import { freshPrefix, redisClient } from "../support/redis.ts";
+import { freshPrefix, redisClient, startCluster } from "../support/redis.ts";
 import { countsOf, dropInQueue, dropInWorker, stockEvents, stockFlows, stockQueue, stockWorker } from "./stock.ts";
 
 const job = defineJob("work", { payload: typed<{ n: number }>(), attempts: 1, keep: { completed: { count: 10_000 } } });
@@ -134,4 +135,27 @@ test("what a drop-in Worker held when it went silent is run by another, as by st
   await until(async () => (await queue.getCompletedCount()) === 5);
   expect(ran.toSorted()).toEqual(held.toSorted());
   expect((await Job.fromId(queue, "1"))!.stalledCounter).toBe(1);
+});
+
+test("it works on a cluster, where a queue is one slot", async () => {
+  const { url } = await startCluster();
+  const nodes = url.replace("redis+cluster://", "").split(",").map((place) => ({ host: place.split(":")[0]!, port: Number(place.split(":")[1]) }));
+  const clients: Cluster[] = [];
+  const connect = (): Cluster => {
+    const cluster = new Cluster(nodes, { redisOptions: { maxRetriesPerRequest: null } });
+    clients.push(cluster);
+    return cluster;
+  };
+  const queue = new StockQueue("work", { connection: connect(), prefix: "{bull}" }, createMillraceBackend);
+  const ran: number[] = [];
+  const worker = new StockWorker("work", async ({ data }) => void ran.push(data.n), { connection: connect(), prefix: "{bull}", concurrency: 20 }, createMillraceBackend);
+  onTestFinished(async () => {
+    await Promise.all([worker.close(true), queue.close()]);
+    for (const client of clients) client.disconnect();
+  });
+  await Promise.all(Array.from({ length: 100 }, (_, n) => queue.add("work", { n })));
+  await until(() => ran.length === 100);
+  await worker.close();
+  expect(countsOf(queue)).toMatchObject({ added: 100, fallbacks: 0 });
+  expect(countsOf(worker)).toMatchObject({ finished: 100, fetched: 100, fallbacks: 0 });
 });

@@ -275,12 +275,18 @@ const scenes: Readonly<Record<string, (stage: Stage) => Promise<unknown>>> = {
     await job.moveToCompleted(1, job.token!, false);
     return (await stock.add("job", {}, { deduplication: { id: "d" } })).id;
   },
-  async "metrics are collected"({ queue, worker }) {
+  async "metrics are collected by the minute"({ queue, worker, client, base }) {
     const stock = queue();
-    await add(stock, 3);
-    const jobs = await fetchAll(worker({ metrics: { maxDataPoints: 10 } }), 3);
-    await Promise.all(jobs.map((job) => job.moveToCompleted(1, job.token!, false)));
-    return (await stock.getMetrics("completed")).meta.count;
+    await add(stock, 8);
+    const jobs = await fetchAll(worker({ metrics: { maxDataPoints: 4 } }), 8);
+    const finish = (some: Job[]): Promise<unknown> => Promise.all(some.map((job, n) => (n === 0 ? job.moveToFailed(new Error("x"), job.token!, false) : job.moveToCompleted(1, job.token!, false))));
+    await finish(jobs.slice(0, 3));
+    await client.hset(`${base}metrics:completed`, "prevTS", Math.floor(Date.now() / 60_000) * 60_000 - 1);
+    await finish(jobs.slice(3, 5));
+    await client.hset(`${base}metrics:completed`, "prevTS", Math.floor(Date.now() / 60_000) * 60_000 - 120_001);
+    await finish(jobs.slice(5, 8));
+    const { meta, data } = await stock.getMetrics("completed");
+    return [meta.count, meta.prevCount, data, (await stock.getMetrics("failed")).meta.count];
   },
 };
 

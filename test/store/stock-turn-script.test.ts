@@ -5,7 +5,7 @@ import type { StoredQueue } from "../../src/store/stored-queue.ts";
 import { dump, failingAt, READS } from "./failing-script.ts";
 import { newJob, openQueue, placesOf, putAll } from "./opened-queue.ts";
 
-const limits: Limits = { worker: "stock", lockMs: 30_000, limiter: undefined };
+const limits: Limits = { worker: "stock", lockMs: 30_000, limiter: undefined, metricsMost: 0 };
 const turn = ({ client, keys }: StoredQueue, rows: readonly (Finish | Fetch)[], under = limits): Promise<TurnAnswer[]> => takeStockTurn(client as unknown as ForeignClient, keys, under, rows);
 const fetch = (token: string): Fetch => ({ target: "active", token, at: Date.now() });
 const finish = (id: string, more: Partial<Finish> = {}): Finish => ({
@@ -62,9 +62,9 @@ async function scene(): Promise<{ queue: StoredQueue; rows: (Finish | Fetch)[]; 
 
 test.each([
   ["without a limit", undefined],
-  ["under a limit", { max: 100, duration: 60_000 }],
+  ["under a limit, with metrics", { max: 100, duration: 60_000 }],
 ])("an error of any call at all leaves no job without a place, and one of a read leaves everything as it was (%s)", async (_how, limiter) => {
-  const under = { ...limits, limiter };
+  const under = { ...limits, limiter, metricsMost: limiter === undefined ? 0 : 5 };
   const probe = await scene();
   const counted = failingAt(probe.queue, 0);
   const answers = await turn(counted.queue, probe.rows, under);
