@@ -19,3 +19,21 @@ export { queueStats, type QueueStats, type StatsOptions } from "./queue-stats.ts
 export { listQueues, type QueueRow } from "./queues.ts";
 export { listSchedules, pauseSchedule, putSchedule, removeSchedule, resumeSchedule, runSchedule, type RemovedSchedule, type RunResult, type SchedulePut, type ScheduleRow } from "./schedules.ts";
 export type { Change } from "./recorded.ts";
+export { cancelTask, listTasks, type CancelledTask, type CancelTaskOptions, type TaskList, type TaskRow } from "./tasks.ts";
+export {
+  dumpWorkers,
+  pingWorkers,
+  profileWorkers,
+  quietWorkers,
+  restartWorkers,
+  resumeWorkers,
+  scaleWorkers,
+  setWorkerLogLevel,
+  stopWorkers,
+  type StopWorkersOptions,
+  type WorkerAnswer,
+  type WorkerAnswers,
+} from "./worker-verbs.ts";
+export { listWorkers, type WorkerRow, type Workers } from "./workers.ts";
+export type { LastError, PoolEntry, PoolState, RunningTask } from "../control/pool-entry.ts";
+export type { DumpedTask, PoolDump, PoolEnd, PoolStand, ScaledPool } from "../control/verbs.ts";

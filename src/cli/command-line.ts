@@ -80,11 +80,6 @@ export function commandLine(program: Command, version: string, run: Run): Comman
   declarePut(leaf(program, "put", "the same as job put"), run);
   declareJoin(leaf(program, "join", "the same as queue join"), run);
 
-  const tasks = leaf(program, "tasks", "what a running process is doing, as a tree of tasks")
-    .requiredOption("--pid <pid>", "of a millrace command, or of a program of run()")
-    .addHelpText("after", examples("millrace tasks --pid 4711", "millrace tasks --pid 4711 --json | jq '.tasks[].name'"));
-  does(tasks, run, async (context, flags: { pid: string }) => (await import("./tasks.ts")).tasks(context, flags));
-
   does(leaf(redis, "start", "start it, and let it run until redis stop"), run, async (context) => (await import("./redis.ts")).start(context));
   const stop = leaf(redis, "stop", "stop it; the data stays").option("--force", "although it is in use");
   does(stop, run, async (context, flags: { force?: boolean }) => (await import("./redis.ts")).stop(context, flags));

@@ -59,12 +59,17 @@ export function does(command: Command, run: Run, body: Body): Command {
   return command.action((...given: unknown[]) => run(merged(command), (context) => body(context, ...given.slice(0, -1))));
 }
 
-/** The bare noun does what this verb of it does. */
-export function byDefault(noun: Command, verb: Command): void {
+/**
+ * The bare noun does what this verb of it does.
+ *
+ * @param argsOf  what the verb is given, of the options that the noun takes for it
+ */
+// oxlint-disable-next-line typescript/no-explicit-any -- commander hands over what the command declared
+export function byDefault(noun: Command, verb: Command, argsOf: (flags: any) => readonly string[] = () => []): void {
   noun.allowExcessArguments().action(async () => {
     const [word] = noun.args;
     if (word !== undefined) throw new CommanderError(1, "commander.unknownCommand", `error: unknown command '${word}'`);
-    await verb.parseAsync([], { from: "user" });
+    await verb.parseAsync(argsOf(noun.opts()), { from: "user" });
   });
 }
 

@@ -9,7 +9,23 @@ import { limitCommands } from "./limit-commands.ts";
 import { movingCommands } from "./moving-commands.ts";
 import { queueCommands } from "./queue-commands.ts";
 import { scheduleCommands } from "./schedule-commands.ts";
+import { taskCommands } from "./task-commands.ts";
 import { trailCommands } from "./trail-commands.ts";
+import { workerCommands } from "./worker-commands.ts";
+
+const AREAS = [
+  queueCommands,
+  movingCommands,
+  jobCommands,
+  deadCommands,
+  scheduleCommands,
+  flowCommands,
+  workerCommands,
+  taskCommands,
+  limitCommands,
+  healthCommands,
+  trailCommands,
+];
 
 /**
  * @param parent  the program, or `admin`
@@ -17,7 +33,7 @@ import { trailCommands } from "./trail-commands.ts";
  */
 export function operatorCommands(parent: Command, run: Run): ReadonlySet<Command> {
   const before = new Set(leavesOf(parent));
-  for (const declare of [queueCommands, movingCommands, jobCommands, deadCommands, scheduleCommands, flowCommands, limitCommands, healthCommands, trailCommands]) declare(parent, run);
+  for (const declare of AREAS) declare(parent, run);
   const declared = new Set(leavesOf(parent).filter((command) => !before.has(command)));
   for (const command of declared) command.addOption(readOnly());
   return declared;

@@ -17,6 +17,7 @@ export interface NamedPool {
 }
 
 export interface Replies<T> {
+  /** In the order in which they were asked. */
   readonly answers: readonly ({ readonly pool: NamedPool; readonly value: T } | { readonly pool: NamedPool; readonly error: { readonly code: string; readonly message: string } })[];
   /** They were registered, and did not answer in time: whether they have done it is not known, but they will not do it later. */
   readonly unanswered: readonly NamedPool[];
@@ -24,13 +25,14 @@ export interface Replies<T> {
 
 /** Until when a pool answers, or says that it has begun. */
 export const ANSWER_WITHIN_MS = 1000;
+const LASTS_MS = 5000;
 const LISTEN_WITHIN_MS = 4500;
 
 /**
  * Asks some pools, or all.
  *
  * @param to      those that are registered, or `"all"`: also who has registered this moment
- * @param lastsMs how long a pool that says it has begun may take
+ * @param lastsMs how long a pool that says it has begun may take; what is long has begun with its first part
  * @throws OptionError before any I/O; BackendError
  */
 export async function ask<V extends Verb>(
@@ -38,7 +40,7 @@ export async function ask<V extends Verb>(
   verb: V,
   args: Verbs[V]["args"],
   to: readonly NamedPool[] | "all",
-  lastsMs = 0,
+  lastsMs = LASTS_MS,
 ): Promise<Replies<Verbs[V]["value"]>> {
   const checked = checkArgs(verb, args);
   await connections.open();
@@ -78,9 +80,9 @@ class Asking {
   async replies(lastsMs: number): Promise<Replies<unknown>> {
     await this.#until(() => this.#unanswered.length === 0, ANSWER_WITHIN_MS);
     await this.#until(() => this.#unanswered.every(({ id }) => !this.#begun.has(id)), lastsMs);
-    const answers = [...this.#answers].map(([id, answer]) => {
-      const pool = this.#pools.get(id)!;
-      return answer.kind === "value" ? { pool, value: answer.value } : { pool, error: { code: answer.code, message: answer.message } };
+    const answers = [...this.#pools.values()].flatMap((pool) => {
+      const answer = this.#answers.get(pool.id);
+      return answer === undefined ? [] : [answer.kind === "value" ? { pool, value: answer.value } : { pool, error: { code: answer.code, message: answer.message } }];
     });
     return { answers, unanswered: this.#unanswered };
   }

@@ -63,7 +63,7 @@ export function encodeAnswer(pool: { readonly id: string; readonly name: string 
 export class AnswerParts {
   readonly #begun = new Map<string, string[]>();
 
-  /** @returns the answer whose last part this is */
+  /** @returns the answer whose last part this is; of another part, that it has begun */
   take(text: string): { readonly from: string; readonly name: string; readonly answer: Answer } | undefined {
     const part = parsed(text) as Part | undefined;
     if (typeof part?.from !== "string") return undefined;
@@ -72,7 +72,7 @@ export class AnswerParts {
     texts.push(part.text);
     if (texts.length < part.parts) {
       this.#begun.set(part.from, texts);
-      return undefined;
+      return { from: part.from, name: part.name, answer: { kind: "begun" } };
     }
     this.#begun.delete(part.from);
     const answer = parsed(texts.join("")) as Answer | undefined;

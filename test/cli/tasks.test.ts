@@ -141,8 +141,7 @@ test("ends with 4 where a killed process has left its socket", async () => {
   expect(await tasksOf(program.pid)).toMatchObject({ code: 4, stderr: `error: no process has the number ${program.pid}\n` });
 });
 
-test("ends with 2 without a number", async () => {
-  const [none, wrong] = await Promise.all([millrace(["tasks"]), millrace(["tasks", "--pid", "main"])]);
-  expect(none).toMatchObject({ code: 2, stderr: expect.stringContaining("--pid") as string });
+test("ends with 2 with something else than a number", async () => {
+  const wrong = await millrace(["tasks", "--pid", "main"]);
   expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('got "main"') as string });
 });

@@ -1,0 +1,61 @@
+/** What the commands `task …` print. */
+import { cancelTask, listTasks, type TaskRow } from "../admin/tasks.ts";
+import { openOperator, type Context } from "./context.ts";
+import { EXIT } from "./exit-code.ts";
+import { counted, seconds } from "./quantity.ts";
+import { painted, printable, tableLines, type Column } from "./table.ts";
+
+export interface ListFlags {
+  readonly tree?: true;
+  readonly pid?: string;
+}
+
+export interface CancelFlags {
+  readonly reason?: string;
+}
+
+const TASK: readonly Column<TaskRow>[] = [
+  { title: "TASK", of: ({ id }) => id },
+  { title: "NAME", of: ({ name }) => name, cuts: true },
+  { title: "QUEUE", of: ({ queue }) => queue, cuts: true },
+  { title: "TRY", of: ({ attempt }) => attempt },
+  { title: "AGE", of: ({ ageMs }) => seconds(ageMs), align: "right" },
+  { title: "PROGRESS", of: ({ progress }) => progress ?? undefined, cuts: true },
+];
+const NOTE: Column<TaskRow> = { title: "NOTE", of: ({ stuck, interruption }) => (stuck ? "stuck" : interruption === null ? undefined : "is to end"), style: ({ stuck }) => (stuck ? "red" : "yellow") };
+const FLAT: readonly Column<TaskRow>[] = [...TASK, { title: "WORKER", of: ({ worker }) => worker.id }, NOTE];
+
+export async function list(context: Context, { tree, pid }: ListFlags): Promise<void> {
+  if (pid !== undefined) return (await import("./tasks.ts")).tasks(context, { pid });
+  const { output } = context;
+  await using operator = await openOperator(context);
+  const { tasks, unlisted } = await listTasks(operator);
+  if (tree === true && !output.json && tasks.length > 0) await printTree(context, tasks);
+  else await output.rows(tasks, FLAT, "nothing runs");
+  for (const { worker, count } of unlisted) output.warning(`${worker.id} (${printable(worker.name)}) runs ${counted(count, "more task")} than are listed: of each worker the oldest are`);
+}
+
+async function printTree({ output }: Context, tasks: readonly TaskRow[]): Promise<void> {
+  const byWorker = Map.groupBy(tasks, ({ worker }) => worker.id);
+  const stream = process.stdout;
+  const inner = { isTTY: stream.isTTY, columns: (stream.columns ?? 80) - 3, hasColors: () => stream.hasColors?.() ?? false, write: () => true };
+  for (const [id, those] of byWorker) {
+    await output.result(`${painted("bold", id, stream)}  ${printable(those[0]!.worker.name)}`, {});
+    const lines: string[] = [];
+    for await (const line of tableLines(those, [...TASK, NOTE], inner)) lines.push(line);
+    for (const [i, line] of lines.entries()) await output.result(`${i === 0 ? "   " : i === lines.length - 1 ? "└─ " : "├─ "}${line}`, {});
+  }
+}
+
+/** @returns 1 when one had ended by then */
+export async function cancel(context: Context, ids: readonly string[], flags: CancelFlags): Promise<number | void> {
+  await using operator = await openOperator(context);
+  let late = 0;
+  for (const id of ids) {
+    const task = await cancelTask(operator, id, flags.reason === undefined ? {} : { reason: flags.reason });
+    const what = printable(`${task.name} ${task.id} of ${task.queue}`);
+    await context.output.result(task.cancelled ? `${what} is told to end, on ${task.worker.id} (${printable(task.worker.name)})` : `${what} had ended by then`, task);
+    if (!task.cancelled) late += 1;
+  }
+  return late > 0 ? EXIT.failed : undefined;
+}

@@ -1,0 +1,93 @@
+/** What the commands `worker list`, `worker dump` and `worker profile` print and write. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { dumpWorkers, profileWorkers } from "../admin/worker-verbs.ts";
+import { listWorkers, type WorkerRow } from "../admin/workers.ts";
+import type { PoolDump } from "../control/verbs.ts";
+import { check } from "../options.ts";
+import { openOperator, type Context } from "./context.ts";
+import { count, seconds, size, span } from "./quantity.ts";
+import { painted, printable, tableLines, type Column } from "./table.ts";
+import { printOthers, workersOf, type WorkersFlags } from "./worker-answers.ts";
+
+export interface ProfileFlags extends WorkersFlags {
+  readonly seconds?: string;
+  readonly out?: string;
+}
+
+const STATE_STYLES: Readonly<Record<WorkerRow["state"], "green" | "yellow" | "dim">> = { ready: "green", quiet: "yellow", starting: "dim", draining: "yellow" };
+/** What a loop may be late before it is worth a look. */
+const LATE_MS = 100;
+
+const COLUMNS: readonly Column<WorkerRow>[] = [
+  { title: "WORKER", of: ({ id }) => id },
+  { title: "NAME", of: ({ name }) => name, cuts: true },
+  { title: "STATE", of: ({ state }) => state, style: ({ state }) => STATE_STYLES[state] },
+  { title: "BUSY", of: ({ running, slots }) => `${running}/${slots}`, align: "right", style: ({ running, slots }) => (running >= slots ? "bold" : undefined) },
+  { title: "MEMORY", of: ({ rssBytes }) => size(rssBytes), align: "right" },
+  { title: "LOOP", of: ({ loopDelayMs: { max } }) => `${max} ms`, align: "right", style: ({ loopDelayMs: { max } }) => (max >= LATE_MS ? "red" : undefined) },
+  { title: "UP", of: ({ upMs }) => span(upMs), align: "right" },
+  { title: "QUEUES", of: ({ queues }) => queues.join(", "), cuts: true },
+  { title: "NOTE", of: noteOf, cuts: true, style: () => "red" },
+];
+
+function noteOf({ stuck, lastError }: WorkerRow): string | undefined {
+  const notes = [...(stuck > 0 ? [`${stuck} stuck`] : []), ...(lastError === null ? [] : [lastError.message])];
+  return notes.length === 0 ? undefined : notes.join(", ");
+}
+
+export async function list(context: Context): Promise<void> {
+  await using operator = await openOperator(context);
+  await context.output.rows(await listWorkers(operator), COLUMNS, `no worker runs under the prefix ${JSON.stringify(operator.prefix)}`);
+}
+
+type DumpRow = PoolDump["tasks"][number] & { readonly ageMs: number };
+
+const TASKS: readonly Column<DumpRow>[] = [
+  { title: "TASK", of: ({ id }) => id },
+  { title: "NAME", of: ({ name }) => name, cuts: true },
+  { title: "TRY", of: ({ attempt }) => attempt },
+  { title: "AGE", of: ({ ageMs }) => seconds(ageMs), align: "right" },
+  { title: "PROGRESS", of: ({ progress }) => progress ?? undefined, cuts: true },
+  { title: "NOTE", of: ({ stuck, interruption, waitsAt }) => (stuck ? "stuck" : interruption !== null ? `is to end: ${interruption}` : waitsAt?.[0] && `waits at ${waitsAt[0]}`), cuts: true },
+];
+
+export async function dump(context: Context, names: readonly string[], flags: WorkersFlags): Promise<number | void> {
+  const workers = workersOf(names, flags);
+  await using operator = await openOperator(context);
+  const dumped = await dumpWorkers(operator, workers);
+  for (const { value } of dumped.answers) await context.output.result(await shown(value), value);
+  return printOthers(context, operator, dumped);
+}
+
+async function shown({ pool, at, uptimeMs, node, debug, tasks, eventLoop, memory, resources }: PoolDump): Promise<string> {
+  const { id, name, host, pid, version, place, supervisor, state, running, slots, stuck, ended, queues, lastError } = pool;
+  const facts: readonly (readonly [string, string | undefined])[] = [
+    ["state", `${state}, ${running} of ${slots} slots run a task, ${count(ended)} ended${stuck > 0 ? `, ${stuck} stuck` : ""}`],
+    ["queues", queues.join(", ")],
+    ["process", `${host}:${pid}, up ${seconds(uptimeMs)}, Millrace ${version}, Node ${node}`],
+    ["supervisor", supervisor === null ? undefined : `pid ${supervisor}, place ${place}`],
+    ["event loop", `up to ${eventLoop.delayMs.max} ms late, ${Math.round(eventLoop.utilization * 100)}% busy`],
+    ["memory", `${size(memory.rssBytes)} resident, heap ${size(memory.heapUsedBytes)} of at most ${size(memory.heapLimitBytes)}`],
+    ["resources", Object.entries(resources).map(([kind, open]) => `${open} ${kind}`).join(", ")],
+    ["last error", lastError === null ? undefined : `${seconds(at - lastError.at)} ago${lastError.job === null ? "" : `, ${lastError.job.name} ${lastError.job.id}`}: ${lastError.message}`],
+  ];
+  const lines = [`${painted("bold", id, process.stdout)}  ${printable(name)}`, ...facts.flatMap(([label, text]) => (text === undefined ? [] : [`  ${label.padEnd(10)}  ${printable(text)}`]))];
+  for await (const line of tableLines(tasks.map((task) => ({ ...task, ageMs: at - task.startedAt })), TASKS, process.stdout)) lines.push(line);
+  if (tasks.length < running + stuck) lines.push(`and ${running + stuck - tasks.length} more`);
+  if (!debug && tasks.length > 0) lines.push("Where they wait is known in debug mode: MILLRACE_DEBUG=1");
+  return `${lines.join("\n")}\n`;
+}
+
+export async function profile({ output, ...context }: Context, names: readonly string[], flags: ProfileFlags): Promise<number | void> {
+  const workers = workersOf(names, flags);
+  const length = check.number({ min: 0.1, max: 60 })(flags.seconds === undefined ? 10 : Number(flags.seconds), "--seconds");
+  await using operator = await openOperator({ output, ...context });
+  const profiled = await profileWorkers(operator, workers, length);
+  for (const { id, name, value } of profiled.answers) {
+    const file = join(flags.out ?? ".", `millrace-${id}-${new Date().toISOString().replaceAll(/[-:]|\.\d+/g, "")}.cpuprofile`);
+    await writeFile(file, value);
+    await output.result(`${file}: ${seconds(length * 1000)} of ${id} (${printable(name)}), ${size(value.length)}; Chrome's developer tools and editors open it`, { id, name, file, seconds: length, bytes: value.length });
+  }
+  return printOthers({ output, ...context }, operator, profiled);
+}

@@ -1,0 +1,70 @@
+import { once } from "node:events";
+import { expect, onTestFinished, test } from "vitest";
+import { audit } from "../../src/admin/audit.ts";
+import { cancelTask, listTasks } from "../../src/admin/tasks.ts";
+import { register } from "../../src/control/registry.ts";
+import { connect, defineHandler, defineJob, typed } from "../../src/index.ts";
+import { stockQueue } from "../interop/stock.ts";
+import { entryOf, taskOf } from "../control/control.ts";
+import { recordedLog, until } from "../support/app.ts";
+import { failure } from "../support/outcome.ts";
+import { redisUrl } from "../support/redis.ts";
+import { all, testOperator } from "./opened-operator.ts";
+
+function pooled(prefix: string) {
+  const app = connect({ redis: redisUrl(), prefix, log: recordedLog() });
+  onTestFinished(() => app[Symbol.asyncDispose]());
+  const reasons: unknown[] = [];
+  const handler = defineHandler(defineJob("n", { queue: "work", payload: typed<object>(), attempts: 5, progress: typed<string>() }), {
+    async handle(_, task) {
+      await task.progress("half");
+      await once(task.signal, "abort");
+      reasons.push(task.signal.reason);
+      throw task.signal.reason as Error;
+    },
+  });
+  return { pool: app.pool([handler], { name: "mill" }), reasons };
+}
+
+test("lists what runs everywhere, the oldest first, and cancels one by the beginning of its id, of a job that stock BullMQ put", async () => {
+  const operator = testOperator();
+  const { pool, reasons } = pooled(operator.prefix);
+  const stock = stockQueue(operator.prefix);
+  await stock.add("n", {}, { jobId: "first-job" });
+  await until(() => pool.running === 1);
+  await stock.add("n", {}, { jobId: "second-job" });
+  await until(async () => (await listTasks(operator)).tasks.filter(({ progress }) => progress === '"half"').length === 2);
+  const { tasks, unlisted } = await listTasks(operator);
+  expect(tasks).toMatchObject(["first-job", "second-job"].map((id) => ({ id, name: "n", queue: "work", attempt: 1, stuck: false, interruption: null, worker: { id: pool.id, name: "mill" } })));
+  expect(tasks[0]!.ageMs).toBeGreaterThanOrEqual(tasks[1]!.ageMs);
+  expect(unlisted).toEqual([]);
+  expect(await cancelTask(operator, "first", { reason: "the customer left" })).toEqual({ id: "first-job", name: "n", queue: "work", worker: { id: pool.id, name: "mill" }, cancelled: true });
+  await until(async () => (await stock.getJobState("first-job")) === "failed");
+  expect((await stock.getJob("first-job"))?.failedReason).toContain("the customer left");
+  expect(String(reasons[0])).toContain("the customer left");
+  expect(pool.running).toBe(1);
+  expect(await all(audit(operator))).toMatchObject([{ command: "task cancel", target: "first", outcome: "done", touched: 1 }]);
+});
+
+test("says who runs more than is listed", async () => {
+  const operator = testOperator();
+  await operator.ready();
+  await register(operator.connections, entryOf("a", { running: 130, stuck: 1 }), Array.from({ length: 131 }, (_, n) => taskOf(`t${n}`)));
+  const { tasks, unlisted } = await listTasks(operator);
+  expect(tasks).toHaveLength(100);
+  expect(unlisted).toEqual([{ worker: { id: "a", name: "name-a" }, count: 31 }]);
+  expect((await failure(cancelTask(operator, "t1000"))).error).toMatchObject({ code: "NOT_FOUND", message: expect.stringContaining("job cancel") as string });
+});
+
+test("refuses what names no task, or several, and what may only look; one that has ended by then is not cancelled", async () => {
+  const operator = testOperator();
+  expect(await listTasks(operator)).toEqual({ tasks: [], unlisted: [] });
+  await register(operator.connections, entryOf("a"), [taskOf("t1"), taskOf("t2")]);
+  const error = async (id: string) => (await failure(cancelTask(operator, id))).error;
+  expect(await error("x")).toMatchObject({ code: "NOT_FOUND" });
+  expect(await error("t")).toMatchObject({ code: "OPTION_INVALID", message: expect.stringContaining("t1 of work, t2 of work") as string });
+  expect(await error("")).toMatchObject({ code: "OPTION_INVALID" });
+  expect(await cancelTask(operator, "t1")).toMatchObject({ id: "t1", cancelled: false });
+  const onlooker = testOperator({ prefix: operator.prefix, readOnly: true });
+  expect((await failure(cancelTask(onlooker, "t1"))).error).toMatchObject({ code: "READ_ONLY" });
+});
