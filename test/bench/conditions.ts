@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { availableParallelism, cpus, loadavg } from "node:os";
 import type { Taken } from "./report.ts";
 import type { Stores } from "./store.ts";
-import { settings, type SubjectName, subjects } from "./subject.ts";
+import { settings, type SubjectName, subjects, titles } from "./subject.ts";
 
 export interface Facts {
   readonly rounds: number;
@@ -37,8 +37,8 @@ ${notes.join("\n")}`;
 }
 
 async function noteOf(name: SubjectName): Promise<string> {
-  const { title, notes } = await subjects[name]();
-  return `- ${title}${versionOf(name)}: ${notes}.`;
+  const { notes } = await subjects[name]();
+  return `- ${titles[name]}${versionOf(name)}: ${notes}.`;
 }
 
 function versionOf(name: SubjectName): string {

@@ -1,30 +1,18 @@
 /** All that is measured, as data. */
 import type { Goal, Measure, Other, Side, Work } from "./measure.ts";
-import type { SubjectName } from "./subject.ts";
-
-const titles: Readonly<Record<SubjectName, string>> = {
-  millrace: "Millrace",
-  stock: "BullMQ",
-  "drop-in": "drop-in backend",
-  "bee-queue": "bee-queue",
-  "pg-boss": "pg-boss",
-  "graphile-worker": "graphile-worker",
-  streams: "Redis Streams",
-  untold: "without telemetry",
-  scraped: "with metrics on",
-};
+import { type SubjectName, titles } from "./subject.ts";
 
 /** Of a measure's jobs, what a slower subject is given, so that its turn takes seconds and not a minute. */
 const shares: Partial<Record<SubjectName, number>> = { "pg-boss": 0.5, "graphile-worker": 0.5 };
 
 const atLeast = (least: number) => ({ least });
 const atMost = (most: number) => ({ most });
+/** Goals stand with the side that the first one's figures are taken by. */
 const rate = (least: number) => ({ jobsPerSecond: atLeast(least) });
 const time = { p50Us: atMost(1), p99Us: atMost(1) };
 /** What telemetry may cost at its defaults: 5 %. */
 const cost = { ...rate(0.95), processUs: atMost(1.05) };
 
-/** The issue's goals stand with the sides that they are ratios by. */
 const peers = { "bee-queue": rate(1), "pg-boss": rate(1), "graphile-worker": rate(1) };
 
 export const measures: readonly Measure[] = [
@@ -45,14 +33,14 @@ export const measures: readonly Measure[] = [
   beside("put-100", "put, 100 in flight", work("put", { width: 100, jobs: 100_000 }), { stock: rate(1.5) }),
   beside("put-1000", "put, 1000 in flight", work("put", { width: 1000, jobs: 100_000 }), { stock: rate(2) }),
   beside("put-many", "putMany of 100,000", work("put-many", { jobs: 100_000 }), { stock: rate(3), ...peers }),
-  beside("latency-idle", "put to handler, idle", work("latency", { width: 100, jobs: 300 }), { stock: time }),
+  beside("latency-idle", "put to handler, idle", work("latency", { width: 100, jobs: 500 }), { stock: time }),
   beside("latency-2000", "put to handler, at 2,000 jobs/s", work("latency", { width: 100, jobs: 8000, pace: 2000 }), { stock: time }),
   { ...beside("memory", "a million waiting jobs", work("put-many", { kind: "memory", jobs: 1_000_000 }), { stock: { bytes: atMost(1.1) } }), once: true },
   growth("growth-waiting", "consume, 100 slots, jobs that wait meanwhile", [1_000_000, 100_000, 1000].map((waiting) => [`${whole(waiting)} waiting`, consume100({ waiting })])),
   ...curve("growth-slots", "slots", [1, 10, 100, 500, 1000, 2000], (width) => work("consume", { width, jobs: Math.min(50_000, 10_000 * width) })),
   ...curve("growth-processes", "processes of 100 slots", [1, 2], (processes) => consume100({ processes, jobs: 50_000, waiting: 25_000 })),
   ...curve("growth-queues", "queues that share 100 slots", [1, 10, 100], (queues) => consume100({ queues, jobs: 50_000, waiting: 25_000 })),
-  beside("telemetry-100", "consume, 100 slots: what telemetry costs", consume100(), { untold: cost, scraped: rate(0) }),
+  beside("telemetry-100", "consume, 100 slots: what telemetry costs", consume100(), { untold: cost, scraped: {} }),
   beside("telemetry-500", "consume, 500 slots: what telemetry costs", work("consume", { width: 500, jobs: 100_000 }), { untold: cost }),
   beside("telemetry-put", "putMany: what telemetry costs", work("put-many", { jobs: 100_000 }), { untold: cost }),
   {

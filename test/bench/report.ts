@@ -18,12 +18,12 @@ export interface Row {
   readonly met?: boolean;
 }
 
-/** One for each quantity and each other side; of what is only measured beside peers, the rate alone. */
+/** Each quantity beside the first of the others and wherever there is a goal for it; the first quantity beside all. */
 export function rowsOf({ measure, readings }: Taken): Row[] {
   const { first, others, goals, title, point } = measure;
   const ours = readings.get(first) ?? [];
   const told = quantities[first.work.kind].slice(0, point === undefined ? undefined : 1);
-  return told.flatMap(({ key, label, unit }): Row[] => {
+  return told.flatMap(({ key, label, unit }, nth): Row[] => {
     const values = (of: readonly Reading[]) => of.map((reading) => reading[key] ?? Number.NaN);
     const figure = spread(values(ours));
     const own = goals.filter(({ quantity }) => quantity === key).map((goal) => judged(goal, figure, ` ${unit}`))[0];
@@ -31,7 +31,7 @@ export function rowsOf({ measure, readings }: Taken): Row[] {
     const rows = others.flatMap(({ side, goals: wanted }, at): Row[] => {
       const theirs = readings.get(side);
       const goal = wanted.find(({ quantity }) => quantity === key);
-      if (theirs === undefined || (goal === undefined && at > 0)) return [];
+      if (theirs === undefined || (goal === undefined && at > 0 && nth > 0)) return [];
       const ratio = ratios(values(ours), values(theirs));
       return [{ ...common, against: { label: side.label, figure: spread(values(theirs)), ratio }, ...(goal === undefined ? own : judged(goal, ratio, "")) }];
     });

@@ -41,8 +41,6 @@ export interface Counts {
 }
 
 export interface Subject {
-  /** What a table calls it. */
-  readonly title: string;
   /** The server that it stands on. */
   readonly store: "redis" | "postgres";
   /** How it is set up, and what survives what: stands below the table. */
@@ -64,6 +62,19 @@ export const subjects = {
 } satisfies Record<string, () => Promise<Subject>>;
 
 export type SubjectName = keyof typeof subjects;
+
+/** What a table calls them. */
+export const titles: Readonly<Record<SubjectName, string>> = {
+  millrace: "Millrace",
+  stock: "BullMQ",
+  "drop-in": "BullMQ with our backend",
+  "bee-queue": "bee-queue",
+  "pg-boss": "pg-boss",
+  "graphile-worker": "graphile-worker",
+  streams: "Redis Streams",
+  untold: "Millrace without telemetry",
+  scraped: "Millrace with metrics on",
+};
 
 /** All subjects that can have them have these. Times in milliseconds. */
 export const settings = {

@@ -3,7 +3,6 @@ import BeeQueue from "bee-queue";
 import { chunks, type Payload, settings, type Subject } from "../subject.ts";
 
 export const beeQueue: Subject = {
-  title: "bee-queue",
   store: "redis",
   notes:
     "getEvents, sendEvents and storeJobs off; many jobs by saveAll, 1000 at a time; a worker that dies is noticed by stallInterval, with no lease a job and nothing kept per attempt",

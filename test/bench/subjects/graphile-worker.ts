@@ -5,7 +5,6 @@ import { chunks, type Payload, settings, type Subject } from "../subject.ts";
 const logger = new Logger(() => () => {});
 
 export const graphileWorker: Subject = {
-  title: "graphile-worker",
   store: "postgres",
   notes:
     "localQueue of 500 jobs, fetched and locked at once, completions batched, 25 connections, as in its chapter on performance; many jobs by addJobs, 1000 at a time; completed jobs are always removed; a dead worker's jobs stay locked for 4 h",

@@ -8,7 +8,6 @@ import { countBull } from "./bull-keys.ts";
 const schema = z.object({ putAtUs: z.number(), to: z.email(), body: z.string() });
 
 export const millrace: Subject = {
-  title: "Millrace",
   store: "redis",
   notes: "as users get it, telemetry and log lines at their defaults; ids of its own; each payload is checked for what JSON cannot carry",
   async open(url, { queues, slots, keep, schema: checked }) {

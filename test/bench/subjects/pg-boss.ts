@@ -3,7 +3,6 @@ import { PgBoss } from "pg-boss";
 import { chunks, type Payload, settings, type Subject } from "../subject.ts";
 
 export const pgBoss: Subject = {
-  title: "pg-boss",
   store: "postgres",
   notes: "batchSize as many as there are slots, burstWhenBatchFull; a batch is acknowledged as a whole, one failure fails it; many jobs by insert, 1000 at a time; completed jobs stay for seven days",
   async open(url, { queues, slots }) {

@@ -5,7 +5,6 @@ import { millrace } from "./millrace.ts";
 
 export const scraped: Subject = {
   ...millrace,
-  title: "Millrace with metrics on",
   notes: "not scraped meanwhile",
   async open(url, setting) {
     const metrics = await openMetrics({ worker: () => ({ running: 0, stuck: 0, ready: true, redis: true }), queues: async () => [] });

@@ -6,7 +6,6 @@ import { chunks, type Opened, type Payload, type Setting, settings, type Subject
 import { countBull } from "./bull-keys.ts";
 
 export const stock: Subject = {
-  title: "BullMQ",
   store: "redis",
   notes: "ids counted, nothing checked; many jobs by addBulk, 1000 at a time; a Worker for each queue, which share the slots",
   open: (url, setting) => open(url, setting, createRedisBackend), // as BullMQ does by itself
@@ -14,9 +13,8 @@ export const stock: Subject = {
 };
 
 export const dropIn: Subject = {
-  title: "BullMQ with createMillraceBackend",
   store: "redis",
-  notes: "BullMQ's own Queue and Worker, set up as above, with one more argument",
+  notes: "BullMQ's own Queue and Worker, set up as those beside them, with one more argument",
   open: (url, setting) => open(url, setting, createMillraceBackend),
   count: countBull,
 };

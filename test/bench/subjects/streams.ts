@@ -12,7 +12,6 @@ const COUNT = 100;
 type Entry = [id: string, fields: [string, string]];
 
 export const streams: Subject = {
-  title: "Redis Streams",
   store: "redis",
   notes: "XADD, XREADGROUP of 100, XACK and XDEL: no renewed leases, retries, results, states, events, priorities or delays",
   async open(url, { queues }) {

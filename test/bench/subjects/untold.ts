@@ -6,7 +6,6 @@ import { millrace } from "./millrace.ts";
 
 export const untold: Subject = {
   ...millrace,
-  title: "Millrace without telemetry",
   notes: "its meters are replaced by ones that do nothing",
   open(url, setting) {
     const nothing = (): void => undefined;
