@@ -99,8 +99,14 @@ export function defineHandler<T extends JobTypes>(job: Job<T>, options: HandlerO
     job,
     concurrency,
     threads,
-    // Async, so that a handler that throws before its first await rejects like any other.
-    run: async (payload: T["payload"], task: JobTask<T>) => await handle.call(options, payload, task),
+    run: (payload: T["payload"], task: JobTask<T>) => {
+      // One that throws before its first await rejects like any other; an async function here would cost every job.
+      try {
+        return handle.call(options, payload, task);
+      } catch (error) {
+        return Promise.reject(error as Error);
+      }
+    },
   });
 }
 

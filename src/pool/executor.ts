@@ -43,14 +43,17 @@ export function execute(queue: StoredQueue, task: DeliveredTask, runnable: Runna
 
 async function perform(queue: StoredQueue, task: DeliveredTask, runnable: Runnable | undefined, rules: ExecutionRules): Promise<Settlement | undefined> {
   const { leased } = task;
-  const admission = await admit(queue, leased, runnable?.definition, rules);
+  // Here and below only what is a promise is waited for: each wait costs every job.
+  const admitted = admit(queue, leased, runnable?.definition, rules);
+  const admission = admitted instanceof Promise ? await admitted : admitted;
   if (runnable === undefined || "settlement" in admission) return "settlement" in admission ? admission.settlement : undefined;
   const { handler, definition } = runnable;
   if (task.interruption !== undefined) return interrupted(queue, task, definition);
 
   let returned: unknown;
   try {
-    returned = await run(task, handler, admission.payload, attemptLimit(leased.job, definition, () => queue.connections.clock.now()), rules.graceMs);
+    const limit = attemptLimit(leased.job, definition, () => queue.connections.clock.now());
+    returned = await (limit === undefined ? handler.run(admission.payload, task) : runWithin(limit, task, handler, admission.payload, rules.graceMs));
   } catch (error) {
     if (task.ending !== undefined) return task.ending ?? undefined;
     return task.interruption === undefined ? failed(queue, leased, definition, error) : interrupted(queue, task, definition, error);
@@ -58,7 +61,8 @@ async function perform(queue: StoredQueue, task: DeliveredTask, runnable: Runnab
   if (isLost(task)) return undefined;
 
   try {
-    const result = await encodeResult(definition, returned);
+    const encoded = encodeResult(definition, returned);
+    const result = typeof encoded === "string" ? encoded : await encoded;
     return { leased, kind: "ack", result, keep: keepOf(leased.job, definition, "completed"), ...((task.interruption !== undefined || definition.stock !== undefined) && { isUnsure: true }) };
   } catch (error) {
     // The work is done: running it again would do it twice, so the operator has to look.
@@ -66,8 +70,7 @@ async function perform(queue: StoredQueue, task: DeliveredTask, runnable: Runnab
   }
 }
 
-async function run(task: DeliveredTask, handler: Runnable["handler"], payload: unknown, limit: AttemptLimit | undefined, graceMs: number): Promise<unknown> {
-  if (limit === undefined) return handler.run(payload, task);
+async function runWithin(limit: AttemptLimit, task: DeliveredTask, handler: Runnable["handler"], payload: unknown, graceMs: number): Promise<unknown> {
   // Should this process hang, the job is not to hang with it.
   task.lease?.endAt(instant() + limit.ms + graceMs);
   let callOff = task.endAfter(limit, () => {

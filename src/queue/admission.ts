@@ -27,11 +27,16 @@ export type Admission = { readonly payload: unknown } | { readonly settlement: S
  *
  * @param definition  the job's contract; `undefined` where nobody here knows it
  */
-export async function admit(queue: StoredQueue, leased: Leased, definition: JobDefinition | undefined, rules: AdmissionRules): Promise<Admission> {
+export function admit(queue: StoredQueue, leased: Leased, definition: JobDefinition | undefined, rules: AdmissionRules): Admission | Promise<Admission> {
+  if (leased.job.schedulerId === undefined) return read(queue, leased, definition, rules);
+  return isPlanned(queue, leased, rules).then((planned) =>
+    planned ? read(queue, leased, definition, rules) : { settlement: { leased, kind: "release", delayMs: UNPLANNED_PAUSE_MS } },
+  );
+}
+
+/** A promise only where a schema gives one: this is on the way of every job. */
+function read(queue: StoredQueue, leased: Leased, definition: JobDefinition | undefined, rules: AdmissionRules): Admission | Promise<Admission> {
   const { job } = leased;
-  if (job.schedulerId !== undefined && !(await isPlanned(queue, leased, rules))) {
-    return { settlement: { leased, kind: "release", delayMs: UNPLANNED_PAUSE_MS } };
-  }
   if (job.cancelReason !== undefined) return { settlement: cancelled(leased, definition, job.cancelReason) };
   const late = tooLate(job, definition, () => queue.connections.clock.now());
   if (late !== undefined) return { settlement: deadLetter(leased, definition, late) };
@@ -41,11 +46,14 @@ export async function admit(queue: StoredQueue, leased: Leased, definition: JobD
     if (job.data !== undefined) return { settlement: giveBackUnknown(queue, leased, undefined, rules, `no handler here knows job ${job.name}`) };
     return { settlement: forGood(leased, undefined, new PayloadError(`the data of job ${job.id} are gone from Redis: was it evicted, or removed in part?`)) };
   }
+  const refused = (error: unknown): Admission => ({
+    settlement: error instanceof UnknownJobError ? giveBackUnknown(queue, leased, definition, rules, error.message) : forGood(leased, definition, error),
+  });
   try {
-    return { payload: await decodePayload(definition, job.data, job.version) };
+    const payload = decodePayload(definition, job.data, job.version);
+    return payload instanceof Promise ? payload.then((output: unknown) => ({ payload: output }), refused) : { payload };
   } catch (error) {
-    if (error instanceof UnknownJobError) return { settlement: giveBackUnknown(queue, leased, definition, rules, error.message) };
-    return { settlement: forGood(leased, definition, error) };
+    return refused(error);
   }
 }
 

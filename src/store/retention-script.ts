@@ -6,13 +6,8 @@ export interface Retention {
   readonly ageMs?: number | undefined;
 }
 
-/** What the script takes of it: count, age. */
-export function packRetention({ count, ageMs }: Retention): [number, number] {
-  return [bound(count), bound(ageMs)];
-}
-
-/** -1 is no bound. What a stock producer stored as one may be anything, and must not stop the script half-way. */
-function bound(value: unknown): number {
+/** What the script takes of a count or an age; -1 is no bound. What a stock producer stored as one may be anything, and must not stop the script half-way. */
+export function packBound(value: unknown): number {
   return typeof value === "number" && Number.isFinite(value) && value >= 0 ? Math.floor(value) : -1;
 }
 

@@ -26,17 +26,17 @@ export type Answer = Settled | "unanswered";
  * @param codes    what our script said of each
  * @param hasRun   whether an earlier sending of them may have been applied
  */
-export function readSettled(queue: StoredQueue, settlements: readonly Settlement[], codes: readonly SettleCode[], hasRun: boolean): Promise<Answer[]> {
-  return Promise.all(
-    // oxlint-disable-next-line typescript/await-thenable -- most are answers already, and a promise a job costs
-    settlements.map((settlement, i): Answer | Promise<Answer> => {
-      const code = codes[i];
-      if (code === SETTLE_CODES.done) return "done";
-      if (typeof code === "string") return { cancelReason: code };
-      if (code === SETTLE_CODES.leftToStock) return settleByStock(queue, settlement);
-      return hasRun ? judge(queue, settlement) : "lost";
-    }),
-  );
+export function readSettled(queue: StoredQueue, settlements: readonly Settlement[], codes: readonly SettleCode[], hasRun: boolean): readonly Answer[] | Promise<readonly Answer[]> {
+  const answers = settlements.map((settlement, i): Answer | Promise<Answer> => {
+    const code = codes[i];
+    if (code === SETTLE_CODES.done) return "done";
+    if (typeof code === "string") return { cancelReason: code };
+    if (code === SETTLE_CODES.leftToStock) return settleByStock(queue, settlement);
+    return hasRun ? judge(queue, settlement) : "lost";
+  });
+  if (!answers.some((answer) => answer instanceof Promise)) return answers as readonly Answer[];
+  // oxlint-disable-next-line typescript/await-thenable -- most are answers already, and a promise a job costs
+  return Promise.all(answers);
 }
 
 type StockJob = Parameters<RedisQueueBackend["moveToFailed"]>[0];

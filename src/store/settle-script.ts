@@ -8,7 +8,7 @@
 import { Packr } from "msgpackr";
 import { CANCELLED } from "../job/state.ts";
 import type { Leased } from "./reserve-script.ts";
-import { packRetention, RETENTION, type Retention } from "./retention-script.ts";
+import { packBound, RETENTION, type Retention } from "./retention-script.ts";
 import { CANCEL_FIELD, UNKNOWN_SINCE_FIELD, type StoredJob } from "./stored-job.ts";
 
 /** What is to become of a delivery. */
@@ -32,21 +32,22 @@ export function packSettlements(settlements: readonly Settlement[]): Buffer {
   return packr.pack(settlements.map(packSettlement));
 }
 
-const KINDS = { ack: 1, fail: 2, retry: 3, release: 4 } as const;
 const packr = new Packr({ useRecords: false });
 
 function packSettlement(settlement: Settlement): unknown[] {
   const { job, token } = settlement.leased;
-  const head = [job.id, token, job.starts, KINDS[settlement.kind]];
+  const { id, starts } = job;
   switch (settlement.kind) {
-    case "ack":
-      return [...head, settlement.result, ...packRetention(settlement.keep), standsAlone(job) && settlement.isUnsure !== true ? String(job.attemptsMade + 1) : ""];
+    case "ack": {
+      const made = standsAlone(job) && settlement.isUnsure !== true ? String(job.attemptsMade + 1) : "";
+      return [id, token, starts, 1, settlement.result, packBound(settlement.keep.count), packBound(settlement.keep.ageMs), made];
+    }
     case "fail":
-      return [...head, settlement.reason, ...packRetention(settlement.keep), JSON.stringify(settlement.stack), settlement.attempts];
+      return [id, token, starts, 2, settlement.reason, packBound(settlement.keep.count), packBound(settlement.keep.ageMs), JSON.stringify(settlement.stack), settlement.attempts];
     case "retry":
-      return [...head, settlement.reason, settlement.delayMs, job.options.lifo === true ? 1 : 0, JSON.stringify(settlement.stack)];
+      return [id, token, starts, 3, settlement.reason, settlement.delayMs, job.options.lifo === true ? 1 : 0, JSON.stringify(settlement.stack)];
     case "release":
-      return [...head, settlement.unknown === true ? 1 : 0, settlement.delayMs];
+      return [id, token, starts, 4, settlement.unknown === true ? 1 : 0, settlement.delayMs];
   }
 }
 

@@ -8,7 +8,7 @@ import type { StoredQueue } from "./stored-queue.ts";
 
 export interface Turn {
   /** What became of each settlement, in order. */
-  readonly settled: Promise<readonly Answer[]>;
+  readonly settled: readonly Answer[] | Promise<readonly Answer[]>;
   /** `undefined` when nothing was asked for. */
   readonly reserved: Reserved | undefined;
 }
