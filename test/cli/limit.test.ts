@@ -16,4 +16,4 @@ test("limit set says what holds now, show lists it, and what is none ends with 2
   expect(JSON.parse(json.stdout)).toEqual({ queue: "mail", concurrency: 3, rate: { max: 100, durationMs: 1000 }, heldForMs: 0 });
   expect([wrong.code, nothing.code, gone.code]).toEqual([2, 2, 4]);
   expect(await stock.getGlobalRateLimit()).toEqual({ max: 100, duration: 1000 });
-});
+}, 60_000);

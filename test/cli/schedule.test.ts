@@ -18,7 +18,7 @@ test("schedule put, list, pause, resume, run and remove say what they did", asyn
   const [text, json, job] = await Promise.all([run("schedules"), run("schedule", "list", "mail", "--json"), run("schedule", "run", "mail", "digest")]);
   const lines = text.stdout.split("\n");
   expect(lines[0]).toMatch(/^QUEUE +ID +JOB +WHEN +NEXT +RUNS$/);
-  expect(lines.slice(1, 3).toSorted()).toEqual([expect.stringMatching(/^mail +digest +send +0 7 \* \* \* UTC +in \d+ (h|min) +\d$/) as string, expect.stringMatching(/^mail +sweep +sweep +every 90 s +(now|in \d+ s|in 1 min) +\d$/) as string]);
+  expect(lines.slice(1, 3).toSorted()).toEqual([expect.stringMatching(/^mail +digest +send +0 7 \* \* \* UTC +in \d+ (h|min) +\d$/) as string, expect.stringMatching(/^mail +sweep +sweep +every 90 s +(now|in \d+ s|in 1 min|\d+ s overdue) +\d$/) as string]);
   expect(json.stdout.trim().split("\n").map((line) => JSON.parse(line) as object)).toEqual(expect.arrayContaining([expect.objectContaining({ queue: "mail", id: "sweep", everyMs: 90_000, payload: { dir: "/tmp" }, paused: false })]));
   expect(await stock.getJob(job.stdout.trim())).toMatchObject({ name: "send" });
   expect(await run("schedule", "pause", "mail", "digest")).toEqual({ code: 0, stdout: "schedule digest of mail is paused\n", stderr: "" });
