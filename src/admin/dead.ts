@@ -3,6 +3,7 @@ import { NotFoundError } from "../errors.ts";
 import { reasonOfCancel } from "../job/state.ts";
 import { check, checkOptions, shown } from "../options.ts";
 import { lastStack, readJobDetail } from "../store/job-detail.ts";
+import { readRedaction } from "../store/redactions.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import type { WalkedJob } from "../store/walk.ts";
 import { inBulk, type BulkResult, type JobSelection } from "./bulk.ts";
@@ -147,12 +148,24 @@ export function exportDead(operator: Operator, name: string, filter?: Omit<JobFi
   const checked = checkFilter("exportDead", { ...filter, state: "failed" });
   operator.queue(name);
   return (async function* letters() {
+    const pathsOf = redactions();
     for await (const { queue, jobs } of pagesOf(await operator.parts(name), { ...checked, matches: (job, now) => !isCancelled(job) && checked.matches(job, now) })) {
       for (let from = 0; from < jobs.length; from += AT_ONCE) {
         const details = await Promise.all(jobs.slice(from, from + AT_ONCE).map(({ id }) => readJobDetail(queue, id)));
         // One may have been removed, or retried, meanwhile.
-        for (const detail of details) if (detail?.state === "failed") yield toShown(name, detail);
+        for (const detail of details) if (detail?.state === "failed") yield toShown(detail, name, await pathsOf(queue, detail.stored.name));
       }
     }
   })();
+}
+
+/** Reads what is redacted once a queue and name. */
+function redactions(): (queue: StoredQueue, name: string) => Promise<readonly string[]> {
+  const known = new Map<string, Promise<readonly string[]>>();
+  return (queue, name) => {
+    const key = `${queue.prefix} ${name}`;
+    const paths = known.get(key) ?? readRedaction(queue, name);
+    known.set(key, paths);
+    return paths;
+  };
 }

@@ -1,8 +1,10 @@
 /** One job, with all that is known of it. */
 import { NotFoundError, OptionError } from "../errors.ts";
 import type { JobState } from "../job/state.ts";
+import { redacted } from "../job/redact.ts";
 import { shown } from "../options.ts";
 import { readJobDetail, readLogs, type JobDetail } from "../store/job-detail.ts";
+import { readRedaction } from "../store/redactions.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import type { Operator } from "./operator.ts";
 
@@ -41,21 +43,23 @@ export interface ShownJob {
   readonly pendingChildren: number;
 }
 
-/** @throws OptionError before any I/O; NotFoundError; BackendError */
+/** What its contract redacts is `***`. @throws OptionError before any I/O; NotFoundError; BackendError */
 export async function showJob(operator: Operator, name: string, id: string): Promise<ShownJob> {
   checkJobId(id);
-  return toShown(name, (await findJob(operator, name, id)).detail);
+  const { queue, detail } = await findJob(operator, name, id);
+  return toShown(detail, queue.name, await readRedaction(queue, detail.stored.name));
 }
 
-export function toShown(queue: string, detail: JobDetail): ShownJob {
+/** @param paths  what is redacted in it */
+export function toShown(detail: JobDetail, queue: string, paths: readonly string[]): ShownJob {
   const { stored, result, progress, parentKey, ...rest } = detail;
   return {
     queue,
     id: stored.id,
     name: stored.name,
-    payload: parsed(stored.data),
-    result: parsed(result),
-    progress: parsed(progress),
+    payload: redacted(parsed(stored.data), paths),
+    result: redacted(parsed(result), paths),
+    progress: redacted(parsed(progress), paths),
     options: stored.options as Readonly<Record<string, unknown>>,
     version: stored.version,
     priority: stored.priority,

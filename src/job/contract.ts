@@ -100,6 +100,8 @@ export interface JobOptions<
   readonly deadline?: Duration;
   /** @default completed: 1 h where there is a `result`, else the last 1000; failed: the last 10,000 of 90 days */
   readonly keep?: { readonly completed?: Keep; readonly failed?: Keep };
+  /** Paths in payload, result and progress that operators see as `***`: `body`, `user.email`, `cards.*.number`. They are stored as they are. @default none */
+  readonly redact?: readonly string[];
 }
 
 /** A contract. It types `put` and `handle`, and carries its definition for `definitionOf`. */

@@ -4,6 +4,7 @@ import { OptionError } from "../errors.ts";
 import { check, checkOptions, shown } from "../options.ts";
 import { checkJobName } from "./name.ts";
 import { LONGEST_TIMEOUT_MS } from "./put-options.ts";
+import { checkRedact } from "./redact.ts";
 import { defineQueue, type QueueDef } from "./queue-def.ts";
 
 /** Retention of finished jobs, checked. An absent bound does not bind. */
@@ -34,6 +35,8 @@ export interface JobDefinition {
   readonly timeoutMs?: number;
   readonly deadlineMs?: number;
   readonly keep: { readonly completed: KeepDefinition; readonly failed: KeepDefinition };
+  /** Paths that operators are not to read. */
+  readonly redact?: readonly string[];
   /** BullMQ's rules where they differ from ours: whoever runs these jobs was written for its Worker. */
   readonly stock?: StockRules;
 }
@@ -82,6 +85,7 @@ const jobOptions = {
   timeout: check.duration({ min: 1, max: LONGEST_TIMEOUT_MS }),
   deadline: check.duration({ min: 1 }),
   keep: check.nested({ completed: check.nested(keepOptions), failed: check.nested(keepOptions) }),
+  redact: checkRedact,
 };
 
 /**
@@ -115,6 +119,7 @@ export function define(name: string, options: unknown): JobDefinition {
       completed: keepOf(checked.keep?.completed) ?? (result ? JOB_DEFAULTS.keep.completedWithResult : JOB_DEFAULTS.keep.completed),
       failed: keepOf(checked.keep?.failed) ?? JOB_DEFAULTS.keep.failed,
     },
+    ...(checked.redact && { redact: checked.redact }),
   });
 }
 

@@ -23,6 +23,7 @@ import { persevere } from "../queue/persevere.ts";
 import { recover } from "../queue/recoverer.ts";
 import { tellEnd, tellLost } from "../queue/told-end.ts";
 import type { MarkerWait } from "../store/marker-wait.ts";
+import { noteRedactions } from "../store/redactions.ts";
 import { Reserver, type Leased } from "../store/reserve.ts";
 import { SettleLane, type Settlement } from "../store/settle.ts";
 import type { BlockedLoop } from "./blocked-loop.ts";
@@ -78,6 +79,12 @@ export class Consumer {
     this.#leases = queue.leases(leaseMs);
     this.#cancels = new CancelWatch(queue.stored, this.running, (task, reason) => this.#interrupt(task, () => task.cancel(reason)), options.log);
     this.#slots = slots;
+  }
+
+  /** Connects when nobody has yet. @throws as the queue's `ready` */
+  async ready(): Promise<void> {
+    await this.queue.ready();
+    await noteRedactions(this.queue.stored, [...this.#runnables.values()].map(({ definition }) => definition));
   }
 
   /** Consumes until `quiet` fires; what runs then goes on in the group. An outage of Redis only delays it. */

@@ -212,13 +212,12 @@ export class Pool implements AsyncDisposable {
   /** Connects when it can; `false` when it is to end first. */
   async #isConnected(): Promise<boolean> {
     const { over: signal } = this.#fetching;
-    const queues = this.#consumers.map(({ queue }) => queue);
     const onFailure = (error: unknown): void => {
-      if (!(error instanceof BackendError) || queues[0]!.closed) throw error;
+      if (!(error instanceof BackendError) || this.#consumers[0]!.queue.closed) throw error;
       this.#log.warn({ err: error }, "cannot connect to Redis, trying again");
     };
     const isOver = new Promise<boolean>((resolve) => signal.addEventListener("abort", () => resolve(false), { once: true }));
-    const connected = persevere(() => Promise.all(queues.map((queue) => queue.ready())).then(() => true), { signal, onFailure });
+    const connected = persevere(() => Promise.all(this.#consumers.map((consumer) => consumer.ready())).then(() => true), { signal, onFailure });
     return (await Promise.race([connected, isOver])) ?? false;
   }
 

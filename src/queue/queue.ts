@@ -7,6 +7,7 @@ import { checkKey, checkPut, type CheckedPut, type PutOptions } from "../job/put
 import { shown } from "../options.ts";
 import { countJobs, queueExists, sumOf, type Counts } from "../store/count.ts";
 import type { NewJob, PutLane } from "../store/put.ts";
+import { noteRedactions } from "../store/redactions.ts";
 import { setPaused } from "../store/queue-settings.ts";
 import { deliveries, type Delivery, type DeliveriesOptions } from "./deliveries.ts";
 import { Flight } from "./flight.ts";
@@ -140,7 +141,14 @@ export class Queue<T extends JobTypes = JobTypes> {
   async #newJob(payload: T["put"], options: CheckedPut): Promise<{ readonly queue: OpenQueue; readonly job: NewJob }> {
     const { id, queue } = this.#queue.place(options.id, options.partitionKey);
     const data = await encodePayload(this.#definition, payload);
+    if (this.#definition.redact !== undefined) await this.#noteRedactions(queue);
     return { queue, job: storedForm(this.#definition, id, data, options) };
+  }
+
+  /** Before there is a job that somebody could read. */
+  async #noteRedactions(queue: OpenQueue): Promise<void> {
+    await queue.ready();
+    await noteRedactions(queue.stored, [this.#definition]);
   }
 
   async #setPaused(paused: boolean): Promise<void> {

@@ -1,7 +1,11 @@
 import { expect, test } from "vitest";
+import { exportDead } from "../../src/admin/dead.ts";
 import { jobLogs, showJob } from "../../src/admin/job-show.ts";
 import { NotFoundError, OptionError } from "../../src/errors.ts";
+import { defineJob, typed } from "../../src/job/contract.ts";
+import { defineHandler } from "../../src/job/handler.ts";
 import { failJobs, stockQueue, stockWorker } from "../interop/stock.ts";
+import { testApp } from "../support/app.ts";
 import { all, testOperator } from "./opened-operator.ts";
 
 test("shows a job that a stock worker failed: payload, options, attempts, stacks, logs", async () => {
@@ -48,4 +52,28 @@ test("refuses what is none before any I/O, and a job that is not there", async (
   await expect(showJob(operator, "work", "99")).rejects.toThrow(NotFoundError);
   await expect(all(jobLogs(operator, "work", "99"))).rejects.toThrow('no job "99" is in queue work');
   expect(await all(jobLogs(operator, "work", "1"))).toEqual([]);
+});
+
+test("who has no contract sees what it redacts as ***, in payload, result and export; the handler sees it", async () => {
+  const operator = testOperator();
+  const app = testApp({ prefix: operator.prefix });
+  const job = defineJob("mail", { queue: "work", payload: typed<{ to: string; body: string }>(), result: typed<{ body: string }>(), attempts: 1, redact: ["body"] });
+  const handle = await app.queue(job).put({ to: "ada", body: "secret" });
+  expect((await showJob(operator, "work", handle.id)).payload).toEqual({ to: "ada", body: "***" });
+  const failed = await app.queue(job).put({ to: "fail", body: "secret" });
+  const pool = app.pool([defineHandler(job, { handle: async ({ to, body }) => (to === "fail" ? Promise.reject(new Error("no")) : { body }) })]);
+  expect(await handle.result()).toEqual({ body: "secret" });
+  await failed.outcome();
+  await pool.cancel();
+  expect(await showJob(operator, "work", handle.id)).toMatchObject({ state: "completed", result: { body: "***" } });
+  expect(await all(exportDead(operator, "work"))).toMatchObject([{ payload: { to: "fail", body: "***" } }]);
+});
+
+test("a pool notes what its contracts redact in jobs that stock BullMQ puts", async () => {
+  const operator = testOperator();
+  const app = testApp({ prefix: operator.prefix });
+  const job = await stockQueue(operator.prefix).add("mail", { body: "secret" });
+  await using pool = app.pool([defineHandler(defineJob("mail", { queue: "work", payload: typed<object>(), redact: ["body"] }), { handle: async () => undefined })]);
+  await pool.ready;
+  expect((await showJob(operator, "work", job.id!)).payload).toEqual({ body: "***" });
 });

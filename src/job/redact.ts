@@ -1,0 +1,30 @@
+/** Parts of payloads, results and progress that nobody is to read who only operates the queue. */
+import { OptionError } from "../errors.ts";
+import { shown } from "../options.ts";
+
+export const REDACTED = "***";
+
+/** `body`, `user.email`, `cards.*.number`: names with dots between them; `*` is every element or field. */
+const PATH = /^[^.\s]+(?:\.[^.\s]+)*$/;
+const MOST = 50;
+
+/** @throws OptionError when it is no list of paths */
+export function checkRedact(value: unknown, where: string): readonly string[] {
+  if (!Array.isArray(value) || value.length > MOST) throw new OptionError(`expected a list of at most ${MOST} paths such as "body" or "user.email" for ${where}, got ${shown(value)}`);
+  const wrong = (value as unknown[]).find((path) => typeof path !== "string" || path.length > 200 || !PATH.test(path));
+  if (wrong !== undefined) throw new OptionError(`expected paths such as "body", "user.email" or "cards.*.number" for ${where}, got ${shown(wrong)}`);
+  return Object.freeze([...new Set(value as string[])]);
+}
+
+/** A copy of what JSON carries, with `***` at each of these paths where there is something. */
+export function redacted(value: unknown, paths: readonly string[]): unknown {
+  return paths.reduce((masked, path) => mask(masked, path.split(".")), value);
+}
+
+function mask(value: unknown, [name, ...rest]: readonly string[]): unknown {
+  if (name === undefined) return REDACTED;
+  if (typeof value !== "object" || value === null) return value;
+  const isMeant = (key: string): boolean => name === "*" || key === name;
+  if (Array.isArray(value)) return value.map((element: unknown, i) => (isMeant(String(i)) ? mask(element, rest) : element));
+  return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, isMeant(key) ? mask(field, rest) : field]));
+}

@@ -1,0 +1,42 @@
+/** What contracts redact, noted in the queue's meta: an operator reads it there, without the contract. */
+import type { JobDefinition } from "../job/definition.ts";
+import { asBackendError } from "../redis/errors.ts";
+import type { StoredQueue } from "./stored-queue.ts";
+
+/** Of a queue's meta; the job's name follows. */
+const REDACT_FIELD = "millrace.redact:";
+
+const noted = new WeakMap<StoredQueue, Map<string, Promise<void>>>();
+
+/** Notes what each of them redacts, once a process and queue. It stays when no contract says so any more. @throws BackendError, BackendFullError */
+export async function noteRedactions(queue: StoredQueue, definitions: readonly Pick<JobDefinition, "name" | "redact">[]): Promise<void> {
+  for (const { name, redact } of definitions) if (redact !== undefined && redact.length > 0) await noteRedaction(queue, name, redact);
+}
+
+function noteRedaction(queue: StoredQueue, name: string, redact: readonly string[]): Promise<void> {
+  const ofQueue = noted.get(queue) ?? new Map<string, Promise<void>>();
+  noted.set(queue, ofQueue);
+  let noting = ofQueue.get(name);
+  if (noting === undefined) {
+    noting = write(queue, name, redact).catch((error: unknown) => {
+      ofQueue.delete(name);
+      throw asBackendError(error);
+    });
+    ofQueue.set(name, noting);
+  }
+  return noting;
+}
+
+async function write({ client, keys }: StoredQueue, name: string, redact: readonly string[]): Promise<void> {
+  await client.hset(keys.meta, REDACT_FIELD + name, JSON.stringify(redact));
+}
+
+/** The paths that are redacted in jobs of this name. @throws BackendError */
+export async function readRedaction({ client, keys }: StoredQueue, name: string): Promise<readonly string[]> {
+  try {
+    const text = await client.hget(keys.meta, REDACT_FIELD + name);
+    return text === null ? [] : (JSON.parse(text) as string[]);
+  } catch (error) {
+    throw asBackendError(error);
+  }
+}

@@ -1,0 +1,29 @@
+import { assert, dictionary, json, property, stringMatching } from "fast-check";
+import { expect, test } from "vitest";
+import { OptionError } from "../../src/errors.ts";
+import { checkRedact, redacted } from "../../src/job/redact.ts";
+
+test.each([
+  [{ body: "x", to: 1 }, ["body"], { body: "***", to: 1 }],
+  [{ user: { email: "a", id: 1 } }, ["user.email"], { user: { email: "***", id: 1 } }],
+  [{ cards: [{ number: 1, name: "a" }, { number: 2 }] }, ["cards.*.number"], { cards: [{ number: "***", name: "a" }, { number: "***" }] }],
+  [[{ a: 1 }, 2], ["0.a", "1"], [{ a: "***" }, "***"]],
+  [{ a: { b: 1 } }, ["a.*", "c", "a.b.c"], { a: { b: "***" } }],
+  ["text", ["body"], "text"],
+  [null, ["body"], null],
+])("of %j, redacted by %j, operators see %j", (value, paths, seen) => {
+  const before = JSON.stringify(value);
+  expect(redacted(value, paths)).toEqual(seen);
+  expect(JSON.stringify(value)).toBe(before);
+});
+
+test("nothing is left of what a path of one name names, wherever it is an object", () => {
+  assert(property(dictionary(stringMatching(/^[a-z]{1,4}$/), json()), stringMatching(/^[a-z]{1,4}$/), (value, name) => {
+    const seen = redacted(value, [name]) as Record<string, unknown>;
+    expect(seen).toEqual({ ...value, ...(Object.hasOwn(value, name) && { [name]: "***" }) });
+  }));
+});
+
+test.each([["body"], [[""]], [["a..b"]], [["a b"]], [[1]], [Array(51).fill("a")]])("refuses %j", (value) => {
+  expect(() => checkRedact(value, "redact")).toThrow(OptionError);
+});
