@@ -3,8 +3,8 @@ import { jobOf, typed, type Job } from "./contract.ts";
 import type { KeepDefinition, StockRules } from "./definition.ts";
 import { defineQueue } from "./queue-def.ts";
 
-/** No job is named so. */
-export const EVERY_NAME = "";
+/** Stands for every name that no other handler takes. */
+export const EVERY_NAME = "*";
 
 /** What a stock Worker does with a job that says nothing: one attempt, the next one at once, and all is kept. */
 export function everyName(queue: string, stock: StockRules, keep: { readonly completed: KeepDefinition; readonly failed: KeepDefinition }): Job {

@@ -26,20 +26,23 @@ export interface BackendCounts {
 export type MillraceBackend = RedisQueueBackend & { readonly counts: Readonly<BackendCounts> };
 
 /** What the drop-in needs of a copy of BullMQ. */
-export type BullMQ = Pick<typeof bullmq, "RedisQueueBackend" | "createRedisBackend" | "raw2NextJobData" | "optsEncodeMap">;
+export type BullMQ = Pick<typeof bullmq, "RedisQueueBackend" | "createRedisBackend" | "raw2NextJobData" | "optsEncodeMap" | "isRedisVersionLowerThan">;
 
 /**
  * A backend for stock Workers and Queues: `new Worker(name, processor, options, createMillraceBackend)`. On a client that is
- * not ioredis it is BullMQ's own.
+ * not ioredis, or where BullMQ does not see a Redis from 6.2 or a Valkey, it is BullMQ's own.
  */
 export const createMillraceBackend: BackendFactory<MillraceBackend> = millraceBackend(bullmq);
 
+const SERVERS: ReadonlySet<string> = new Set(["redis", "valkey"]);
+/** `ZRANGE … BYSCORE` is as old. */
+const OLDEST_REDIS = "6.2.0";
 /** A script holds Redis while it runs: 10 to 20 us a job. */
 const LARGEST_BATCH = 100;
 const LARGEST_BYTES = 1_000_000;
 
 /** As {@link createMillraceBackend}, of a copy of BullMQ of one's own. */
-export function millraceBackend({ RedisQueueBackend, createRedisBackend, raw2NextJobData, optsEncodeMap }: BullMQ): BackendFactory<MillraceBackend> {
+export function millraceBackend({ RedisQueueBackend, createRedisBackend, raw2NextJobData, optsEncodeMap, isRedisVersionLowerThan }: BullMQ): BackendFactory<MillraceBackend> {
   type Parts = ConstructorParameters<typeof RedisQueueBackend>;
 
   class BatchedBackend extends RedisQueueBackend {
@@ -49,7 +52,7 @@ export function millraceBackend({ RedisQueueBackend, createRedisBackend, raw2Nex
     readonly #limits: Limits;
     readonly #turns: Gathered<Finish | Fetch, TurnAnswer>;
     readonly #puts: Gathered<PlainJob, string | undefined>;
-    /** `undefined` until it is connected; `null` where it is not ioredis. */
+    /** `undefined` until it is connected; `null` where our scripts cannot run. */
     #client: ForeignClient | null | undefined;
 
     constructor(...parts: Parts) {
@@ -159,8 +162,9 @@ export function millraceBackend({ RedisQueueBackend, createRedisBackend, raw2Nex
     }
 
     #connectedTo(client: unknown): ForeignClient | null {
-      if (this.#client === undefined) this.#client = isForeignClient(client) ? client : null;
-      return this.#client;
+      if (this.#client !== undefined) return this.#client;
+      const isKnown = SERVERS.has(this.databaseType) && !isRedisVersionLowerThan(this.redisVersion, OLDEST_REDIS, this.databaseType as "redis");
+      return (this.#client = isKnown && isForeignClient(client) ? client : null);
     }
 
     /** `undefined` where BullMQ's scripts are to do it one by one: then one job that is amiss does not keep the others. */

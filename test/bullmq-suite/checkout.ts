@@ -95,9 +95,9 @@ import { afterAll, expect } from 'vitest';
 import { millraceBackend } from ${JSON.stringify(ours)};
 import { RedisQueueBackend, raw2NextJobData } from './src/classes/redis-queue-backend';
 import { createRedisBackend, setDefaultBackendFactory } from './src/utils/create-backend';
-import { optsEncodeMap } from './src/utils';
+import { isRedisVersionLowerThan, optsEncodeMap } from './src/utils';
 
-const create = millraceBackend({ RedisQueueBackend, createRedisBackend, raw2NextJobData, optsEncodeMap } as never) as any;
+const create = millraceBackend({ RedisQueueBackend, createRedisBackend, raw2NextJobData, optsEncodeMap, isRedisVersionLowerThan } as never) as any;
 const all: Record<string, number>[] = [];
 setDefaultBackendFactory(((...args: unknown[]) => {
   const backend = create(...args);

@@ -1,16 +1,11 @@
 import { expect, test } from "vitest";
-import { OptionError } from "../../src/errors.ts";
 import { decodePayload, encodeResult } from "../../src/job/codec.ts";
 import { definitionOf } from "../../src/job/contract.ts";
 import { EVERY_NAME, everyName } from "../../src/job/every-name.ts";
-import { checkJobName } from "../../src/job/name.ts";
 
 const definition = definitionOf(everyName("mail", { maxStalledCount: 1 }, { completed: {}, failed: {} }));
 
-test("its name is one that no job has", () => {
-  expect(() => checkJobName(EVERY_NAME)).toThrow(OptionError);
-  expect(definition.queue.name).toBe("mail");
-});
+test("stands for every job of its queue", () => expect([definition.name, definition.queue.name]).toEqual([EVERY_NAME, "mail"]));
 
 test("reads what any version of any contract has put", () => {
   expect([undefined, 1, 7].map((version) => decodePayload(definition, '{"to":"a"}', version))).toEqual([{ to: "a" }, { to: "a" }, { to: "a" }]);

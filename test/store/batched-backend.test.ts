@@ -310,3 +310,10 @@ test("counts what went in batches, and what was left to BullMQ", async () => {
   await Promise.all(jobs.map((job) => job.moveToCompleted(1, job.token!, false)));
   expect(ours.counts()).toMatchObject({ batches: 3, finished: 50, fetched: 50 });
 });
+
+test("where BullMQ was not to look at the server's version, it is BullMQ's own", async () => {
+  const ours = stage(createMillraceBackend);
+  const queue = ours.queue({ skipVersionCheck: true });
+  expect(await Promise.all([1, 2].map(async (n) => (await queue.add("job", { n })).id))).toEqual(["1", "2"]);
+  expect(ours.counts()).toEqual({ batches: 0, added: 0, finished: 0, fetched: 0, fallbacks: 2 });
+});
