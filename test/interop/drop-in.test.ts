@@ -4,7 +4,8 @@ import { expect, onTestFinished, test } from "vitest";
 import { createMillraceBackend, fromProcessor } from "../../src/bullmq.ts";
 import { testApp, until } from "../support/app.ts";
 import { defineJob, typed } from "../../src/index.ts";
-import { freshPrefix, redisClient, startCluster } from "../support/redis.ts";
+import { freshPrefix, redisClient, redisUrl, startCluster } from "../support/redis.ts";
+import { startProxy } from "../support/tcp-proxy.ts";
 import { countsOf, dropInQueue, dropInWorker, stockEvents, stockFlows, stockQueue, stockWorker } from "./stock.ts";
 
 const job = defineJob("work", { payload: typed<{ n: number }>(), attempts: 1, keep: { completed: { count: 10_000 } } });
@@ -159,3 +160,27 @@ test("it works on a cluster, where a queue is one slot", async () => {
   expect(countsOf(queue)).toMatchObject({ added: 100, fallbacks: 0 });
   expect(countsOf(worker)).toMatchObject({ finished: 100, fetched: 100, fallbacks: 0 });
 });
+
+test("batches whose answers were lost lose no job: what they had fetched is run when its locks have run out", async () => {
+  const prefix = freshPrefix();
+  const queue = stockQueue(prefix);
+  const server = new URL(redisUrl());
+  const proxy = await startProxy(Number(server.port));
+  const ran = new Set<string>();
+  const settings = { prefix, concurrency: 20, lockDuration: 1000, stalledInterval: 300, maxStalledCount: 9, runRetryDelay: 50 };
+  const connection = { port: proxy.port, host: "127.0.0.1", maxRetriesPerRequest: null };
+  const worker = new StockWorker("work", async ({ id }) => void ran.add(id!), { ...settings, connection }, createMillraceBackend);
+  worker.on("error", () => {});
+  onTestFinished(async () => {
+    await worker.close(true);
+    await proxy[Symbol.asyncDispose]();
+  });
+  await queue.addBulk(Array.from({ length: 2000 }, (_, n) => ({ name: "work", data: { n } })));
+  for (const count of [300, 900, 1500]) {
+    await until(() => ran.size >= count);
+    proxy.loseReplies();
+  }
+  await until(async () => (await queue.getCompletedCount()) === 2000, 30_000);
+  expect(ran.size).toBe(2000);
+  expect(countsOf(worker).batches).toBeGreaterThan(50);
+}, 60_000);
