@@ -24,7 +24,9 @@ export async function compare(measure: Measure, stores: Stores, { rounds, quick 
       const side = taking[(at + round) % taking.length]!;
       const store = await stores.of(side);
       const asked = round === 0 || quick ? { ...side, work: smaller(side.work) } : side;
-      const reading = await takeReading(asked, store!);
+      const reading = await takeReading(asked, store!).catch((cause: unknown) => {
+        throw new Error(`${measure.name}, ${side.label}: ${(cause as Error).message}`, { cause });
+      });
       console.error(`${measure.name}, ${round === 0 ? "warm-up" : `round ${round}`}, ${side.label}: ${said(reading)}`);
       if (round > 0) readings.get(side)?.push(reading);
     }

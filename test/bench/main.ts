@@ -53,7 +53,15 @@ else await bench(chosen);
 async function bench(asked: readonly Measure[]): Promise<void> {
   await using stores = await openStores(asked.flatMap(sidesOf), { appendonly: values.aof ? "yes" : "no" });
   const taken: Taken[] = [];
-  for (const measure of asked) taken.push(await compare(measure, stores, { rounds, quick: values.quick }));
+  for (const measure of asked) {
+    try {
+      taken.push(await compare(measure, stores, { rounds, quick: values.quick }));
+    } catch (error) {
+      // The others, which may take half an hour, are not lost by it.
+      console.error(error);
+      process.exitCode = 1;
+    }
+  }
   const rows = taken.flatMap(rowsOf);
   const facts = factsOf(stores, { rounds, quick: values.quick, appendOnly: values.aof });
   console.log(`${table(rows)}\n\n${await conditions(facts, taken)}`);

@@ -15,20 +15,29 @@ const IDLE_MS = 10;
 export async function takeReading(side: Side, store: Store, profile?: string): Promise<Reading> {
   const { subject, work } = side;
   const queues = Array.from({ length: work.queues }, (_, at) => `bench-${at}`);
-  const turn = (role: Turn["role"]) => new TurnProcess({ subject, role, url: store.url, queues, work, profile: role === "fill" ? undefined : profile });
+  const turns: TurnProcess[] = [];
+  const turn = (role: Turn["role"]): TurnProcess => {
+    const started = new TurnProcess({ subject, role, url: store.url, queues, work, profile: role === "fill" ? undefined : profile });
+    turns.push(started);
+    return started;
+  };
   await store.reset();
-  if (work.kind === "demo") return demoReading(work.jobs, store.url);
-  if (work.kind === "loop") return loopReading(work.jobs, store.url);
-  if (work.kind === "start") {
-    await turn("fill").ended();
-    return startReading(subject, store.url);
+  try {
+    if (work.kind === "demo") return await demoReading(work.jobs, store.url);
+    if (work.kind === "loop") return await loopReading(work.jobs, store.url);
+    if (work.kind === "start") {
+      await turn("fill").ended();
+      return await startReading(subject, store.url);
+    }
+    const { reading, put, calls } = await takers[work.kind](turn, work, store);
+    const found = await (await subjects[subject]()).count(store.url, queues);
+    const right = found.waiting + calls === put && found.active === 0 && found.failed === 0;
+    // One that loses or leaves work would be fast.
+    if (!right) throw new Error(`expected ${put} jobs to be consumed or waiting after the turn, got ${calls} consumed, ${JSON.stringify(found)}`);
+    return reading;
+  } finally {
+    for (const each of turns) each.kill();
   }
-  const { reading, put, calls } = await takers[work.kind](turn, work, store);
-  const found = await (await subjects[subject]()).count(store.url, queues);
-  const right = found.waiting + calls === put && found.active === 0 && found.failed === 0;
-  // One that loses or leaves work would be fast.
-  if (!right) throw new Error(`${side.label}: expected ${put} jobs to be consumed or waiting after the turn, got ${calls} consumed, ${JSON.stringify(found)}`);
-  return reading;
 }
 
 type StartTurn = (role: Turn["role"]) => TurnProcess;
@@ -76,6 +85,9 @@ async function putting(turn: StartTurn, work: Work, store: Store): Promise<Took>
 }
 
 async function costs(turns: readonly TurnProcess[], { jobs }: Work, store: Store): Promise<{ reading: Reading; calls: number }> {
+  // Together, or the first would have consumed it all before the second is there.
+  await Promise.all(turns.map((turn) => turn.told("ready")));
+  for (const turn of turns) turn.tell("go");
   await Promise.all(turns.map((turn) => turn.told("begin")));
   const before = await store.cpuUs();
   for (const turn of turns) turn.tell("go");

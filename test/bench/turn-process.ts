@@ -45,6 +45,11 @@ export class TurnProcess {
     this.#child.send(message);
   }
 
+  /** Of one that has ended: nothing. */
+  kill(): void {
+    this.#child.kill("SIGKILL");
+  }
+
   /** What it has done, when it is gone. */
   async ended(): Promise<Extract<Told, { told: "closed" }>> {
     const closed = await this.told("closed");

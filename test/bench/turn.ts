@@ -19,7 +19,7 @@ export interface Turn {
   readonly profile?: string | undefined;
 }
 
-/** What a turn tells its parent, which answers "begin" with "go", and "end", or "ready" of one that serves, with "close". */
+/** What a turn tells its parent, which answers "ready" and "begin" with "go" or "put", and what comes last with "close". */
 export type Told =
   | { readonly told: "ready" | "begin" | "put" | "called" }
   | { readonly told: "end"; readonly seconds: number; readonly cpuUs: number }
@@ -49,6 +49,8 @@ async function fill(subject: Opened): Promise<void> {
 }
 
 async function put(subject: Opened): Promise<void> {
+  tell({ told: "ready" });
+  await answer();
   await putAll(subject, warmUp);
   tell({ told: "begin" });
   await answer();
@@ -60,6 +62,8 @@ async function put(subject: Opened): Promise<void> {
 
 /** The rate between two calls of the handler, with work waiting all the while: neither start nor end of the run are in it. */
 async function consume(subject: Opened): Promise<void> {
+  tell({ told: "ready" });
+  await answer();
   const first = Math.ceil(warmUp / work.processes);
   const last = first + Math.floor(jobs / work.processes);
   let end: (() => void) | undefined;
