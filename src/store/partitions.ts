@@ -51,7 +51,7 @@ export async function claimPartitions({ name, client, keys }: StoredQueue, wante
   if (stored === wanted) return;
   throw new PartitionsError(
     `expected queue ${name} ${wanted === 1 ? "without partitions" : `in ${wanted} partitions`}, got one that is stored in ${stored}: defineQueue("${name}", { partitions: ${stored} }). ` +
-      `To change that, let it run empty, end all who use it, and delete it with what it keeps: millrace queue delete ${name}`,
+      `To change that, end all who use it, let it run empty or move its jobs away, and then: millrace queue delete ${name}`,
     { stored, wanted },
   );
 }

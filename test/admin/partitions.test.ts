@@ -1,7 +1,7 @@
 /** Every verb of an operator sees one queue, however many partitions it is in, and finds it by its name alone. */
 import { beforeAll, afterAll, describe, expect, test } from "vitest";
 import {
-  cancelJobs, copyJobs, deleteQueue, discardDead, doctor, editJob, jobLogs, listDead, listJobs, listQueues, pauseQueue, promoteJobs, purgeQueue,
+  cancelJobs, copyJobs, deleteQueue, discardDead, doctor, editJob, jobLogs, listDead, listJobs, listQueues, moveQueue, pauseQueue, promoteJobs, purgeQueue,
   queueStats, removeJobs, resumeQueue, retryDead, retryJobs, showJob,
 } from "../../src/admin/index.ts";
 import { defineHandler, defineJob, defineQueue, typed } from "../../src/index.ts";
@@ -101,5 +101,23 @@ describe.each([["one server", () => redisUrl()], ["a cluster", () => cluster!.ur
     await pool.cancel();
     expect(await deleteQueue(operator, "mail")).toEqual({ queue: "mail", jobs: 10 });
     expect(await listQueues(operator)).toEqual([]);
+  });
+
+  test("another number of partitions, with jobs in them: moved away, and moved back", async () => {
+    const { app, queue, operator } = setUp();
+    await queue.putMany(letters);
+    await queue.putMany(letters, { delay: "1h" });
+    await app[Symbol.asyncDispose]();
+    expect(await moveQueue(operator, "mail", operator, "old")).toMatchObject({ moved: 2 * JOBS });
+    await deleteQueue(operator, "mail");
+    const later = testApp({ redis: url(), prefix: operator.prefix });
+    const three = defineJob("letter", { queue: defineQueue("mail", { partitions: 3 }), payload: typed<{ n: number }>() });
+    const ran: number[] = [];
+    later.pool([defineHandler(three, { handle: async ({ n }) => void ran.push(n) })]);
+    await later.put(three, { n: 99 });
+    expect(await moveQueue(operator, "old", operator, "mail")).toMatchObject({ moved: 2 * JOBS });
+    await until(() => ran.length === JOBS + 1);
+    expect(ran.toSorted((a, b) => a - b)).toEqual([...everyN, 99]);
+    expect(await later.queue(three).counts()).toMatchObject({ delayed: JOBS, unfinished: JOBS });
   });
 });
