@@ -22,6 +22,8 @@ import type { Work } from "./work.ts";
 /** What does not come true in this time counts as never. */
 export const LONGEST_WAIT_MS = 100_000;
 const LOOK_MS = 10;
+/** Sentinels ask once a second: on a busy machine one that waits no longer takes the primary that it has just made for down, and makes another. */
+const SENTINEL_DOWN_AFTER_MS = 3000;
 
 export interface PhaseOptions {
   readonly subject: Subject;
@@ -86,7 +88,7 @@ export class Stage {
 
   /** A primary with replicas, watched by three Sentinels. */
   async sentinels(settings: Readonly<Record<string, string>> = {}): Promise<Sentinels> {
-    const sentinels = await openSentinels(this.#serverProgram, { settings });
+    const sentinels = await openSentinels(this.#serverProgram, { settings, downAfterMs: SENTINEL_DOWN_AFTER_MS });
     this.#servers.push(sentinels);
     this.#stores.push(async () => ({ url: (await sentinels.primary()).url, prefix: "bull" }));
     return sentinels;
