@@ -18,6 +18,7 @@ export { moveQueue, type MoveOptions, type MoveResult } from "./queue-move.ts";
 export { queueStats, type QueueStats, type StatsOptions } from "./queue-stats.ts";
 export { listQueues, type QueueRow } from "./queues.ts";
 export { listSchedules, pauseSchedule, putSchedule, removeSchedule, resumeSchedule, runSchedule, type RemovedSchedule, type RunResult, type SchedulePut, type ScheduleRow } from "./schedules.ts";
+export { effectiveSettings, type SettingRow } from "./settings.ts";
 export type { Change } from "./recorded.ts";
 export { cancelTask, listTasks, type CancelledTask, type CancelTaskOptions, type TaskList, type TaskRow } from "./tasks.ts";
 export {

@@ -9,6 +9,7 @@ import { limitCommands } from "./limit-commands.ts";
 import { movingCommands } from "./moving-commands.ts";
 import { queueCommands } from "./queue-commands.ts";
 import { scheduleCommands } from "./schedule-commands.ts";
+import { settingsCommands } from "./settings-commands.ts";
 import { taskCommands } from "./task-commands.ts";
 import { trailCommands } from "./trail-commands.ts";
 import { workerCommands } from "./worker-commands.ts";
@@ -25,6 +26,7 @@ const AREAS = [
   limitCommands,
   healthCommands,
   trailCommands,
+  settingsCommands,
 ];
 
 /**
