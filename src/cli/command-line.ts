@@ -22,6 +22,11 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 timed out, 4 a named thing does not
   exist, 5 findings, 6 Redis unreachable; 130, 143 and 141 when ended by
   Ctrl-C, SIGTERM or a closed pipe`;
 
+const SIGNALS = `
+Signals: SIGTERM and Ctrl-C stop it, a second one at once; SIGTSTP (Ctrl-Z)
+  makes it quiet, SIGCONT lets it go on; SIGUSR2 writes what it is doing
+  into its log.`;
+
 /** @param program  bears the settings that all commands inherit, such as where output goes */
 export function commandLine(program: Command, version: string, run: Run): Command {
   let operators: ReadonlySet<Command> = new Set();
@@ -64,6 +69,7 @@ export function commandLine(program: Command, version: string, run: Run): Comman
     .option("--max-jobs <n>", "replace a process that has run so many jobs")
     .option("--max-stuck <n>", "replace a process in which more handlers than\nthese ignore their signal (default: 10)")
     .option("--recovery <how>", "run a dead process's jobs again within 15 s\n(normal), or 7 (fast) (default: normal)")
+    .addHelpText("after", SIGNALS)
     .addHelpText("after", examples("millrace worker start", "millrace worker start workers/digest.ts --concurrency 100", "millrace worker start --drain 2m --grace 10s", "millrace worker start --processes auto --max-rss 512mb"))
     .action((paths: string[], flags: GlobalFlags & WorkerFlags, command: Command) => {
       const settings = paths.length === 0 ? {} : { paths };

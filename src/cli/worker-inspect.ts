@@ -1,5 +1,5 @@
 /** What the commands `worker list`, `worker dump` and `worker profile` print and write. */
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { dumpWorkers, profileWorkers } from "../admin/worker-verbs.ts";
 import { listWorkers, type WorkerRow } from "../admin/workers.ts";
@@ -25,7 +25,7 @@ const COLUMNS: readonly Column<WorkerRow>[] = [
   { title: "STATE", of: ({ state }) => state, style: ({ state }) => STATE_STYLES[state] },
   { title: "BUSY", of: ({ running, slots }) => `${running}/${slots}`, align: "right", style: ({ running, slots }) => (running >= slots ? "bold" : undefined) },
   { title: "MEMORY", of: ({ rssBytes }) => size(rssBytes), align: "right" },
-  { title: "LOOP", of: ({ loopDelayMs: { max } }) => `${max} ms`, align: "right", style: ({ loopDelayMs: { max } }) => (max >= LATE_MS ? "red" : undefined) },
+  { title: "LOOP", of: ({ loopDelayMs: { max } }) => (max < 1000 ? `${max} ms` : seconds(max)), align: "right", style: ({ loopDelayMs: { max } }) => (max >= LATE_MS ? "red" : undefined) },
   { title: "UP", of: ({ upMs }) => span(upMs), align: "right" },
   { title: "QUEUES", of: ({ queues }) => queues.join(", "), cuts: true },
   { title: "NOTE", of: noteOf, cuts: true, style: () => "red" },
@@ -83,9 +83,11 @@ export async function profile({ output, ...context }: Context, names: readonly s
   const workers = workersOf(names, flags);
   const length = check.number({ min: 0.1, max: 60 })(flags.seconds === undefined ? 10 : Number(flags.seconds), "--seconds");
   await using operator = await openOperator({ output, ...context });
+  const folder = flags.out ?? ".";
+  await mkdir(folder, { recursive: true });
   const profiled = await profileWorkers(operator, workers, length);
   for (const { id, name, value } of profiled.answers) {
-    const file = join(flags.out ?? ".", `millrace-${id}-${new Date().toISOString().replaceAll(/[-:]|\.\d+/g, "")}.cpuprofile`);
+    const file = join(folder, `millrace-${id}-${new Date().toISOString().replaceAll(/[-:]|\.\d+/g, "")}.cpuprofile`);
     await writeFile(file, value);
     await output.result(`${file}: ${seconds(length * 1000)} of ${id} (${printable(name)}), ${size(value.length)}; Chrome's developer tools and editors open it`, { id, name, file, seconds: length, bytes: value.length });
   }

@@ -12,6 +12,8 @@ const rate = (least: number) => ({ jobsPerSecond: atLeast(least) });
 const time = { p50Us: atMost(1), p99Us: atMost(1) };
 /** What telemetry may cost at its defaults: 5 %. */
 const cost = { ...rate(0.95), processUs: atMost(1.05) };
+/** What being seen and steered may cost: 1 %. */
+const glance = { ...rate(0.99), processUs: atMost(1.01) };
 
 const peers = { "bee-queue": rate(1), "pg-boss": rate(1), "graphile-worker": rate(1) };
 
@@ -43,6 +45,7 @@ export const measures: readonly Measure[] = [
   beside("telemetry-100", "consume, 100 slots: what telemetry costs", consume100(), { untold: cost, scraped: {} }),
   beside("telemetry-500", "consume, 500 slots: what telemetry costs", work("consume", { width: 500, jobs: 100_000 }), { untold: cost }),
   beside("telemetry-put", "putMany: what telemetry costs", work("put-many", { jobs: 100_000 }), { untold: cost }),
+  beside("control-100", "consume, 100 slots: what being seen and steered costs", consume100({ jobs: 300_000 }), { unseen: glance }),
   {
     ...beside("start", "start of a worker process, the built package", work("start", {}), { stock: {} }),
     goals: [{ quantity: "startMs", most: 400 }, { quantity: "residentMb", most: 130 }],

@@ -58,6 +58,7 @@ export const subjects = {
   "graphile-worker": async () => (await import("./subjects/graphile-worker.ts")).graphileWorker,
   streams: async () => (await import("./subjects/streams.ts")).streams,
   untold: async () => (await import("./subjects/untold.ts")).untold,
+  unseen: async () => (await import("./subjects/unseen.ts")).unseen,
   scraped: async () => (await import("./subjects/scraped.ts")).scraped,
 } satisfies Record<string, () => Promise<Subject>>;
 
@@ -73,6 +74,7 @@ export const titles: Readonly<Record<SubjectName, string>> = {
   "graphile-worker": "graphile-worker",
   streams: "Redis Streams",
   untold: "Millrace without telemetry",
+  unseen: "Millrace without control",
   scraped: "Millrace with metrics on",
 };
 
