@@ -74,7 +74,7 @@ async function bench(asked: readonly Measure[]): Promise<void> {
 
 async function profile(): Promise<void> {
   const [measure] = chosen;
-  const side = measure && sidesOf(measure).find(({ subject }) => subject === values.subject);
+  const side = measure && sidesOf(measure).find(({ subject }) => subject === (values.subject ?? measure.first.subject));
   const canBe = side !== undefined && chosen.length === 1 && ["put", "put-many", "consume"].includes(side.work.kind);
   if (!canBe) refuse(`expected profile, one measure that puts or consumes, and for --subject one of its subjects`);
   const { benchProfile } = await import("./profile.ts");
@@ -91,7 +91,7 @@ function readArguments() {
         aof: { type: "boolean", default: false },
         json: { type: "string" },
         plot: { type: "string", default: "growth.svg" },
-        subject: { type: "string", default: "millrace" },
+        subject: { type: "string" },
         help: { type: "boolean", default: false },
       },
     });
