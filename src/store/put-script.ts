@@ -83,6 +83,7 @@ const PUT: Script = {
 local wait, active, prioritized, delayed, events, meta, marker, counter, producer = unpack(KEYS)
 local base, number, lowest, maxSize = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local jobs = cmsgpack.unpack(ARGV[5])
+local digits = {[0] = '0', '1', '2', '3'}
 ${NOW}${TRIM_EVENTS}${DELAY_JOB}${PRIORITIZE_JOB}
 local seen = redis.call('HMGET', producer, 'n', 'r', number)
 local highest, renewAt, kept = tonumber(seen[1]) or (lowest - 1), tonumber(seen[2]) or 0, seen[3]
@@ -100,12 +101,14 @@ if not plain then waits = waits + redis.call('ZCARD', prioritized) + redis.call(
 local room = maxSize - waits
 trimmed = redis.call('XLEN', events) <= (tonumber(state[3]) or -1)
 
+-- Redis takes its time over a number of Lua's, and most of these are one digit.
+local function text(n) return digits[n] or string.format('%.0f', n) end
 local function reply(answer)
   if #answer > 1 then redis.call('HSET', producer, number, cmsgpack.pack(answer)) elseif kept then redis.call('HDEL', producer, number) end
   for missing = math.max(highest + 1, lowest), number - 1 do redis.call('HSET', producer, missing, '') end
   for i = 6, #ARGV do redis.call('HDEL', producer, ARGV[i]) end
   if now < renewAt then
-    redis.call('HSET', producer, 'n', math.max(number, highest))
+    redis.call('HSET', producer, 'n', number > highest and ARGV[2] or seen[1])
   else
     redis.call('HSET', producer, 'n', math.max(number, highest), 'r', now + ${REMEMBERED_MS})
     redis.call('PEXPIRE', producer, ${2 * REMEMBERED_MS})
@@ -126,7 +129,7 @@ for position, job in ipairs(jobs) do
     existing[#existing + 1] = position
   else
     if runAt > 0 then delay = math.max(runAt - now, 0) end
-    redis.call('HSET', key, 'name', name, 'data', data, 'opts', options, 'timestamp', now, 'delay', delay, 'priority', priority, '${VERSION_FIELD}', version)
+    redis.call('HSET', key, 'name', name, 'data', data, 'opts', options, 'timestamp', nowText, 'delay', text(delay), 'priority', text(priority), '${VERSION_FIELD}', text(version))
     if timeout > 0 then redis.call('HSET', key, '${TIMEOUT_FIELD}', timeout) end
     if deadline > 0 then redis.call('HSET', key, '${DEADLINE_FIELD}', deadline) end
     if expireAt > 0 then redis.call('HSET', key, '${EXPIRE_FIELD}', expireAt) end

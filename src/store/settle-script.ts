@@ -224,9 +224,9 @@ local function settle(rows)
   for _, bound in ipairs(bounds) do trim(bound[1], bound[2], bound[3]) end
 
   -- A capped queue has room again, and what was given back waits: whoever sleeps is woken.
-  local waiting = redis.call('LLEN', wait) + redis.call('ZCARD', prioritized)
-  if not state[1] and (ready or (state[2] and waiting > 0)) then redis.call('ZADD', marker, 0, '0') end
-  if ended and waiting == 0 and redis.call('LLEN', active) == 0 then redis.call('XADD', events, '*', 'event', 'drained') end
+  local anyWaiting = redis.call('LLEN', wait) > 0 or redis.call('ZCARD', prioritized) > 0
+  if not state[1] and (ready or (state[2] and anyWaiting)) then redis.call('ZADD', marker, 0, '0') end
+  if ended and not anyWaiting and redis.call('LLEN', active) == 0 then redis.call('XADD', events, '*', 'event', 'drained') end
   return codes
 end
 `;
