@@ -2,7 +2,7 @@ import { DelayedError, Job, RateLimitError, UnrecoverableError, WaitingChildrenE
 import { expect, test } from "vitest";
 import { fromProcessor, type ProcessorOptions } from "../../src/pool/processor.ts";
 import { OptionError, defineHandler, defineJob, typed } from "../../src/index.ts";
-import { stockFlows, stockQueue } from "../interop/stock.ts";
+import { stockFlows, stockQueue, stockWorker } from "../interop/stock.ts";
 import { testApp, until } from "../support/app.ts";
 import { freshPrefix } from "../support/redis.ts";
 
@@ -199,4 +199,20 @@ test("refuses what is no function, and two processors of one queue", () => {
   expect(() => fromProcessor("work", async () => {}, { concurency: 1 } as never)).toThrow(/did you mean "?concurrency/);
   const twice = [fromProcessor("work", async () => {}), fromProcessor("work", async () => {})];
   expect(() => testApp().pool(twice)).toThrow("two for every job of queue work");
+});
+
+test.each([
+  [1, "completed", "again"],
+  [0, "failed", "job stalled more than allowable limit"],
+])("a job whose worker was lost runs again though it has one attempt, as often as maxStalledCount allows: %i", async (maxStalledCount, state, said) => {
+  const prefix = freshPrefix();
+  const queue = stockQueue(prefix);
+  const held = Promise.withResolvers<void>();
+  await stockWorker(prefix, () => (held.resolve(), new Promise(() => {})), { lockDuration: 300, lockRenewTime: 60_000, skipStalledCheck: true });
+  const { id } = await queue.add("mail", {});
+  await held.promise;
+  testApp({ prefix }).pool([fromProcessor("work", async () => "again", { maxStalledCount })], { recovery: "fast" });
+  await until(async () => (await queue.getJobState(id!)) === state);
+  const job = (await queue.getJob(id!))!;
+  expect([job.returnvalue ?? job.failedReason, job.attemptsMade, job.stalledCounter]).toEqual([said, 1, 1]);
 });
