@@ -1,6 +1,7 @@
 /** Programs as users write them. Only the compiler reads this file: everything must be inferred, with no annotation. */
 import { connect, DeadLetter, defineHandler, gather, range, RetryLater, taskGroup, timeout, type JobTypes, type Queue } from "millrace";
-import { fromProcessor } from "millrace/bullmq";
+import { Queue as StockQueue, Worker } from "bullmq";
+import { createMillraceBackend, fromProcessor } from "millrace/bullmq";
 import * as j from "./jobs.ts";
 
 const app = connect();
@@ -123,3 +124,10 @@ await taskGroup(async (group) => {
 });
 const settled = await gather([Promise.resolve(1), async () => "x"], { errors: "collect" });
 settled[1] satisfies PromiseSettledResult<string>;
+
+// BullMQ's own Queue and Worker, batched.
+const connection = { host: "localhost", port: 6379 };
+const stockQueue = new StockQueue<{ to: string }>("emails", { connection }, createMillraceBackend);
+await stockQueue.add("welcome", { to: "a@b.ch" });
+const stockWorker = new Worker("emails", async (job) => job.id, { connection, concurrency: 100 }, createMillraceBackend);
+stockWorker.getBackend().counts.batches satisfies number;
