@@ -12,6 +12,7 @@ export { jobLogs, showJob, type ShownJob } from "./job-show.ts";
 export { listJobs, type JobRow } from "./jobs.ts";
 export { listLimits, setLimits, showLimits, type Limits, type LimitsSet } from "./limits.ts";
 export { connectOperator, type Operator, type OperatorOptions } from "./operator.ts";
+export { watchOverview, type Overview } from "./overview.ts";
 export { deleteQueue, pauseQueue, resumeQueue, type DeleteOptions, type DeleteResult, type PauseResult } from "./queue-changes.ts";
 export { exportQueue, importQueue, type ExportLine, type ImportOptions, type ImportResult } from "./queue-export.ts";
 export { moveQueue, type MoveOptions, type MoveResult } from "./queue-move.ts";

@@ -3,13 +3,16 @@ import { stockQueue } from "../interop/stock.ts";
 import { millrace } from "../support/command.ts";
 import { freshPrefix, redisClient, startRedis } from "../support/redis.ts";
 
+/** Each starts several processes, which take their time where others compute. */
+const PATIENCE = { timeout: 90_000 };
+
 async function scene(): Promise<{ env: Record<string, string>; prefix: string; url: string }> {
   const { url } = await startRedis();
   const prefix = freshPrefix();
   return { url, prefix, env: { REDIS_URL: url, MILLRACE_PREFIX: prefix } };
 }
 
-test("says that nothing is wrong with 0, and what with 5: for people with evidence and remedy, for programs one a line", async () => {
+test("says that nothing is wrong with 0, and what with 5: for people with evidence and remedy, for programs one a line", PATIENCE, async () => {
   const { env, prefix, url } = await scene();
   const empty = await millrace(["doctor"], { env });
   expect(empty).toMatchObject({ code: 0, stdout: "", stderr: expect.stringMatching(/^nothing found: looked at Redis \d.*, 0 queues, 0 workers\n$/) as string });
@@ -36,12 +39,12 @@ test("says that nothing is wrong with 0, and what with 5: for people with eviden
   });
 });
 
-test("refuses a flag that it does not have, and says when it cannot reach Redis", async () => {
+test("refuses a flag that it does not have, and says when it cannot reach Redis", PATIENCE, async () => {
   expect(await millrace(["doctor", "--deap"], { env: {} })).toMatchObject({ code: 2, stderr: expect.stringContaining("--deap") as string });
   expect(await millrace(["doctor"], { env: { REDIS_URL: "redis://127.0.0.1:1" } })).toMatchObject({ code: 6 });
 });
 
-test("every line fits a terminal of 80 columns", async () => {
+test("every line fits a terminal of 80 columns", PATIENCE, async () => {
   const { env, prefix, url } = await scene();
   const stock = stockQueue(prefix, "mail", url);
   await stock.add("n", 1, { timestamp: Date.now() - 60_000 });

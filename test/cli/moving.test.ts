@@ -8,6 +8,9 @@ import { testApp, until } from "../support/app.ts";
 import { millrace, start } from "../support/command.ts";
 import { freshPrefix, redisClient, redisUrl } from "../support/redis.ts";
 
+/** Each starts several processes, which take their time where others compute. */
+const PATIENCE = { timeout: 90_000 };
+
 let prefix: string;
 let env: Record<string, string>;
 beforeEach(() => {
@@ -15,7 +18,7 @@ beforeEach(() => {
   env = { REDIS_URL: redisUrl(), MILLRACE_PREFIX: prefix };
 });
 
-test("export gives lines of JSON that import takes, from a pipe and from a file, once", async () => {
+test("export gives lines of JSON that import takes, from a pipe and from a file, once", PATIENCE, async () => {
   const stock = stockQueue(prefix, "mail");
   await stock.addBulk(Array.from({ length: 3 }, (_, n) => ({ name: "n", data: { n } })));
   const { stdout, code } = await millrace(["queue", "export", "mail"], { env });
@@ -34,7 +37,7 @@ test("export gives lines of JSON that import takes, from a pipe and from a file,
   expect(short).toMatchObject({ code: 1, stdout: "cut: 1 job and 0 schedules are imported\n", stderr: expect.stringContaining("ends before its last line") as string });
 });
 
-test("says what is wrong with what it was given", async () => {
+test("says what is wrong with what it was given", PATIENCE, async () => {
   const [nothing, lost, noQueue, noWhere, unasked] = await Promise.all([
     millrace(["queue", "import", "mail"], { env, input: "hello\n" }),
     millrace(["queue", "import", "mail", "/nowhere/at-all"], { env }),
@@ -49,7 +52,7 @@ test("says what is wrong with what it was given", async () => {
   expect(unasked).toMatchObject({ code: 2, stderr: expect.stringContaining("--yes") as string });
 });
 
-test("move says what it would do, does it with --yes, and is in the trail of both", async () => {
+test("move says what it would do, does it with --yes, and is in the trail of both", PATIENCE, async () => {
   await stockQueue(prefix, "mail").addBulk(Array.from({ length: 3 }, () => ({ name: "n", data: 1 })));
   const other = freshPrefix();
   const dry = await millrace(["queue", "move", "mail", "--to-prefix", other, "--dry-run", "--json"], { env });

@@ -13,6 +13,9 @@ const HANDLER = `
     },
   });`;
 
+/** Each starts processes, which take their time where others compute. */
+const PATIENCE = { timeout: 90_000 };
+
 let cwd: string;
 let prefix: string;
 let queue: Queue;
@@ -45,7 +48,7 @@ async function scraped(args: readonly string[], redis = redisUrl()): Promise<{ r
 
 const of = (metric: string, labels: string): string => `${metric}{${labels}}`;
 
-test("a worker tells what it ran, for how long, what waits, and how it fares, of jobs that stock BullMQ put", async () => {
+test("a worker tells what it ran, for how long, what waits, and how it fares, of jobs that stock BullMQ put", PATIENCE, async () => {
   const { running, ask } = await scraped([]);
   await queue.addBulk([...Array.from({ length: 3 }, () => ({ name: "work", data: { ms: 20 } })), { name: "work", data: { fail: true } }, { name: "work", data: {}, opts: { delay: 3_600_000 } }]);
   const job = 'worker="1",queue="work",job="work"';
@@ -66,7 +69,7 @@ test("a worker tells what it ran, for how long, what waits, and how it fares, of
   expect((await running.ended).code).toBe(0);
 });
 
-test("a supervisor tells of all its processes, each under its place, the queue's jobs once", async () => {
+test("a supervisor tells of all its processes, each under its place, the queue's jobs once", PATIENCE, async () => {
   const { running, ask } = await scraped(["--processes", "2"]);
   const up = async (): Promise<(number | undefined)[]> => ["1", "2"].map((place) => told.get(of("millrace_worker_ready", `worker="${place}"`)));
   let told = await ask();
@@ -81,9 +84,9 @@ test("a supervisor tells of all its processes, each under its place, the queue's
   expect([...told.keys()].filter((series) => series.startsWith("millrace_queue_jobs") && series.includes("completed"))).toEqual([of("millrace_queue_jobs", 'queue="work",state="completed"')]);
   running.kill("SIGTERM");
   expect((await running.ended).code).toBe(0);
-}, 90_000);
+});
 
-test("a worker without Redis still tells of itself", async () => {
+test("a worker without Redis still tells of itself", PATIENCE, async () => {
   const redis = await startRedis();
   const { running, ask } = await scraped([], redis.url);
   expect((await ask()).get(of("millrace_redis_connected", 'worker="1"'))).toBe(1);
