@@ -4,8 +4,8 @@ import { JobCancelledError, JobFailedError, JobRemovedError, TimeoutError } from
 import { decodeResult } from "../job/codec.ts";
 import { definitionOf, type Job, type JobTypes } from "../job/contract.ts";
 import { check, checkOptions, type Duration } from "../options.ts";
-import { inspectJobs, type JobReport } from "../store/inspect.ts";
-import { cancelJob } from "./cancel.ts";
+import type { JobReport } from "../store/inspect.ts";
+import { cancelAnywhere, endingOf, stateOf } from "./anywhere.ts";
 import type { Ending } from "./event-trail.ts";
 import type { OpenQueue } from "./open-queue.ts";
 import { progressOf } from "./progress.ts";
@@ -63,7 +63,7 @@ export interface JobHandle<T extends JobTypes = JobTypes> {
 
 export function jobHandle<T extends JobTypes>(queue: OpenQueue, job: Job<T>, id: string, added: boolean): JobHandle<T> {
   const outcome = async (options?: Wait): Promise<Outcome<T["result"]>> => {
-    const ending = await waitAtMost(options, `the end of job ${id}`, (signal) => queue.watcher.ending(id, signal));
+    const ending = await waitAtMost(options, `the end of job ${id}`, (signal) => endingOf(queue, id, signal));
     return toOutcome(job, id, ending);
   };
   return {
@@ -82,13 +82,9 @@ export function jobHandle<T extends JobTypes>(queue: OpenQueue, job: Job<T>, id:
       return progressOf(queue, id, timeout, signal) as AsyncIterable<T["progress"]>;
     },
     async cancel(reason) {
-      return await cancelJob(queue, definitionOf(job as Job), id, checkReason(reason, "the reason of cancel"));
+      return await cancelAnywhere(queue, definitionOf(job as Job), id, checkReason(reason, "the reason of cancel"));
     },
-    async state() {
-      await queue.ready();
-      const [report] = await inspectJobs(queue.stored, [id]);
-      return report!.state;
-    },
+    state: () => stateOf(queue, id),
   };
 }
 

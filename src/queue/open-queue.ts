@@ -22,6 +22,8 @@ export interface OpenQueue {
   readonly consumers: Set<AsyncDisposable>;
   /** The app was closed: Redis will not come back. */
   readonly closed: boolean;
+  /** Of a partition: the queue of the plain prefix, which may have jobs that this one has not. */
+  readonly plain: OpenQueue | undefined;
   /** Connects when nobody has yet. @throws BackendError, PreflightError, PartitionsError */
   ready(): Promise<void>;
 }

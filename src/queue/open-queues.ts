@@ -83,16 +83,15 @@ export class OpenQueues {
       await claimed;
     };
     const each = spread.length === 0 ? maxSize : Math.ceil(maxSize / count);
-    return new Partitions(
-      this.#openOne(stored, each, ready),
-      spread.map((partition) => {
-        const open = async (): Promise<void> => {
-          await Promise.all([ready(), partition.connections.open()]);
-          this.#tellWarnings(partition.connections);
-        };
-        return this.#openOne(partition, each, open);
-      }),
-    );
+    const plain = this.#openOne(stored, undefined, each, ready);
+    const partitions = spread.map((partition) => {
+      const open = async (): Promise<void> => {
+        await Promise.all([ready(), partition.connections.open()]);
+        this.#tellWarnings(partition.connections);
+      };
+      return this.#openOne(partition, plain, each, open);
+    });
+    return new Partitions(plain, partitions);
   }
 
   /** What is to be changed about the server of a partition, where it is another one. */
@@ -104,11 +103,12 @@ export class OpenQueues {
     }
   }
 
-  #openOne(stored: StoredQueue, maxSize: number, ready: () => Promise<void>): OpenQueue {
+  #openOne(stored: StoredQueue, plain: OpenQueue | undefined, maxSize: number, ready: () => Promise<void>): OpenQueue {
     const isClosed = (): boolean => this.#closed;
     return {
       name: stored.name,
       stored,
+      plain,
       lane: new PutLane(stored, this.#producerId, maxSize, ready),
       durableLane: new PutLane(stored, `${this.#producerId}.durable`, maxSize, ready, this.#replicatedAt(stored.connections)),
       watcher: new ResultWatcher(stored, ready),

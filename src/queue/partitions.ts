@@ -44,7 +44,7 @@ export class Partitions {
     else await Promise.all(this.all.map((queue) => queue.ready()));
   }
 
-  /** Where the job of that id is, if it is anywhere. */
+  /** Where the job of that id is, if it is anywhere; or in the `plain` of that. */
   at(id: string): OpenQueue {
     const { length } = this.#spread;
     // Ids that are BullMQ's own, of a number or of a schedule.

@@ -1,7 +1,7 @@
 /** Follows how far a job is: events wake, what is stored with the job is the truth. */
 import { Limit } from "../concurrency/limit.ts";
 import { TimeoutError } from "../errors.ts";
-import { readProgress } from "../store/inspect.ts";
+import { endingOf, progressNow } from "./anywhere.ts";
 import type { OpenQueue } from "./open-queue.ts";
 import { persevere } from "./persevere.ts";
 
@@ -15,14 +15,14 @@ export async function* progressOf(queue: OpenQueue, id: string, timeout: number 
     isOver = true;
     news.resolve();
   };
-  const ended = queue.watcher.ending(id, signal, () => news.resolve());
+  const ended = endingOf(queue, id, signal, () => news.resolve());
   ended.then(end, (reason: unknown) => (limit.reach(reason), end()));
   try {
     for (let last: string | undefined; ; ) {
       news = Promise.withResolvers();
       const isLast = isOver;
       if (isLast) await ended;
-      const told = await persevere(() => readProgress(queue.stored, id), { signal, onFailure: () => {} });
+      const told = await persevere(() => progressNow(queue, id), { signal, onFailure: () => {} });
       if (told !== undefined && told !== last) {
         last = told;
         yield JSON.parse(told);

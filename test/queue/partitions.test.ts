@@ -231,20 +231,40 @@ describe.each(Object.entries(places))("on %s", (_, place) => {
     expect(pools.map(({ refused }) => refused)).toEqual([0, 0]);
   }, 60_000);
 
-  test("what is put under the plain name is taken too: before there were partitions, and by stock producers", async () => {
+  test("what is put under the plain name is taken too, and found by its id: before there were partitions, and by stock producers", async () => {
     const { app, prefix, client } = setUp();
     const before = defineJob("work", { payload: typed<{ n: number }>(), result: typed<number>() });
-    const old = await app().put(before, { n: 1 });
+    const [old, late, running] = await Promise.all([0, 3_600_000, 0].map((delay, n) => app().put(before, { n }, { delay })));
     const one = app();
     const queue = one.queue(job);
-    expect(await queue.counts()).toMatchObject({ waiting: 1, unfinished: 1 });
+    expect(await queue.counts()).toMatchObject({ waiting: 2, delayed: 1, unfinished: 3 });
     const stock = new StockQueue("work", { connection: client, prefix: plainPrefix(client, prefix) });
     onTestFinished(() => stock.close());
-    const theirs = await stock.add("work", { n: 2 });
-    one.pool([defineHandler(job, { handle: async ({ n }) => n * 2 })]);
+    const [theirs, named] = [await stock.add("work", { n: 20 }), await stock.add("work", { n: 21 }, { jobId: "theirs" })];
+    expect(await queue.job(late!.id).state()).toBe("delayed");
+    expect(await queue.job(late!.id).cancel()).toBe(true);
+    const results = [old!.id, theirs.id!, named.id!].map((id) => queue.job(id).result({ timeout: "10s" }));
+    const told: number[] = [];
+    one.pool([
+      defineHandler(job, {
+        async handle({ n }, task) {
+          if (n !== 2) return n * 2;
+          await task.progress(50);
+          await new Promise((resolve) => task.signal.addEventListener("abort", resolve));
+          throw task.signal.reason as Error;
+        },
+      }),
+    ]);
+    for await (const progress of queue.job(running!.id).progress({ timeout: "10s" })) {
+      told.push(progress);
+      expect(await queue.cancel(running!.id)).toBe(true);
+    }
+    expect(told).toEqual([50]);
     await queue.join({ timeout: "10s" });
-    expect(await old.result({ timeout: "5s" })).toBe(2);
-    expect(await queue.job(theirs.id!).result({ timeout: "5s" })).toBe(4);
+    expect(await Promise.all(results)).toEqual([0, 40, 42]);
+    expect(await old!.result({ timeout: "5s" })).toBe(0);
+    expect(await queue.job("nowhere").outcome({ timeout: "5s" })).toEqual({ state: "unknown" });
+    expect(await queue.job("nowhere").cancel()).toBe(false);
   });
 
   test("a partition is a queue of BullMQ's: a stock worker takes from it, a stock producer puts into it", async () => {
