@@ -167,7 +167,7 @@ test("one connection listens for all queues, and none once the pools are gone", 
   const pool = app.pool([handler, defineHandler(other, { handle: async () => {} })]);
   const put = await queue.put(1);
   await until(() => started.length === 1);
-  const subscribed = async () => ((await redisClient().call("PUBSUB", "CHANNELS", `${prefix}:*`)) as string[]).toSorted();
+  const subscribed = async () => ((await redisClient().call("PUBSUB", "CHANNELS", `${prefix}:*:cancel`)) as string[]).toSorted();
   await until(async () => (await subscribed()).length === 2);
   expect(await subscribed()).toEqual([`${prefix}:other:millrace:cancel`, `${prefix}:work:millrace:cancel`]);
   await put.cancel();
