@@ -8,6 +8,8 @@ import type { Operator } from "./operator.ts";
 export interface WorkerRow extends RegisteredPool {
   /** How long it has run. */
   readonly upMs: number;
+  /** How long it has told nothing new; beyond some 5 s its event loop is blocked. */
+  readonly silentMs: number;
 }
 
 /**
@@ -21,7 +23,7 @@ export async function listWorkers(operator: Operator): Promise<WorkerRow[]> {
   await operator.ready();
   const pools = await registeredPools(operator.connections);
   const now = operator.connections.clock.now();
-  return pools.map((pool) => ({ ...pool, upMs: Math.max(0, now - pool.startedAt) }));
+  return pools.map((pool) => ({ ...pool, upMs: Math.max(0, now - pool.startedAt), silentMs: Math.max(0, now - pool.seenAt) }));
 }
 
 /** @throws OptionError where no worker is named, or a beginning has several; NotFoundError where one does not run; BackendError */

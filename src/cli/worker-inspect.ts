@@ -18,11 +18,12 @@ export interface ProfileFlags extends WorkersFlags {
 const STATE_STYLES: Readonly<Record<WorkerRow["state"], "green" | "yellow" | "dim">> = { ready: "green", quiet: "yellow", starting: "dim", draining: "yellow" };
 /** What a loop may be late before it is worth a look. */
 const LATE_MS = 100;
+const SILENT_MS = 5000;
 
 const COLUMNS: readonly Column<WorkerRow>[] = [
   { title: "WORKER", of: ({ id }) => id },
   { title: "NAME", of: ({ name }) => name, cuts: true },
-  { title: "STATE", of: ({ state }) => state, style: ({ state }) => STATE_STYLES[state] },
+  { title: "STATE", of: (row) => (isSilent(row) ? `silent ${span(row.silentMs)}` : row.state), style: (row) => (isSilent(row) ? "red" : STATE_STYLES[row.state]) },
   { title: "BUSY", of: ({ running, slots }) => `${running}/${slots}`, align: "right", style: ({ running, slots }) => (running >= slots ? "bold" : undefined) },
   { title: "MEMORY", of: ({ rssBytes }) => size(rssBytes), align: "right" },
   { title: "LOOP", of: ({ loopDelayMs: { max } }) => (max < 1000 ? `${max} ms` : seconds(max)), align: "right", style: ({ loopDelayMs: { max } }) => (max >= LATE_MS ? "red" : undefined) },
@@ -30,6 +31,11 @@ const COLUMNS: readonly Column<WorkerRow>[] = [
   { title: "QUEUES", of: ({ queues }) => queues.join(", "), cuts: true },
   { title: "NOTE", of: noteOf, cuts: true, style: () => "red" },
 ];
+
+/** Its event loop is blocked: it would have told of itself twice. */
+function isSilent({ silentMs }: WorkerRow): boolean {
+  return silentMs >= SILENT_MS;
+}
 
 function noteOf({ stuck, lastError }: WorkerRow): string | undefined {
   const notes = [...(stuck > 0 ? [`${stuck} stuck`] : []), ...(lastError === null ? [] : [lastError.message])];

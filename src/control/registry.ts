@@ -26,6 +26,11 @@ export async function register({ command, prefix }: Registry, entry: PoolEntry, 
   await runScript(command, REGISTER, keys, [entry.id, GONE_AFTER_MS, poolKeyBase(prefix), JSON.stringify(bounded(entry)), JSON.stringify(boundedTasks(tasks))]);
 }
 
+/** What a renewal lets live on: for who renews an entry without telling anything new. */
+export function keysOf({ prefix }: Pick<Registry, "prefix">, id: string): { readonly prefix: string; readonly keys: readonly string[]; readonly forMs: number } {
+  return { prefix, keys: [poolIndexKey(prefix), poolKeyBase(prefix) + id], forMs: GONE_AFTER_MS };
+}
+
 /** @throws BackendError */
 export async function unregister({ command, prefix }: Registry, id: string): Promise<void> {
   await runScript(command, UNREGISTER, [poolIndexKey(prefix), poolKeyBase(prefix) + id], [id]);

@@ -8,6 +8,7 @@ import { packageVersion } from "../control/version.ts";
 import type { Handler } from "../job/handler.ts";
 import type { Connections } from "../redis/connection.ts";
 import type { DeliveredTask } from "../queue/delivered-task.ts";
+import type { OpenQueue } from "../queue/open-queue.ts";
 import type { Consumer } from "./consumer.ts";
 import type { LoopDelay } from "./loop-delay.ts";
 import type { StuckTask } from "./stuck-tasks.ts";
@@ -27,6 +28,7 @@ export interface PoolFacts {
   readonly id: string;
   readonly name: string;
   readonly connections: Connections;
+  readonly keepKeys: OpenQueue["keepKeys"];
   readonly queues: readonly string[];
   /** How many slots its handlers can use, by their own concurrency. */
   readonly mostUsable: number;
@@ -35,10 +37,12 @@ export interface PoolFacts {
 }
 
 export function factsOf(id: string, name: string, consumers: readonly Consumer[], handlers: readonly Pick<Handler, "concurrency">[]): PoolFacts {
+  const { queue: first } = consumers[0]!;
   return {
     id,
     name,
-    connections: consumers[0]!.queue.stored.connections,
+    connections: first.stored.connections,
+    keepKeys: first.keepKeys,
     queues: [...new Set(consumers.map(({ queue }) => queue.name))],
     mostUsable: handlers.reduce((sum, { concurrency = Infinity }) => sum + concurrency, 0),
     tasks: () => consumers.flatMap(({ queue, running }) => Array.from(running, (task) => ({ queue: queue.name, task }))),

@@ -5,6 +5,7 @@
 import type { LogLevel } from "../config.ts";
 import { hearMessages, type Deeds } from "../control/hearing.ts";
 import { Presence } from "../control/presence.ts";
+import { keysOf } from "../control/registry.ts";
 import type { PoolDump, PoolStand } from "../control/verbs.ts";
 import { packageVersion } from "../control/version.ts";
 import { StateError } from "../errors.ts";
@@ -41,6 +42,7 @@ export class Steering {
   readonly #description: SelfDescription;
   readonly #presence: Presence;
   #host: PoolHost | undefined;
+  #letGo: (() => void) | undefined;
 
   constructor(pool: SteeredPool, facts: PoolFacts, log: Logger) {
     this.#pool = pool;
@@ -61,6 +63,7 @@ export class Steering {
     this.#delay.begin();
     this.#description.startedAt = connections.clock.now();
     this.#presence.begin();
+    this.#letGo = this.#facts.keepKeys(keysOf(connections, id));
     hearMessages(connections, { id, name, version: packageVersion(), deeds: this.#deeds }, this.#log, this.#ended.signal);
   }
 
@@ -77,6 +80,7 @@ export class Steering {
   /** Waits half a second for Redis, at most. Never rejects. */
   async end(): Promise<void> {
     this.#ended.abort();
+    this.#letGo?.();
     this.#delay[Symbol.dispose]();
     await this.#presence.end();
   }

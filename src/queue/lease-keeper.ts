@@ -15,7 +15,7 @@ import type { BatchToken } from "../store/reserve.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import { type LeasedQueue, LeaseRenewal } from "./lease-renewal.ts";
 import { type Holder, type KeptLease, LeaseTable } from "./lease-table.ts";
-import type { FromLeaseThread, LeaseThreadData, ToLeaseThread } from "./lease-thread.ts";
+import type { FromLeaseThread, KeptKeys, LeaseThreadData, ToLeaseThread } from "./lease-thread.ts";
 import { bondToParent } from "./parent.ts";
 
 const BEAT_MS = 1000;
@@ -25,6 +25,7 @@ export class LeaseKeeper implements AsyncDisposable {
   readonly #connections: Connections;
   readonly #log: Logger;
   readonly #queues: LeasedQueue[] = [];
+  readonly #kept = new Set<KeptKeys>();
   readonly #stored = new Map<LeasedQueue, StoredQueue>();
   readonly #table = new LeaseTable((sheet) => {
     this.#tell({ sheet });
@@ -49,6 +50,16 @@ export class LeaseKeeper implements AsyncDisposable {
       if (this.#endBeat === undefined) this.#start();
       return this.#table;
     });
+  }
+
+  /** While a handler blocks the main thread, which renews them itself, they live on. @returns ends that */
+  keepKeys(keys: KeptKeys): () => void {
+    this.#kept.add(keys);
+    this.#tell({ kept: [...this.#kept] });
+    return () => {
+      this.#kept.delete(keys);
+      this.#tell({ kept: [...this.#kept] });
+    };
   }
 
   /** Renews nothing any more. */
@@ -80,7 +91,7 @@ export class LeaseKeeper implements AsyncDisposable {
 
   #startThread(): void {
     this.#renewHere();
-    const workerData: LeaseThreadData = { redis: this.#connections.location, beat: this.#beat.buffer as SharedArrayBuffer, sheets: this.#table.sheets, queues: this.#queues, bond: bondToParent() };
+    const workerData: LeaseThreadData = { redis: this.#connections.location, beat: this.#beat.buffer as SharedArrayBuffer, sheets: this.#table.sheets, queues: this.#queues, kept: [...this.#kept], bond: bondToParent() };
     const { Worker } = process.getBuiltinModule("node:worker_threads");
     let thread: Worker;
     try {

@@ -4,6 +4,7 @@ import type { PutLane } from "../store/put.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import type { QueueMeter } from "../telemetry/meter.ts";
 import type { QueueLeases } from "./lease-keeper.ts";
+import type { KeptKeys } from "./lease-thread.ts";
 import type { ResultWatcher } from "./result-watcher.ts";
 
 export interface OpenQueue {
@@ -18,6 +19,8 @@ export interface OpenQueue {
   readonly log: Logger;
   /** What is held of this queue, renewed for `leaseMs` at a time. */
   leases(leaseMs: number): QueueLeases;
+  /** Keys that live on while a handler blocks this process. @returns ends that */
+  keepKeys(keys: KeptKeys): () => void;
   /** Those who hold deliveries of this queue in their own hands. */
   readonly consumers: Set<AsyncDisposable>;
   /** The app was closed: Redis will not come back. */

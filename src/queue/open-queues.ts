@@ -115,6 +115,7 @@ export class OpenQueues {
       meter: this.#history.meter(stored),
       log: this.#log,
       leases: (leaseMs) => this.#keeper.of(stored, leaseMs),
+      keepKeys: (keys) => this.#keeper.keepKeys(keys),
       consumers: new Set(),
       get closed() {
         return isClosed();

@@ -60,7 +60,7 @@ test("worker list tells of each what it is, and nothing where none runs", { time
     {
       id: expect.stringMatching(/^[2-9a-z]{8}$/), name: "mill", host: expect.any(String), pid: running.pid, version: expect.any(String), supervisor: null, place: null,
       state: "ready", queues: ["work"], slots: 2, running: 0, stuck: 0, ended: 0, rssBytes: expect.any(Number), loopDelayMs: { p99: expect.any(Number), max: expect.any(Number) },
-      lastError: null, startedAt: expect.any(Number), seenAt: expect.any(Number), upMs: expect.any(Number),
+      lastError: null, startedAt: expect.any(Number), seenAt: expect.any(Number), upMs: expect.any(Number), silentMs: expect.any(Number),
     },
   ]);
   const [head, line] = text.stdout.split("\n");
@@ -128,12 +128,19 @@ test("dump and profile look at what runs", { timeout: PATIENCE_MS }, async () =>
   expect(Object.keys(JSON.parse(readFileSync(`${cwd}/${file}`, "utf8")) as object)).toContain("samples");
 });
 
-test("a worker whose loop is blocked does not answer, and is named", { timeout: PATIENCE_MS }, async () => {
+test("a worker whose loop is blocked is shown as silent, does not answer, and is named, for as long as it is blocked", { timeout: PATIENCE_MS }, async () => {
   const running = await worker("mill");
   await queue.add("work", { blocks: true });
   await running.says("begins");
-  expect(await run("worker", "dump", "mill")).toMatchObject({ code: 3, stdout: "", stderr: expect.stringContaining("(mill)") as string });
+  await until(async () => ((await workers())[0]?.["silentMs"] as number) > 12_000, 60_000);
+  const [listed, dumped] = await Promise.all([run("workers"), run("worker", "dump", "mill")]);
+  expect(listed.stdout).toMatch(/mill +silent \d+ s/);
+  expect(dumped).toMatchObject({ code: 3, stdout: "", stderr: expect.stringContaining("(mill)") as string });
   running.kill("SIGKILL");
+  await running.ended;
+  const diedAt = performance.now();
+  await until(async () => (await workers()).length === 0);
+  expect(performance.now() - diedAt).toBeLessThan(12_000); // the list takes its time to be asked for
 });
 
 test("under a supervisor restart replaces a process, and stop leaves its place empty", { timeout: PATIENCE_MS }, async () => {
