@@ -61,7 +61,6 @@ export class Operator implements AsyncDisposable {
   readonly connections: Connections;
   readonly log: Logger;
   readonly #queues: OpenQueues;
-  #warned = false;
 
   constructor(options?: OperatorOptions) {
     const { redis, prefix, readOnly = false, who = `${userName()}@${hostname()}`, log = rootLog() } = checkOptions("connectOperator", options, known);
@@ -73,12 +72,9 @@ export class Operator implements AsyncDisposable {
     this.#queues = new OpenQueues(this.connections, this.prefix, log, () => this.ready(), DURABILITY);
   }
 
-  /** Connects when nobody has yet. @throws BackendError within 5 s; PreflightError */
+  /** Connects when nobody has yet. What is to be changed about the server `doctor` tells, and not every command. @throws BackendError within 5 s; PreflightError */
   async ready(): Promise<void> {
     await this.connections.open();
-    if (this.#warned) return;
-    this.#warned = true;
-    for (const warning of this.connections.warnings) this.log.warn(warning);
   }
 
   /** A queue as the store's verbs take it, whether or not it exists; `ready()` comes first. Does no I/O. @throws OptionError */

@@ -20,18 +20,16 @@ export async function list(context: Context, queue: string | undefined, flags: F
     { title: "NAME", of: ({ name }) => name, cuts: true },
     { title: "LAST", of: ({ lastAt }) => span(now - lastAt), align: "right" },
     { title: "ERROR", of: ({ error }) => error, cuts: true, style: () => "red" },
-    { title: "AT", of: ({ sampleStack }) => placeOf(sampleStack), cuts: true, style: () => "dim" },
   ];
-  await output.rows(groups, columns, queue === undefined ? "there are no dead letters" : `there are no dead letters in ${queue}${Object.keys(filter).length > 0 ? " that match" : ""}`);
+  await output.rows(groups, columns, queue === undefined ? "there are no dead letters" : `there are no dead letters in ${queue}${Object.keys(filter).length > 0 ? " that match" : ""}`, ({ sampleStack }) => placeOf(sampleStack));
   if (isCut) output.warning(`the last ${count(flags.limit === undefined ? DEAD_LOOKED : looked)} dead letters are grouped, and there may be more: --limit looks at more of them`);
 }
 
-/** The first line of a stack that is no library's: `send (workers/mail.ts:12:9)`. */
-function placeOf(stack: string | undefined): string {
+/** The first line of a stack that is no library's: `at send (workers/mail.ts:12:9)`. */
+function placeOf(stack: string | undefined): string | undefined {
   const frames = (stack ?? "").split("\n").filter((line) => /^\s*at /.test(line));
-  const frame = frames.find((line) => !/node_modules|node:/.test(line)) ?? frames[0] ?? "";
-  const place = frame.trim().replace(/^at /, "").replace("file://", "");
-  return place.replace(`${process.cwd()}/`, "");
+  const frame = frames.find((line) => !/node_modules|node:/.test(line)) ?? frames[0];
+  return frame?.trim().replace("file://", "").replace(`${process.cwd()}/`, "");
 }
 
 export async function show(context: Context, queue: string, group: string): Promise<void> {

@@ -32,10 +32,11 @@ export class Output {
   /**
    * Writes rows as they come: a table for people, one line of JSON each with `--json`.
    *
-   * @param none  said to people, beside the results, where there is no row
+   * @param none   said to people, beside the results, where there is no row
+   * @param below  a line of its own after a row, for people
    * @returns how many there were
    */
-  async rows<R extends object>(rows: AsyncIterable<R> | Iterable<R>, columns: readonly Column<R>[], none: string): Promise<number> {
+  async rows<R extends object>(rows: AsyncIterable<R> | Iterable<R>, columns: readonly Column<R>[], none: string, below?: (row: R) => string | undefined): Promise<number> {
     let count = 0;
     const counted = async function* (): AsyncGenerator<R, void> {
       for await (const row of rows) {
@@ -44,7 +45,7 @@ export class Output {
       }
     };
     if (this.json) for await (const row of counted()) await this.result(undefined, row);
-    else for await (const line of tableLines(counted(), columns, process.stdout)) await this.result(line, {});
+    else for await (const line of tableLines(counted(), columns, process.stdout, below)) await this.result(line, {});
     if (count === 0 && !this.json) process.stderr.write(`${none}\n`);
     return count;
   }

@@ -28,30 +28,37 @@ export interface TableStream {
 /** Rows that set the widths. */
 const MEASURED = 100;
 const GAP = "  ";
+const INDENT = "          ";
 const NARROWEST = 8;
 
-/** Lines of a table, its header first; none where there are no rows. */
-export async function* tableLines<R>(rows: AsyncIterable<R> | Iterable<R>, columns: readonly Column<R>[], stream: TableStream): AsyncGenerator<string, void> {
+/**
+ * Lines of a table, its header first; none where there are no rows.
+ *
+ * @param below  a line of its own after a row, where there is more to tell than fits
+ */
+export async function* tableLines<R>(rows: AsyncIterable<R> | Iterable<R>, columns: readonly Column<R>[], stream: TableStream, below?: (row: R) => string | undefined): AsyncGenerator<string, void> {
   const first: R[] = [];
   let layout: Layout<R> | undefined;
   for await (const row of rows) {
-    if (layout !== undefined) yield layout.line(row);
+    if (layout !== undefined) yield* layout.linesOf(row);
     else if (first.push(row) === MEASURED) {
-      layout = new Layout(columns, first, stream);
+      layout = new Layout(columns, first, stream, below);
       yield* layout.lines(first);
     }
   }
-  if (layout === undefined && first.length > 0) yield* new Layout(columns, first, stream).lines(first);
+  if (layout === undefined && first.length > 0) yield* new Layout(columns, first, stream, below).lines(first);
 }
 
 class Layout<R> {
   readonly #columns: readonly (Column<R> & { readonly width: number; readonly right: boolean })[];
   readonly #stream: TableStream;
+  readonly #below: ((row: R) => string | undefined) | undefined;
   /** Text that is wider is cut: elsewhere than on a terminal, nothing is. */
   readonly #isBound: boolean;
 
-  constructor(columns: readonly Column<R>[], rows: readonly R[], stream: TableStream) {
+  constructor(columns: readonly Column<R>[], rows: readonly R[], stream: TableStream, below?: (row: R) => string | undefined) {
     this.#stream = stream;
+    this.#below = below;
     this.#isBound = stream.isTTY === true;
     const widths = columns.map((column) => Math.max(stringWidth(column.title), ...rows.map((row) => stringWidth(textOf(column, row)))));
     if (this.#isBound) fit(widths, columns, (stream.columns ?? 80) - GAP.length * (columns.length - 1));
@@ -63,11 +70,15 @@ class Layout<R> {
 
   *lines(rows: readonly R[]): Generator<string, void> {
     yield this.#join(this.#columns.map((column) => this.#cell(column.title, column, "bold")));
-    for (const row of rows) yield this.line(row);
+    for (const row of rows) yield* this.linesOf(row);
   }
 
-  line(row: R): string {
-    return this.#join(this.#columns.map((column) => this.#cell(textOf(column, row), column, column.style?.(row))));
+  *linesOf(row: R): Generator<string, void> {
+    yield this.#join(this.#columns.map((column) => this.#cell(textOf(column, row), column, column.style?.(row))));
+    const text = this.#below?.(row);
+    if (text === undefined) return;
+    const line = INDENT + printable(text);
+    yield painted("dim", this.#isBound ? cutTo(line, this.#stream.columns ?? 80) : line, this.#stream);
   }
 
   #cell(text: string, { width, right }: { readonly width: number; readonly right: boolean }, style: Style | undefined): string {

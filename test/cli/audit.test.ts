@@ -22,14 +22,14 @@ test("tells who put what, in a table and in JSON", async () => {
     { id: expect.any(String) as string, at: expect.any(Number) as number, who: "ada", command: "job put", target: "mail", details: '{"name":"welcome"}', outcome: "done", touched: 1 },
     expect.objectContaining({ who: expect.stringMatching(new RegExp(`^.+@${hostname()}$`)) as string }),
   ]);
-});
+}, 90_000);
 
 test("an empty trail ends with 0 and says so; a time that is none with 2", async () => {
   const [empty, json, wrong] = await Promise.all([millrace(["audit"], { env }), millrace(["audit", "--json"], { env }), millrace(["audit", "--since", "monday"], { env })]);
   expect(empty).toEqual({ code: 0, stdout: "", stderr: "nothing was changed by these commands yet\n" });
   expect(json).toEqual({ code: 0, stdout: "", stderr: "" });
   expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("--since") as string });
-});
+}, 90_000);
 
 test("--read-only, or MILLRACE_READ_ONLY, refuses what changes anything, before any I/O", async () => {
   const nowhere = { ...env, REDIS_URL: "redis://127.0.0.1:1" };
@@ -43,4 +43,4 @@ test("--read-only, or MILLRACE_READ_ONLY, refuses what changes anything, before 
   }
   expect((await millrace(["audit", "--read-only"], { env })).code).toBe(0);
   expect((await millrace(["queues"], { env: { ...env, MILLRACE_READ_ONLY: "perhaps" } })).code).toBe(2);
-});
+}, 90_000);

@@ -25,7 +25,7 @@ test("job retry says what it would do, then what it did; of ids that could not b
   expect(mixed).toEqual({ code: 1, stdout: "retried 1 job of mail\n", stderr: `warning: job ${waiting.id}: it is waiting: expected failed, completed\nwarning: job 99: there is no such job\n` });
   expect(JSON.parse((await job("retry", "mail", "--all", "--json")).stdout)).toEqual({ queue: "mail", matched: 1, changed: 1, skipped: [] });
   expect(await stock.getWaitingCount()).toBe(4);
-});
+}, 90_000);
 
 test("what matches nothing ends with 0 and says so; no filter with 2; a job that is not there with 4, one in another state with 1", async () => {
   await stock.add("n", 1);
@@ -41,7 +41,7 @@ test("what matches nothing ends with 0 and says so; no filter with 2; a job that
   expect(JSON.parse(json.stdout)).toEqual({ queue: "mail", matched: 0, changed: 0, skipped: [] });
   expect(unsaid).toMatchObject({ code: 2, stderr: "error: expected ids, a filter or all for job retry, got none of them\n" });
   expect([both.code, gone.code, other.code]).toEqual([2, 4, 1]);
-});
+}, 90_000);
 
 test("remove, purge and a cancel of many ask first: without a terminal they need --yes", async () => {
   await stock.addBulk(Array.from({ length: 4 }, () => ({ name: "n", data: 1 })));
@@ -53,7 +53,7 @@ test("remove, purge and a cancel of many ask first: without a terminal they need
   const purged = await millrace(["queue", "purge", "mail", "--state", "waiting,failed", "--yes", "--json"], { env: { REDIS_URL: redisUrl(), MILLRACE_PREFIX: prefix } });
   expect(JSON.parse(purged.stdout)).toEqual({ queue: "mail", matched: 3, changed: 3, skipped: [] });
   expect(await stock.getJobCountByTypes("waiting", "failed")).toBe(0);
-});
+}, 90_000);
 
 test("promote, edit and copy", async () => {
   await stock.add("later", { to: "a" }, { delay: 60_000, jobId: "own" });
@@ -63,4 +63,4 @@ test("promote, edit and copy", async () => {
   expect([await stock.getWaiting(), await stockQueue(prefix, "other").getWaiting()]).toMatchObject([[{ id: "own", data: { to: "b" } }], [{ name: "later", data: { to: "b" }, opts: { attempts: 5 } }]]);
   const [wrong, nothing] = await Promise.all([job("edit", "mail", "own", "--payload", "{to"), job("edit", "mail", "own")]);
   expect([wrong.code, nothing.code]).toEqual([2, 2]);
-});
+}, 90_000);

@@ -37,7 +37,7 @@ test("job list is a table for people and a line of JSON a job for programs; jobs
   const rows = json.stdout.trim().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>);
   expect(rows).toMatchObject([{ id: "2", state: "waiting" }, { id: "3", state: "delayed" }, { queue: "mail", id: "1", name: "bad", state: "failed", attempts: 1, priority: 0, reason: "no such address\nat all" }]);
   expect(failed.stdout.split("\n")).toHaveLength(3);
-});
+}, 90_000);
 
 test("a list that matches nothing ends with 0 and says so; what is none with 2, a queue that is not there with 4", async () => {
   await threeJobs();
@@ -50,7 +50,7 @@ test("a list that matches nothing ends with 0 and says so; what is none with 2, 
   expect(regex?.code).toBe(2);
   expect(unknown?.code).toBe(4);
   expect(bare?.code).toBe(2);
-});
+}, 90_000);
 
 test("job show tells all of a job, job logs what it logged", async () => {
   await threeJobs();
@@ -72,4 +72,4 @@ test("job show tells all of a job, job logs what it logged", async () => {
   expect(JSON.parse(logsJson.stdout)).toEqual({ line: "trying" });
   expect(silent).toEqual({ code: 0, stdout: "", stderr: "job 2 of mail has logged nothing\n" });
   expect(unknown).toMatchObject({ code: 4, stderr: expect.stringContaining('no job "99" is in queue mail') as string });
-});
+}, 90_000);

@@ -31,14 +31,14 @@ test("queue list is a table for people and a line of JSON a queue for programs; 
     expect.objectContaining({ queue: "files", paused: true }),
     { queue: "mail", paused: false, waiting: 2, prioritized: 0, delayed: 0, "waiting-children": 0, active: 0, completed: 0, failed: 0, unfinished: 2 },
   ]);
-});
+}, 90_000);
 
 test("an empty list ends with 0 and says so, to people", async () => {
   const [text, json, wrong] = await Promise.all([millrace(["queues"], { env }), millrace(["queues", "--json"], { env }), millrace(["queue", "lsit"], { env })]);
   expect(text).toEqual({ code: 0, stdout: "", stderr: `no queue is under the prefix "${prefix}"\n` });
   expect(json).toEqual({ code: 0, stdout: "", stderr: "" });
   expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("did you mean queue list?") as string });
-});
+}, 90_000);
 
 test("queue stats tells how a queue fares, and watches until Ctrl-C", async () => {
   await stockQueue(prefix, "mail").addBulk([{ name: "n", data: 1, opts: { timestamp: Date.now() - 7_500_000 } }, { name: "n", data: 1, opts: { delay: 60_000 } }]);
@@ -68,7 +68,7 @@ test("queue stats tells how a queue fares, and watches until Ctrl-C", async () =
   await watching.says('"queue":"mail"', 2);
   watching.kill("SIGINT");
   expect((await watching.ended).code).toBe(130);
-});
+}, 90_000);
 
 test("queue pause and resume say what they did", async () => {
   const stock = stockQueue(prefix, "mail");
@@ -79,7 +79,7 @@ test("queue pause and resume say what they did", async () => {
   expect(JSON.parse(resumed.stdout)).toEqual({ queue: "mail", paused: false });
   expect(await stock.isPaused()).toBe(false);
   expect((await millrace(["queue", "pause", "mial"], { env })).code).toBe(4);
-});
+}, 90_000);
 
 test("queue delete needs --yes without a terminal, says with --dry-run what it would do, and then does it", async () => {
   const stock = stockQueue(prefix, "mail");
@@ -99,4 +99,4 @@ test("queue delete needs --yes without a terminal, says with --dry-run what it w
   expect(deleted).toEqual({ code: 0, stdout: "mail is deleted, with 2 jobs\n", stderr: "" });
   expect(await stock.count()).toBe(0);
   expect((await millrace(["queue", "delete", "mail", "--yes"], { env })).code).toBe(4);
-});
+}, 90_000);

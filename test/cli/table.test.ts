@@ -42,6 +42,13 @@ test("fits a terminal by cutting the widest of what may be cut, and cuts nothing
   expect((await lines(rows))[1]).toContain("b".repeat(60));
 });
 
+test("tells below a row what does not fit into it, in one line of the terminal", async () => {
+  const found: string[] = [];
+  const rows = [{ name: "a", jobs: 1, note: `at ${"b".repeat(60)}\nand more` }, { name: "c", jobs: 2 }];
+  for await (const line of tableLines(rows, columns.slice(0, 2), terminal(40), ({ note }) => note)) found.push(line);
+  expect(found).toEqual(["NAME  JOBS", "a        1", `          at ${"b".repeat(26)}…`, "c        2"]);
+});
+
 test("counts a wide character as two columns", async () => {
   const [header, row] = (await lines([{ name: "日本", jobs: 1 }])).map((line) => line);
   expect(header).toBe("NAME  JOBS  NOTE");
