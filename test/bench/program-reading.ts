@@ -9,6 +9,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { Reading } from "./measure.ts";
+import type { Store } from "./store.ts";
 import { nowUs, type SubjectName } from "./subject.ts";
 
 const run = promisify(execFile);
@@ -60,23 +61,31 @@ function temporary(name: string): string {
   return folder;
 }
 
-export async function demoReading(files: number, redisUrl: string): Promise<Reading> {
-  const { seconds, stdout } = await timed([...command, "demo", treeOf(files), "--json"], redisUrl);
-  const summary = JSON.parse(stdout) as { files: number; failed: number; processed: number };
-  if (summary.files !== files || summary.processed !== files || summary.failed !== 0) throw new Error(`expected ${files} files to be digested, got ${stdout}`);
-  return { seconds };
+export async function demoReading(files: number, store: Store): Promise<Reading> {
+  const { reading, text } = await timed([...command, "demo", treeOf(files), "--json"], store);
+  const summary = JSON.parse(text) as { files: number; failed: number; processed: number };
+  if (summary.files !== files || summary.processed !== files || summary.failed !== 0) throw new Error(`expected ${files} files to be digested, got ${text}`);
+  return reading;
 }
 
-export async function loopReading(files: number, redisUrl: string): Promise<Reading> {
-  const { seconds, stdout } = await timed(["--conditions=millrace-source", at("programs/plain-digest.ts"), treeOf(files)], redisUrl);
-  if (Number(stdout) !== files) throw new Error(`expected ${files} files to be digested, got ${stdout}`);
-  return { seconds };
+export async function loopReading(files: number, store: Store): Promise<Reading> {
+  const { reading, text } = await timed(["--conditions=millrace-source", at("programs/plain-digest.ts"), treeOf(files)], store);
+  if (Number(text) !== files) throw new Error(`expected ${files} files to be digested, got ${text}`);
+  return reading;
 }
 
-async function timed(args: readonly string[], redisUrl: string): Promise<{ seconds: number; stdout: string }> {
+/** Runs "$@", and prints what CPU it took below what it printed. */
+const TIMES = '"$@" && times';
+
+/** From the start of the process to its end; the CPU is its own and the server's. */
+async function timed(args: readonly string[], store: Store): Promise<{ reading: Reading; text: string }> {
+  const storeUs = await store.cpuUs();
   const startedUs = nowUs();
-  const { stdout } = await run(process.execPath, args, { env: environment(redisUrl) });
-  return { seconds: (nowUs() - startedUs) / 1e6, stdout };
+  const { stdout } = await run("sh", ["-c", TIMES, "sh", process.execPath, ...args], { env: environment(store.url) });
+  const seconds = (nowUs() - startedUs) / 1e6;
+  const [text = "", , ran = ""] = stdout.split("\n");
+  const own = [...ran.matchAll(/(\d+)m([\d.]+)s/g)].reduce((sum, [, minutes, rest]) => sum + Number(minutes) * 60 + Number(rest), 0);
+  return { reading: { seconds, cpuSeconds: own + ((await store.cpuUs()) - storeUs) / 1e6 }, text };
 }
 
 function environment(redisUrl: string): NodeJS.ProcessEnv {
