@@ -1,5 +1,5 @@
 /** Runs a processor that was written for BullMQ's Worker: the handler of every job of its queue, with our leases, cancels and stops. */
-import { JobRemovedError, OptionError } from "../errors.ts";
+import { BackendError, JobRemovedError, OptionError } from "../errors.ts";
 import { definitionOf } from "../job/contract.ts";
 import type { JobDefinition } from "../job/definition.ts";
 import { everyName } from "../job/every-name.ts";
@@ -62,7 +62,11 @@ function kept({ count, age }: ProcessorKeep = {}): { readonly count?: number; re
 
 /** @returns the result as the JSON that is stored */
 async function runProcessor(processor: StockProcessor, task: DeliveredTask, definition: JobDefinition, strategy: BackoffStrategy | undefined): Promise<string> {
-  const job = await stockJob(task.queue, task.leased);
+  const job = await stockJob(task.queue, task.leased).catch((error: unknown) => {
+    // It has not begun: that Redis did not answer is no failure of its own.
+    if (error instanceof BackendError) task.ending = { leased: task.leased, kind: "release", delayMs: 0 };
+    throw error;
+  });
   if (job === undefined) throw new JobRemovedError(task.id);
   try {
     return JSON.stringify(await processor(job, task.leased.token, task.signal)) ?? "null";

@@ -1,5 +1,9 @@
 /** Gathers what is asked for in one turn of the event loop, and sends it in batches: with nothing on its way at once. */
 
+/** As they were when this was loaded: an application's tests may put a clock of their own in their place. */
+const inTheNextTurn = setImmediate;
+const afterThis = process.nextTick;
+
 interface Entry<Row, Answer> {
   readonly row: Row;
   resolve(answer: Answer | Promise<Answer>): void;
@@ -47,8 +51,8 @@ export class Gathered<Row, Answer> {
       // The next one goes when the loop has turned: while Redis works on one, whoever asked is at the other.
       if (this.#entries.length > 0) this.#schedule(true);
     };
-    if (later) setImmediate(sendOne);
-    else process.nextTick(sendOne);
+    if (later) inTheNextTurn(sendOne);
+    else afterThis(sendOne);
   }
 
   #nextBatch(): Entry<Row, Answer>[] {

@@ -1,7 +1,8 @@
 import { DelayedError, Job, RateLimitError, UnrecoverableError, WaitingChildrenError, type JobsOptions, type Processor } from "bullmq";
 import { expect, test } from "vitest";
 import { fromProcessor, type ProcessorOptions } from "../../src/pool/processor.ts";
-import { OptionError, defineHandler, defineJob, typed } from "../../src/index.ts";
+import type { DeliveredTask } from "../../src/queue/delivered-task.ts";
+import { BackendError, OptionError, defineHandler, defineJob, typed } from "../../src/index.ts";
 import { stockFlows, stockQueue, stockWorker } from "../interop/stock.ts";
 import { testApp, until } from "../support/app.ts";
 import { freshPrefix } from "../support/redis.ts";
@@ -192,6 +193,13 @@ test("a handler of its own name comes first; the processor takes the rest, withi
   await until(() => ran.length === 4);
   expect(ran.toSorted()).toEqual(["handler own", "processor x", "processor x", "processor y"]);
   expect(most).toBe(1);
+});
+
+test("a job that could not be read because Redis did not answer is given back, not failed", async () => {
+  const away = { stock: () => Promise.reject(new BackendError("Redis did not answer")) };
+  const task = { queue: away, leased: { job: { id: "a" }, token: "t" } } as unknown as DeliveredTask;
+  await expect(fromProcessor("work", async () => {}).run({}, task)).rejects.toThrow("Redis did not answer");
+  expect(task.ending).toMatchObject({ kind: "release", delayMs: 0 });
 });
 
 test("refuses what is no function, and two processors of one queue", () => {

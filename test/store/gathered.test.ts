@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Gathered } from "../../src/store/gathered.ts";
 
 /** Gathers numbers; every batch stays on its way until it is let go. */
@@ -66,4 +66,20 @@ test("a batch that fails fails for each that is in it, and for no other", async 
   batches[0]!.fail(new Error("no"));
   batches[1]!.letGo();
   expect((await asked).map(({ status }) => status)).toEqual(["rejected", "rejected", "fulfilled"]);
+});
+
+test("a test of somebody's own that stops the clock does not stop it", async () => {
+  const immediate = globalThis.setImmediate;
+  const { gathered, rows } = gathering();
+  vi.useFakeTimers({ toFake: ["setImmediate"] });
+  try {
+    void gathered.add(1);
+    await new Promise<void>((resolve) => immediate(resolve));
+    void gathered.add(2);
+    await new Promise<void>((resolve) => immediate(resolve));
+    await new Promise<void>((resolve) => immediate(resolve));
+  } finally {
+    vi.useRealTimers();
+  }
+  expect(rows()).toEqual([[1], [2]]);
 });
