@@ -45,7 +45,7 @@ export const measures: readonly Measure[] = [
   beside("telemetry-100", "consume, 100 slots: what telemetry costs", consume100(), { untold: cost, scraped: {} }),
   beside("telemetry-500", "consume, 500 slots: what telemetry costs", work("consume", { width: 500, jobs: 100_000 }), { untold: cost }),
   beside("telemetry-put", "putMany: what telemetry costs", work("put-many", { jobs: 100_000 }), { untold: cost }),
-  beside("control-100", "consume, 100 slots: what being seen and steered costs", consume100({ jobs: 300_000 }), { unseen: glance }),
+  beside("control-100", "consume, 100 slots: what being seen and steered costs", consume100({ jobs: 150_000 }), { unseen: glance }),
   {
     ...beside("start", "start of a worker process, the built package", work("start", {}), { stock: {} }),
     goals: [{ quantity: "startMs", most: 400 }, { quantity: "residentMb", most: 130 }],
