@@ -21,6 +21,8 @@ export interface BulkFlags extends FilterFlags, ConfirmFlags {
 }
 
 interface Words {
+  /** As typed: `job retry`. */
+  readonly command: string;
   /** `retry`, `retried` */
   readonly todo: string;
   readonly done: string;
@@ -30,19 +32,19 @@ interface Words {
 
 type Change = (operator: Operator, queue: string, selection: JobSelection) => Promise<BulkResult>;
 
-export const retryLetters = verb({ todo: "retry", done: "retried", asks: "never" }, () => retryDead);
-export const discard = verb({ todo: "discard", done: "discarded", asks: "always" }, () => discardDead);
-export const retry = verb({ todo: "retry", done: "retried", asks: "never" }, () => retryJobs);
-export const promote = verb({ todo: "promote", done: "promoted", asks: "never" }, () => promoteJobs);
-export const remove = verb({ todo: "remove", done: "removed", asks: "always" }, () => removeJobs);
-export const cancel = verb({ todo: "cancel", done: "cancelled, or asked to end,", asks: "in bulk" }, ({ reason }) => (operator, queue, selection) =>
+export const retryLetters = verb({ command: "dead retry", todo: "retry", done: "retried", asks: "never" }, () => retryDead);
+export const discard = verb({ command: "dead discard", todo: "discard", done: "discarded", asks: "always" }, () => discardDead);
+export const retry = verb({ command: "job retry", todo: "retry", done: "retried", asks: "never" }, () => retryJobs);
+export const promote = verb({ command: "job promote", todo: "promote", done: "promoted", asks: "never" }, () => promoteJobs);
+export const remove = verb({ command: "job remove", todo: "remove", done: "removed", asks: "always" }, () => removeJobs);
+export const cancel = verb({ command: "job cancel", todo: "cancel", done: "cancelled, or asked to end,", asks: "in bulk" }, ({ reason }) => (operator, queue, selection) =>
   cancelJobs(operator, queue, { ...selection, ...(reason !== undefined && { reason }) }),
 );
-export const copy = verb({ todo: "copy", done: "copied", asks: "never" }, ({ to }) => (operator, queue, selection) => copyJobs(operator, queue, { ...selection, ...(to !== undefined && { to }) }));
+export const copy = verb({ command: "job copy", todo: "copy", done: "copied", asks: "never" }, ({ to }) => (operator, queue, selection) => copyJobs(operator, queue, { ...selection, ...(to !== undefined && { to }) }));
 
 /** @param flags.state  as all of the filter's; commander sees that it is there */
 export function purge(context: Context, queue: string, flags: BulkFlags): Promise<number> {
-  const all = verb({ todo: "purge", done: "purged", asks: "always" }, () => purgeQueue as Change);
+  const all = verb({ command: "queue purge", todo: "purge", done: "purged", asks: "always" }, () => purgeQueue as Change);
   return all(context, queue, [], flags);
 }
 
@@ -54,7 +56,7 @@ function verb(words: Words, changeOf: (flags: BulkFlags) => Change): (context: C
     await using operator = await openOperator(context);
     const asks = flags.yes !== true && (words.asks === "always" || (words.asks === "in bulk" && ids.length !== 1));
     if (flags.dryRun === true || asks) {
-      if (flags.dryRun !== true) operator.assertMayChange(`job ${words.todo}`);
+      if (flags.dryRun !== true) operator.assertMayChange(words.command);
       const { matched, skipped } = await change(operator, queue, { ...selection, dryRun: true });
       if (matched === 0) return nothing(context, queue);
       const answer = await confirm(context, `${words.todo} ${counted(matched, "job")} of ${queue}`, { queue, matched, changed: 0, skipped }, flags);

@@ -75,7 +75,7 @@ export function described(job: ShownJob, now: number): string {
     ["logs", job.logLines > 0 ? `${counted(job.logLines, "line")}: millrace job logs ${job.queue} ${job.id}` : undefined],
     ["reason", job.reason === undefined ? undefined : painted("red", printable(job.reason), process.stdout)],
   ];
-  const stack = job.stacks.at(-1)?.split("\n").map((line) => `    ${printable(line).trim()}`);
+  const stack = job.stacks.at(-1)?.split("\n").map((line) => `${/^\s+at /.test(line) ? "      " : "    "}${printable(line).trim()}`);
   const lines = rows.flatMap(([label, text]) => (text === undefined ? [] : [`  ${label.padEnd(9)} ${text.replaceAll("\n", `\n${" ".repeat(12)}`)}`]));
   return [`${painted("bold", printable(job.name), process.stdout)} ${job.id}`, ...lines, ...(stack ?? [])].join("\n");
 }

@@ -26,11 +26,11 @@ test("job list is a table for people and a line of JSON a job for programs; jobs
     millrace(["job", "list", "mail", "--json"], { env }),
     millrace(["job", "list", "mail", "--state", "failed,completed", "--error", "address"], { env }),
   ]);
-  expect(text.stdout.replace(/\d+ s/, "0 s").split("\n")).toEqual([
+  expect(text.stdout.split("\n")).toEqual([
     expect.stringMatching(/^ID +NAME +STATE +AGE +TRIES +NOTE$/) as string,
     expect.stringMatching(/^2 +welcome +waiting +2 h +0$/) as string,
-    expect.stringMatching(/^3 +later +delayed +0 s +0 +due in 11 min$/) as string,
-    expect.stringMatching(/^1 +bad +failed +\d s +1 +no such address at all$/) as string,
+    expect.stringMatching(/^3 +later +delayed +\d+ (s|min) +0 +due in \d+ min$/) as string,
+    expect.stringMatching(/^1 +bad +failed +\d+ (s|min) +1 +no such address at all$/) as string,
     "",
   ]);
   expect(plural.stdout.split("\n").length).toBe(5);
@@ -66,7 +66,7 @@ test("job show tells all of a job, job logs what it logged", async () => {
   expect(lines[0]).toBe("bad 1");
   for (const line of ["  state     failed", "  attempts  1 of 1, 1 delivery", "  payload   { to: 'ada' }", "  reason    no such address at all"]) expect(lines).toContain(line);
   expect(text.stdout).toMatch(/ {2}put {7}\d{4}-.*Z \(2 h ago\)\n/);
-  expect(text.stdout).toMatch(/\n {4}Error: no such address\n(.*\n)* {4}at /);
+  expect(text.stdout).toMatch(/\n {4}Error: no such address\n(.*\n)* {6}at /);
   expect(JSON.parse(json.stdout)).toMatchObject({ queue: "mail", id: "1", state: "failed", payload: { to: "ada" }, attempts: 1, logLines: 1 });
   expect(logs.stdout).toBe("trying\n");
   expect(JSON.parse(logsJson.stdout)).toEqual({ line: "trying" });
