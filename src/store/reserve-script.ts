@@ -1,6 +1,9 @@
 /** The part of the turn script that reserves jobs: takes what is ready from a queue and leases it to this process. */
 import { type PlainJob, readPlainJob, readStoredJob, type StoredJob, VERSION_FIELD } from "./stored-job.ts";
 
+/** Where a batch has more than so much text it ends; one job goes whatever its size. */
+const BATCH_BYTES = 1 << 20;
+
 /** A job under a lease. */
 export interface Leased {
   readonly job: StoredJob;
@@ -49,7 +52,8 @@ export function readReserved(now: number, reply: ReserveReply, request: ReserveR
 /**
  * `reserve(…)`: see {@link ReserveReply}. Pause, global concurrency and rate limit are BullMQ's, kept in `meta`.
  *
- * Who takes the last of what it asked for may not be back soon: it passes on whatever else waits, or will be due.
+ * Who takes the last of what it asked for, or as many bytes as a batch may have, may not be back soon: it passes on whatever
+ * else waits, or will be due.
  */
 export const RESERVE = `
 local function leasedBefore(most, unanswered)
@@ -75,14 +79,22 @@ local function started(hash)
   return '1'
 end
 
--- Most jobs have just the fields that they were put with. To ask for their values takes half of what it takes to tell all
--- fields and values.
+-- The values of a job that has just the fields it was put with, as most have: cheaper than all fields and values.
 local function plainValues(key)
   local count = redis.call('HLEN', key)
   if count ~= 6 and count ~= 7 then return nil end
   local values = redis.call('HMGET', key, 'name', 'data', 'opts', 'timestamp', 'priority', '${VERSION_FIELD}', 'delay')
   for i = 1, 7 do if not values[i] and (i ~= 6 or count == 7) then return nil end end
   return (count == 7 or not values[6]) and values or nil
+end
+
+-- What is answered of a job, and its count of starts with this one.
+local function rowOf(id)
+  local values = plainValues(base .. id)
+  if values then return {id, values, 1}, '1' end
+  local hash = redis.call('HGETALL', base .. id)
+  local starts = started(hash)
+  return {id, hash}, starts
 end
 
 local function reserve(most, token, leaseMs, worker, unanswered, onlyUnanswered)
@@ -124,10 +136,19 @@ local function reserve(most, token, leaseMs, worker, unanswered, onlyUnanswered)
     redis.call('DEL', counter)
     return nextDelayedAt(delayed), 0, 0, {}
   end
+  local rows, startsOf, bytes = {}, {}, 0
+  for i, id in ipairs(ids) do
+    if bytes > ${BATCH_BYTES} then break end
+    rows[i], startsOf[i] = rowOf(id)
+    for _, text in ipairs(rows[i][2]) do bytes = bytes + (text and #text or 0) end
+  end
+  local isCut = #rows < #ids
+  for i = #ids, #rows + 1, -1 do ids[i] = nil end
+  local fromWait = math.min(#waiting, #ids)
   open()
   redis.call('LPUSH', active, unpack(ids))
-  if #waiting > 0 then redis.call('LTRIM', wait, 0, -#waiting - 1) end
-  if #high > 0 then redis.call('ZREM', prioritized, unpack(high)) end
+  if fromWait > 0 then redis.call('LTRIM', wait, 0, -fromWait - 1) end
+  if #ids > fromWait then redis.call('ZREM', prioritized, unpack(high, 1, #ids - fromWait)) end
 
   local limited = 0
   if rate and duration then
@@ -135,24 +156,14 @@ local function reserve(most, token, leaseMs, worker, unanswered, onlyUnanswered)
     if used == #ids then redis.call('PEXPIRE', limiter, math.floor(math.abs(duration))) end
     if used >= rate then limited = math.max(redis.call('PTTL', limiter), 0) end
   end
-  local rows = {}
   for i, id in ipairs(ids) do
     local key = base .. id
     -- With GET the answer is nothing at all, where OK would be a table.
     redis.call('SET', key .. ':lock', token, 'PX', leaseMs, 'GET')
-    local values = plainValues(key)
-    local starts = '1'
-    if values then
-      rows[i] = {id, values, 1}
-    else
-      local hash = redis.call('HGETALL', key)
-      starts = started(hash)
-      rows[i] = {id, hash}
-    end
-    redis.call('HSET', key, 'processedOn', nowText, 'pb', worker, 'ats', starts)
+    redis.call('HSET', key, 'processedOn', nowText, 'pb', worker, 'ats', startsOf[i])
     redis.call('XADD', events, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
   end
-  local full = #ids == asked
+  local full = isCut or #ids == asked
   if full and (redis.call('LLEN', wait) > 0 or redis.call('ZCARD', prioritized) > 0) then
     redis.call('ZADD', marker, 0, '0')
   elseif full then

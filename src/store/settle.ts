@@ -18,7 +18,8 @@ export type { Retention } from "./retention-script.ts";
 export type { Settlement } from "./settle-script.ts";
 
 /** A script holds Redis while it runs: 10 to 20 us a job. */
-const BATCH = 100;
+const BATCH_JOBS = 100;
+const BATCH_BYTES = 1 << 20;
 const RESEND_PAUSE_MS = 100;
 
 interface Ending {
@@ -94,9 +95,10 @@ export class SettleLane {
     this.#asking = [];
     const last = asking.pop();
     for (const each of asking) void this.#send([], each);
-    let from = 0;
-    for (; endings.length - from > BATCH; from += BATCH) void this.#send(endings.slice(from, from + BATCH), undefined);
-    void this.#send(endings.slice(from), last);
+    const batches = batchesOf(endings);
+    const rest = batches.pop() ?? [];
+    for (const batch of batches) void this.#send(batch, undefined);
+    void this.#send(rest, last);
   }
 
   /** From now on nothing is sent again. */
@@ -141,4 +143,27 @@ export class SettleLane {
       this.#onTheirWay -= 1;
     }
   }
+}
+
+/** In order; one goes whatever its size. */
+function batchesOf(endings: readonly Ending[]): Ending[][] {
+  const batches: Ending[][] = [];
+  let from = 0;
+  let bytes = 0;
+  for (const [i, { settlement }] of endings.entries()) {
+    const size = textOf(settlement).length;
+    if (i > from && (i - from === BATCH_JOBS || bytes + size > BATCH_BYTES)) {
+      batches.push(endings.slice(from, i));
+      from = i;
+      bytes = 0;
+    }
+    bytes += size;
+  }
+  if (from < endings.length) batches.push(endings.slice(from));
+  return batches;
+}
+
+function textOf(settlement: Settlement): string {
+  if (settlement.kind === "ack") return settlement.result;
+  return settlement.kind === "release" ? "" : settlement.reason;
 }

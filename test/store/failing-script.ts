@@ -34,7 +34,7 @@ end
   return { queue: { ...queue, client: failing }, calls };
 }
 
-export const READS: ReadonlySet<string> = new Set(["GET", "MGET", "HMGET", "HGET", "HGETALL", "HKEYS", "EXISTS", "LPOS", "LLEN", "LRANGE", "ZCARD", "ZRANGE", "ZSCORE", "XLEN", "PTTL", "TIME"]);
+export const READS: ReadonlySet<string> = new Set(["GET", "MGET", "HMGET", "HGET", "HGETALL", "HKEYS", "EXISTS", "LPOS", "HLEN", "LLEN", "LRANGE", "ZCARD", "ZRANGE", "ZSCORE", "XLEN", "PTTL", "TIME"]);
 
 /** Everything in Redis that belongs to the queue. */
 export async function dump({ client, keys }: StoredQueue): Promise<Record<string, unknown>> {

@@ -275,3 +275,16 @@ test("whatever a job carries beside what it was put with comes with it, however 
     ["short", "test", "{}", 1, false, false, 1],
   ]);
 });
+
+test("a batch ends where it has enough bytes, and the rest comes at once with the next one", async () => {
+  const queue = await openQueue();
+  const big = JSON.stringify("x".repeat(600_000));
+  await putAll(queue, [...["a", "b", "c"].map((id) => newJob(id, { data: big })), newJob("d", { priority: 1, data: big }), newJob("e", { priority: 2 })]);
+  const { reserver } = consumerOf(queue);
+  expect((await reserver.take(10)).map(({ job }) => job.id)).toEqual(["a", "b"]);
+  expect(await takes(reserver.wait(never))).toBeLessThan(1000);
+  expect((await reserver.take(10)).map(({ job }) => job.id)).toEqual(["c", "d"]);
+  expect(await takes(reserver.wait(never))).toBeLessThan(1000);
+  expect((await reserver.take(10)).map(({ job }) => job.id)).toEqual(["e"]);
+  expect(await queue.client.llen(queue.keys.active)).toBe(5);
+});

@@ -362,3 +362,15 @@ test("a job that waits for its lease to be taken back is not one that another cl
   await client.del(`${queue.keys.base}a:lock`);
   expect(await extendLeases(queue, [a!], 1000)).toEqual([]);
 });
+
+test("many results that are large end in several scripts, all of them", async () => {
+  const queue = await openQueue();
+  const ids = Array.from({ length: 8 }, (_, i) => `big-${i}`);
+  const held = await leased(queue, ids);
+  const result = JSON.stringify("x".repeat(400_000));
+  const sent = vi.spyOn(queue.client, "sendCommand");
+  const settled = await settle(queue, ...held.map((each) => ({ ...ack(each), result })));
+  expect(settled).toEqual(ids.map(() => "done"));
+  expect(sent.mock.calls.filter(([{ name }]) => name === "evalsha").length).toBe(4); // two and no third fit into a megabyte
+  for (const id of ids) expect(await queue.client.hstrlen(`${queue.keys.base}${id}`, "returnvalue")).toBe(result.length);
+});
