@@ -5,7 +5,7 @@ import type { NamedPool } from "../control/ask.ts";
 import { NotFoundError, OptionError } from "../errors.ts";
 import { definitionOf, defineJob } from "../job/contract.ts";
 import { check, checkOptions, shown } from "../options.ts";
-import { cancelJob } from "../queue/cancel.ts";
+import { cancelAnywhere } from "../queue/anywhere.ts";
 import type { Operator } from "./operator.ts";
 
 export interface TaskRow extends RunningTask {
@@ -58,7 +58,7 @@ export async function cancelTask(operator: Operator, id: string, options?: Cance
     const { name, queue, worker } = task;
     // What a queue's jobs of that name are kept by stands with each of them.
     const definition = definitionOf(defineJob(name, { queue }));
-    const cancelled = await cancelJob((await operator.open(queue)).at(task.id), definition, task.id, reason);
+    const cancelled = await cancelAnywhere((await operator.open(queue)).at(task.id), definition, task.id, reason);
     touch(cancelled ? 1 : 0);
     return { id: task.id, name, queue, worker, cancelled };
   });

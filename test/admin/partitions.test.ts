@@ -1,7 +1,7 @@
 /** Every verb of an operator sees one queue, however many partitions it is in, and finds it by its name alone. */
 import { beforeAll, afterAll, describe, expect, test } from "vitest";
 import {
-  cancelJobs, copyJobs, deleteQueue, discardDead, doctor, editJob, jobLogs, listDead, listJobs, listQueues, moveQueue, pauseQueue, promoteJobs, purgeQueue,
+  cancelJobs, cancelTask, copyJobs, deleteQueue, discardDead, doctor, editJob, jobLogs, listDead, listJobs, listQueues, listTasks, listWorkers, moveQueue, pauseQueue, promoteJobs, purgeQueue,
   queueStats, removeJobs, resumeQueue, retryDead, retryJobs, showJob,
 } from "../../src/admin/index.ts";
 import { defineHandler, defineJob, defineQueue, typed } from "../../src/index.ts";
@@ -101,6 +101,21 @@ describe.each([["one server", () => redisUrl()], ["a cluster", () => cluster!.ur
     await pool.cancel();
     expect(await deleteQueue(operator, "mail")).toEqual({ queue: "mail", jobs: 10 });
     expect(await listQueues(operator)).toEqual([]);
+  });
+
+  test("workers and their tasks, of whichever partition, are those of one queue", async () => {
+    const { app, queue, operator } = setUp();
+    const before = testApp({ redis: url(), prefix: operator.prefix });
+    const plain = await before.put(defineJob("letter", { payload: typed<{ n: number }>(), queue: "mail" }), { n: 0 });
+    await queue.putMany(letters.slice(1, 6));
+    app.pool([defineHandler(job, { handle: (_letter, { signal }) => new Promise((_resolve, reject) => void signal.addEventListener("abort", () => reject(signal.reason as Error))) })], { concurrency: 6 });
+    await until(async () => (await listTasks(operator)).tasks.length === 6);
+    const { tasks } = await listTasks(operator);
+    expect(new Set(tasks.map((task) => task.queue))).toEqual(new Set(["mail"]));
+    expect((await listWorkers(operator)).map(({ queues }) => queues)).toEqual([["mail"]]);
+    for (const { id } of tasks) expect(await cancelTask(operator, id)).toMatchObject({ cancelled: true });
+    expect(await plain.outcome({ timeout: "10s" })).toMatchObject({ state: "cancelled" });
+    await queue.join({ timeout: "10s" });
   });
 
   test("another number of partitions, with jobs in them: moved away, and moved back", async () => {
