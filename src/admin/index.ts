@@ -14,7 +14,8 @@ export { listLimits, setLimits, showLimits, type Limits, type LimitsSet } from "
 export { connectOperator, type Operator, type OperatorOptions } from "./operator.ts";
 export { watchOverview, type Overview } from "./overview.ts";
 export { deleteQueue, pauseQueue, resumeQueue, type DeleteOptions, type DeleteResult, type PauseResult } from "./queue-changes.ts";
-export { exportQueue, importQueue, type ExportLine, type ImportOptions, type ImportResult } from "./queue-export.ts";
+export { exportQueue, type ExportLine } from "./queue-export.ts";
+export { importQueue, type ImportOptions, type ImportResult } from "./queue-import.ts";
 export { moveQueue, type MoveOptions, type MoveResult } from "./queue-move.ts";
 export { queueStats, type QueueStats, type StatsOptions } from "./queue-stats.ts";
 export { listQueues, type QueueRow } from "./queues.ts";

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { addAbortSignal, type Readable } from "node:stream";
-import { exportQueue, importQueue } from "../admin/queue-export.ts";
+import { exportQueue } from "../admin/queue-export.ts";
 import { moveQueue, type MoveResult } from "../admin/queue-move.ts";
 import { queueStats } from "../admin/queue-stats.ts";
 import { startTicker } from "../concurrency/timer.ts";
@@ -12,9 +12,11 @@ import { assertCanAsk, confirm, type ConfirmFlags } from "./confirm.ts";
 import { openOperator, openOtherOperator, type Context } from "./context.ts";
 import { EXIT } from "./exit-code.ts";
 import { count, counted } from "./quantity.ts";
+import { keepYoungGenerationSmall } from "./young-generation.ts";
 
 /** Lines of JSON, with `--json` and without. */
 export async function exportTo(context: Context, name: string): Promise<void> {
+  keepYoungGenerationSmall();
   await using operator = await openOperator(context);
   const { signal } = context.interruption;
   for await (const line of exportQueue(operator, name)) {
@@ -29,6 +31,8 @@ export async function importFrom(context: Context, name: string, file: string | 
   const { interruption, output } = context;
   const input = file === undefined || file === "-" ? process.stdin : await opened(file);
   await using operator = await openOperator(context);
+  // With what checks each line: an export is not to wait for it.
+  const { importQueue } = await import("../admin/queue-import.ts");
   const result = await importQueue(operator, name, linesOf(addAbortSignal(interruption.signal, input)), { signal: interruption.signal });
   const { jobs, existing, schedules, complete } = result;
   const skipped = existing === 0 ? "" : `; ${count(existing)} were there already, and are left as they are`;

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { deleteQueue } from "../../src/admin/queue-changes.ts";
-import { exportQueue, importQueue, type ExportLine } from "../../src/admin/queue-export.ts";
+import { exportQueue, type ExportLine } from "../../src/admin/queue-export.ts";
+import { importQueue } from "../../src/admin/queue-import.ts";
 import type { Operator } from "../../src/admin/operator.ts";
 import { OptionError } from "../../src/errors.ts";
 import { defineHandler, defineJob, typed } from "../../src/index.ts";
