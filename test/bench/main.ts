@@ -43,6 +43,9 @@ const apart = new Map([
 ]);
 const alone = positionals.length === 1 ? apart.get(positionals[0] ?? "") : undefined;
 
+/** Whoever stops it does not leave the folders of a demo behind. */
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));
+
 if (values.help) console.log(usage);
 else if (alone === undefined && unknown.length > 0) refuse(`expected names of measures, got ${unknown.join(" ")}`);
 else if (!Number.isInteger(rounds) || rounds < 1) refuse(`expected a whole number of rounds from 1, got ${values.rounds}`);
