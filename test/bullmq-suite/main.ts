@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { ensureServer } from "../../src/redis/server.ts";
 import { freePort, startProcess } from "../support/redis-process.ts";
 import { openCheckout, type Checkout } from "./checkout.ts";
-import { lostTests, table } from "./verdict.ts";
+import { lostTests, merged, table } from "./verdict.ts";
 
 const usage = `npm run test:bullmq-suite -- CHECKOUT [FILE...]
 
@@ -22,6 +22,9 @@ const EXIT = { usage: 2, findings: 5 } as const;
 /** Where some of the tests look for a server, whatever they are told. */
 const USUAL_PORT = 6379;
 
+/** For what passes on stock and not on the drop-in. */
+const TRIES_MORE = 2;
+
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { help: { type: "boolean", default: false } } });
 const [path, ...files] = positionals;
 if (values.help || path === undefined) {
@@ -32,11 +35,18 @@ if (values.help || path === undefined) {
   console.log(`BullMQ ${checkout.version}`);
   const stock = await played(checkout, "stock", files);
   const ours = await played(checkout, "drop-in", files);
-  console.log(table(stock.run, ours.run, ours.counts));
-  const lost = lostTests(stock.run, ours.run);
+  // Many tests hold limits in time of some milliseconds: on a machine that is shared, not the same ones fail twice.
+  let run = ours.run;
+  for (let again = 0; again < TRIES_MORE && lostTests(stock.run, run).length > 0; again += 1) {
+    const lost = lostTests(stock.run, run);
+    for (const { file, test } of lost) console.log(`tried again: ${file}: ${test}`);
+    run = merged(run, (await played(checkout, "drop-in", [...new Set(lost.map(({ file }) => file))])).run);
+  }
+  console.log(table(stock.run, run, ours.counts));
+  const lost = lostTests(stock.run, run);
   const sum = (of: "passed" | "failed"): number => [...stock.run.values()].reduce((total, run) => total + run[of].size, 0);
   console.log(`\n${sum("failed")} fail on stock; ${lost.length} pass on stock and not on the drop-in`);
-  for (const test of lost) console.log(`  ${test}`);
+  for (const { file, test } of lost) console.log(`  ${file}: ${test}`);
   if (lost.length > 0 || sum("passed") === 0) process.exitCode = EXIT.findings;
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { lostTests, readRun, table } from "./verdict.ts";
+import { lostTests, merged, readRun, table } from "./verdict.ts";
 
 const report = (statuses: Readonly<Record<string, string>>) => ({
   testResults: [{ name: "/tmp/x/tests/queue.test.ts", assertionResults: Object.entries(statuses).map(([fullName, status]) => ({ fullName, status })) }],
@@ -7,9 +7,15 @@ const report = (statuses: Readonly<Record<string, string>>) => ({
 const stock = readRun(report({ a: "passed", b: "passed", c: "failed", d: "pending" }), "/tmp/x");
 
 test("a test that stock passes and the drop-in does not is lost, whether it fails or is not there; one that stock fails is not", () => {
-  expect(lostTests(stock, readRun(report({ a: "passed", b: "failed", c: "failed" }), "/tmp/x"))).toEqual(["tests/queue.test.ts: b"]);
-  expect(lostTests(stock, new Map())).toEqual(["tests/queue.test.ts: a", "tests/queue.test.ts: b"]);
+  expect(lostTests(stock, readRun(report({ a: "passed", b: "failed", c: "failed" }), "/tmp/x"))).toEqual([{ file: "tests/queue.test.ts", test: "b" }]);
+  expect(lostTests(stock, new Map()).map(({ test }) => test)).toEqual(["a", "b"]);
   expect(lostTests(stock, stock)).toEqual([]);
+});
+
+test("what passes at a second try has passed", () => {
+  const ours = readRun(report({ a: "passed", b: "failed", c: "failed" }), "/tmp/x");
+  expect(lostTests(stock, merged(ours, readRun(report({ a: "failed", b: "passed" }), "/tmp/x")))).toEqual([]);
+  expect(merged(ours, new Map())).toEqual(ours);
 });
 
 test("tests of one name are told apart", () => {

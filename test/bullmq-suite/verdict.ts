@@ -37,9 +37,19 @@ function numberedNames(names: readonly string[]): string[] {
   });
 }
 
-/** Tests that pass on BullMQ's own backend and not on ours, as `file: test`. */
-export function lostTests(stock: SuiteRun, ours: SuiteRun): string[] {
-  return [...stock].flatMap(([file, { passed }]) => [...passed].filter((test) => !ours.get(file)?.passed.has(test)).map((test) => `${file}: ${test}`));
+/** What has passed in either run; of a file that was not run again, the first. */
+export function merged(first: SuiteRun, again: SuiteRun): SuiteRun {
+  return new Map(
+    [...first].map(([file, run]) => {
+      const passed = run.passed.union(again.get(file)?.passed ?? new Set<string>());
+      return [file, { passed, failed: run.failed.difference(passed) }] as const;
+    }),
+  );
+}
+
+/** Tests that pass on BullMQ's own backend and not on ours. */
+export function lostTests(stock: SuiteRun, ours: SuiteRun): { readonly file: string; readonly test: string }[] {
+  return [...stock].flatMap(([file, { passed }]) => [...passed.difference(ours.get(file)?.passed ?? new Set())].map((test) => ({ file, test })));
 }
 
 /** A Markdown table, a line a file, and the sums. */
