@@ -6,6 +6,7 @@ import { countJobs } from "../store/count.ts";
 import { readRecords, writeRecords } from "../store/job-records.ts";
 import { beginMove, endMove, leave, movedKey, park, type Move, type MovedState } from "../store/parked.ts";
 import { partitionsOf } from "../store/partitions.ts";
+import { isPaused } from "../store/queue-settings.ts";
 import { readSchedules, readSettings, removeSchedule, writeSchedule, writeSettings } from "../store/queue-records.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import type { Operator } from "./operator.ts";
@@ -22,6 +23,8 @@ export interface MoveResult {
   readonly to: string;
   readonly moved: number;
   readonly schedules: number;
+  /** The other queue is paused: as this one is, where it had no settings of its own. */
+  readonly paused: boolean;
   /** What was left: jobs that run, those of flows, which are bound to their queues, and those whose id the other queue has. */
   readonly left: { readonly active: number; readonly flow: number; readonly taken: readonly string[] };
 }
@@ -56,7 +59,7 @@ export async function moveQueue(operator: Operator, name: string, target: Operat
     });
     for (const part of await partitionsOf(source)) await moving.all(part);
     await target.added(change, moving.moved);
-    return { queue: name, to, moved: moving.moved, schedules: moving.schedules, left: moving.left };
+    return { queue: name, to, moved: moving.moved, schedules: moving.schedules, paused: await isPaused(destination), left: moving.left };
   });
 }
 

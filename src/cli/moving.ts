@@ -98,8 +98,9 @@ function isAll({ left }: MoveResult): boolean {
   return left.active === 0 && left.flow === 0 && left.taken.length === 0;
 }
 
-function shown(name: string, where: string, { moved, schedules, left }: MoveResult): string {
+function shown(name: string, where: string, { to, moved, schedules, paused, left }: MoveResult): string {
   const lines = [`${name}: ${counted(moved, "job")} and ${counted(schedules, "schedule")} are moved to ${where}`];
+  if (paused) lines.push(`  ${to} is paused: millrace queue resume ${to} lets it go on`);
   if (left.active > 0) lines.push(`  ${counted(left.active, "job")} runs or run here: move again when they have ended`);
   if (left.flow > 0) lines.push(`  ${counted(left.flow, "job")} of flows stay: they are bound to their queues`);
   if (left.taken.length > 0) lines.push(`  ${counted(left.taken.length, "job")} stay, since the other queue has jobs of their ids: ${left.taken.slice(0, 5).join(", ")}`);

@@ -13,9 +13,9 @@ export interface Screen {
 }
 
 const KEYS: Readonly<Record<List, string>> = {
-  queues: "q quit  tab next list  ↑↓ choose  s sort  p pause or resume",
-  workers: "q quit  tab next list  ↑↓ choose  s sort  + - slots",
-  tasks: "q quit  tab next list  ↑↓ choose  s sort  c cancel",
+  queues: "q quit · tab next list · ↑↓ choose · s sort · p pause or resume",
+  workers: "q quit · tab next list · ↑↓ choose · s sort · + - slots",
+  tasks: "q quit · tab next list · ↑↓ choose · s sort · c cancel",
 };
 /** Title, and the header of the table. */
 const HEAD = 2;
@@ -33,14 +33,16 @@ export async function topLines(overview: Overview, view: View, place: string, no
   return [bold(cut(title, screen), screen), ...body.slice(0, screen.rows - 2), ...filler, cut(last, screen)];
 }
 
-/** Of the lines that there are, each list has what it needs where there is enough, and the one with the keys the most. */
+/** The list with the keys has what it needs, as far as a quarter is left for each of the others; these share what it leaves. */
 function shared(lines: number, view: View, overview: Overview): Readonly<Record<List, number>> {
   const wants = (list: List): number => HEAD + Math.max(1, SHOWN[list].keys(overview, 0).length);
-  const least = Math.floor(lines / 4);
   const others = LISTS.filter((list) => list !== view.list);
-  const given = Object.fromEntries(others.map((list) => [list, Math.min(wants(list), least)]));
-  const left = lines - others.reduce((sum, list) => sum + given[list]!, 0);
-  return { ...given, [view.list]: Math.min(wants(view.list), left) } as Record<List, number>;
+  const least = others.reduce((sum, list) => sum + Math.min(wants(list), Math.floor(lines / 4)), 0);
+  const own = Math.min(wants(view.list), lines - least);
+  const [one, other] = others as [List, List];
+  const left = lines - own;
+  const first = Math.min(wants(one), Math.max(Math.ceil(left / 2), left - wants(other)));
+  return { [view.list]: own, [one]: first, [other]: Math.min(wants(other), left - first) } as Record<List, number>;
 }
 
 async function listLines(overview: Overview, view: View, list: List, height: number, screen: Screen): Promise<string[]> {

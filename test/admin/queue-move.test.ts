@@ -33,7 +33,7 @@ test("moves jobs of every state to another queue as they stand, with schedules a
   const before = await jobsOf(operator);
   const told: number[] = [];
   const result = await moveQueue(operator, "work", target, "post", { onProgress: (moved) => told.push(moved) });
-  expect(result).toEqual({ queue: "work", to: "post", moved: before.length, schedules: 1, left: { active: 0, flow: 0, taken: [] } });
+  expect(result).toEqual({ queue: "work", to: "post", moved: before.length, schedules: 1, paused: false, left: { active: 0, flow: 0, taken: [] } });
   expect(told.at(-1)).toBe(before.length);
   expect(await jobsOf(target, "post")).toEqual(before);
   expect(await jobsOf(operator)).toEqual([]);

@@ -60,7 +60,9 @@ test("move says what it would do, does it with --yes, and is in the trail of bot
   const refused = await millrace(["queue", "move", "mail", "--to-prefix", other, "--yes", "--read-only"], { env });
   expect(refused.code).not.toBe(0);
   expect(await stockQueue(prefix, "mail").getWaitingCount()).toBe(3);
+  await stockQueue(prefix, "mail").pause();
   const moved = await millrace(["queue", "move", "mail", "--to-prefix", other, "--yes"], { env });
+  expect(moved.stdout).toContain("mail is paused: millrace queue resume mail lets it go on");
   expect(moved).toMatchObject({ code: 0, stdout: expect.stringMatching(/^mail: 3 jobs and 0 schedules are moved to mail under /) as string });
   expect(await stockQueue(other, "mail").getWaitingCount()).toBe(3);
   const trails = await Promise.all([env, { ...env, MILLRACE_PREFIX: other }].map((each) => millrace(["audit", "--json"], { env: each })));

@@ -40,6 +40,12 @@ test("it fills any terminal exactly, and the chosen row stays in sight", async (
   expect(chosenAt(overview, after(["left", "down", "down", "up"]).view, "tasks")).toBe(1);
 });
 
+test("a list that needs more has what the others leave", async () => {
+  const lines = await draw(FIRST_VIEW, { columns: 80, rows: 30, colours: false });
+  // Of 28 lines queues need 5 and workers 3: tasks have a header, and 18 of the 50.
+  expect(lines.filter((line) => line.startsWith("  task-"))).toHaveLength(18);
+});
+
 test("what changes something asks first, and only y does it; slots change at once", async () => {
   expect(after(["q"]).deed).toEqual({ kind: "quit" });
   const asked = after(["down", "p"]);
