@@ -131,12 +131,18 @@ test("warns of a password on the command line, and never shows it", async () => 
   expect(stderr).not.toContain("hunter2");
 });
 
-test("Redis that does not answer ends with 6, none that is named with 2", async () => {
-  const cwd = project({});
-  const put = ["put", "--queue", "q", "--name", "n", "--unchecked", "--json"];
-  const [unreachable, unnamed] = await Promise.all([millrace([...put, "--redis", "redis://127.0.0.1:1"], { cwd }), millrace(put, { cwd })]);
-  expect(unreachable.code).toBe(6);
-  expect(JSON.parse(unreachable.stderr)).toMatchObject({ error: { code: "ENQUEUE_TIMEOUT" } });
+test("Redis that does not answer ends with 6, and says that nothing was put; none that is named ends with 2", async () => {
+  const cwd = project({ "producers/jobs/tick.ts": 'import { defineJob } from "millrace/job";\nexport const tick = defineJob("tick");' });
+  const nowhere = ["--redis", "redis://127.0.0.1:1"];
+  const unchecked = ["put", "--queue", "q", "--name", "n", "--unchecked", "--json"];
+  const [known, unknown, unnamed] = await Promise.all([
+    millrace(["put", "tick", "--json", ...nowhere], { cwd }),
+    millrace([...unchecked, ...nowhere], { cwd }), // asks first in how many partitions the queue is
+    millrace(unchecked, { cwd }),
+  ]);
+  expect([known.code, unknown.code]).toEqual([6, 6]);
+  expect(JSON.parse(known.stderr)).toMatchObject({ error: { code: "ENQUEUE_TIMEOUT" } });
+  expect(JSON.parse(unknown.stderr)).toMatchObject({ error: { code: "BACKEND_UNAVAILABLE" } });
   expect(unnamed.code).toBe(2);
   expect(JSON.parse(unnamed.stderr)).toMatchObject({ error: { code: "NO_REDIS", message: expect.stringContaining("--redis") as string } });
 });
