@@ -7,6 +7,7 @@ import type { RedisOption } from "../redis/connection.ts";
 import { embeddedStatus } from "../redis/embedded.ts";
 import type { Interruption } from "./interruption.ts";
 import type { Output } from "./output.ts";
+import { keepMemorySmall } from "./small-memory.ts";
 
 export interface Context {
   readonly config: Config;
@@ -32,6 +33,7 @@ export function openOperator(context: Context): Promise<Operator> {
 /** The operator of another place, of the same person. What is not said is as it is for the command. */
 export async function openOtherOperator({ config, ...context }: Context, { redis, prefix = config.prefix }: { readonly redis?: RedisOption | undefined; readonly prefix?: string | undefined }): Promise<Operator> {
   const { readOnly, who } = config;
+  keepMemorySmall();
   const log = config.origins.logLevel === "default" ? createLog({ level: "warn" }) : context.log;
   return connectOperator({ ...(redis === undefined ? await redisOf(config) : { redis }), prefix, readOnly, ...(who !== undefined && { who }), log });
 }

@@ -38,14 +38,16 @@ export class Output {
    */
   async rows<R extends object>(rows: AsyncIterable<R> | Iterable<R>, columns: readonly Column<R>[], none: string, below?: (row: R) => string | undefined): Promise<number> {
     let count = 0;
+    const lines = new Lines();
     const counted = async function* (): AsyncGenerator<R, void> {
       for await (const row of rows) {
         count += 1;
         yield row;
       }
     };
-    if (this.json) for await (const row of counted()) await this.result(undefined, row);
-    else for await (const line of tableLines(counted(), columns, process.stdout, below)) await this.result(line, {});
+    if (this.json) for await (const row of counted()) await lines.add(JSON.stringify(row));
+    else for await (const line of tableLines(counted(), columns, process.stdout, below)) await lines.add(line);
+    await lines.flush();
     if (count === 0 && !this.json) process.stderr.write(`${none}\n`);
     return count;
   }
@@ -63,6 +65,31 @@ export class Output {
     process.stderr.write(`${text}\n`);
   }
 }
+
+/** Lines to standard output, many in one write: those that come together, and none later than the event loop turns. */
+class Lines {
+  #text = "";
+  #isDue = false;
+
+  /** Resolves when there is room for more. */
+  add(line: string): Promise<void> | undefined {
+    this.#text += `${line}\n`;
+    if (this.#text.length >= MOST_AT_ONCE) return this.flush();
+    if (!this.#isDue) setImmediate(() => void this.flush());
+    this.#isDue = true;
+    return undefined;
+  }
+
+  async flush(): Promise<void> {
+    this.#isDue = false;
+    const text = this.#text;
+    this.#text = "";
+    if (text === "" || process.stdout.destroyed) return;
+    if (!process.stdout.write(text)) await once(process.stdout, "drain").catch(() => undefined); // what broke, its listener knows
+  }
+}
+
+const MOST_AT_ONCE = 65_536;
 
 /** The stable face of an error: its code, `FAILED` where it has none, and its message. */
 export function describe(error: unknown): { readonly code: string; readonly message: string } {

@@ -60,7 +60,7 @@ class Layout<R> {
     this.#stream = stream;
     this.#below = below;
     this.#isBound = stream.isTTY === true;
-    const widths = columns.map((column) => Math.max(stringWidth(column.title), ...rows.map((row) => stringWidth(textOf(column, row)))));
+    const widths = columns.map((column) => Math.max(widthOf(column.title), ...rows.map((row) => widthOf(textOf(column, row)))));
     if (this.#isBound) fit(widths, columns, (stream.columns ?? 80) - GAP.length * (columns.length - 1));
     this.#columns = columns.map((column, i) => {
       const right = (column.align ?? (typeof rows.map((row) => column.of(row)).find((cell) => cell !== undefined) === "number" ? "right" : "left")) === "right";
@@ -83,7 +83,7 @@ class Layout<R> {
 
   #cell(text: string, { width, right }: { readonly width: number; readonly right: boolean }, style: Style | undefined): string {
     const cut = this.#isBound ? cutTo(text, width) : text;
-    const padding = " ".repeat(Math.max(0, width - stringWidth(cut)));
+    const padding = " ".repeat(Math.max(0, width - widthOf(cut)));
     const shown = style === undefined || cut === "" ? cut : painted(style, cut, this.#stream);
     return right ? padding + shown : shown + padding;
   }
@@ -111,13 +111,21 @@ function fit(widths: number[], columns: readonly Column<never>[], room: number):
 
 /** `a long te…` */
 function cutTo(text: string, width: number): string {
-  if (stringWidth(text) <= width) return text;
+  if (widthOf(text) <= width) return text;
+  if (PLAIN.test(text)) return `${text.slice(0, width - 1)}…`;
   let cut = "";
   for (const { segment } of new Intl.Segmenter().segment(text)) {
-    if (stringWidth(cut + segment) > width - 1) break;
+    if (widthOf(cut + segment) > width - 1) break;
     cut += segment;
   }
   return `${cut}…`;
+}
+
+/** Most text is plain, and told to be by one look; the library splits it into what people see as one character each. */
+const PLAIN = /^[ -~]*$/;
+
+function widthOf(text: string): number {
+  return PLAIN.test(text) ? text.length : stringWidth(text);
 }
 
 function textOf<R>(column: Column<R>, row: R): string {
@@ -127,5 +135,5 @@ function textOf<R>(column: Column<R>, row: R): string {
 
 /** A name may come from anywhere: nothing in it reaches the terminal but text, on one line. */
 export function printable(text: string): string {
-  return text.replaceAll(/\s+/g, " ").replaceAll(/\p{C}/gu, "?");
+  return PLAIN.test(text) && !text.includes("  ") ? text : text.replaceAll(/\s+/g, " ").replaceAll(/\p{C}/gu, "?");
 }
