@@ -30,7 +30,7 @@ export interface Consumers {
 
 /** Arrivals must exceed what ends by so much, and the backlog have grown by so many. */
 const GROWTH = { share: 1.1, jobs: 10 };
-/** Who runs it has so long, and then some, before somebody must have noticed that he is gone. */
+/** One that has just begun may have been taken from somebody who is about to say so. */
 const RECOVERED_MS = 30_000;
 const RISING = { jobs: 5, times: 3 };
 /** A queue that was just put to is not told as one that nobody consumes. */
@@ -88,14 +88,14 @@ export const growing: Look<QueueLook> = ({ queue, history, paused, consumers }) 
 
 export const stuck: Look<QueueLook> = ({ queue, symptoms, consumers }) => {
   const left = symptoms.unleased.filter(({ startedAt }) => symptoms.now - startedAt >= RECOVERED_MS);
-  const [first] = left;
-  if (first === undefined) return undefined;
+  // Whoever consumes brings back what others left, a pool that is quiet too; he needs some seconds for it.
+  if (left.length === 0 || consumers.quiet.length > 0 || isConsumed(consumers)) return undefined;
   return {
     finding: "stuck",
     severity: "error",
     subject: `queue ${queue}`,
     message: `${left.length === 1 ? "a job is" : `${left.length} jobs are`} active without a lease: whoever ran them is gone, and nobody brings them back`,
-    evidence: { jobs: left.slice(0, 10), pools: consumers.ready.length },
+    evidence: { jobs: left.slice(0, 10) },
     remedy: "millrace worker start, where its handlers are: it brings them back within 15 s",
   };
 };

@@ -118,6 +118,10 @@ test("jobs that are active without a lease are found when nobody brings them bac
   expect(await kinds(operator)).toEqual([]);
   await client.hset(`${base}${left}`, "processedOn", Date.now() - 60_000);
   expect(await findings(operator)).toEqual({ stuck: expect.objectContaining({ evidence: expect.objectContaining({ jobs: [expect.objectContaining({ id: "left", worker: "web-1" })] }) as object }) as object });
+  const worker = await stockWorker(operator.prefix, async () => {}, { autorun: false });
+  void worker.run();
+  await until(async () => !(await kinds(operator)).includes("stuck"));
+  await worker.close();
   await client.set(`${base}${left}:lock`, "held");
   expect(await kinds(operator)).toEqual([]);
 });
