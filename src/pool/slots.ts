@@ -9,6 +9,8 @@ import type { Runnable } from "./executor.ts";
 /** The slots of a pool, shared by all of its queues. How many there are may change while it runs. */
 export class PoolSlots {
   readonly semaphore: Semaphore;
+  /** Queues take a batch each in turn, not a slot each: batches would shrink with their number. */
+  readonly line = new Semaphore(1);
   #count: number;
   #wanted: number;
   #held = 0;
@@ -61,7 +63,7 @@ export class Slots {
   /** What the handlers of this queue take together, where that is less than the pool. */
   readonly #together = new Semaphore(0);
   #togetherCount = 0;
-  /** Consumers of one queue take a batch each in turn, not a slot each: batches would shrink with their number. */
+  /** Of the consumers of one queue, for the same reason. */
   readonly #line = new Semaphore(1);
   /** One a handler that may not take all that its queue does. */
   readonly #handlers = new Map<string, Semaphore>();
@@ -81,21 +83,17 @@ export class Slots {
 
   /** Waits for one slot, then takes what else is free, up to a batch. @returns how many; 0 when it is quiet first */
   async acquire(quiet: AbortSignal): Promise<number> {
-    if (!this.#line.tryAcquire() && !(await isAcquired(this.#line, quiet))) return 0;
-    try {
-      return await this.#acquireBatch(quiet);
-    } finally {
-      this.#line.release();
-    }
+    return inLine(this.#line, quiet, async () => {
+      if (!(await isAcquired(this.#together, quiet))) return 0;
+      const most = await inLine(this.#pool.line, quiet, () => this.#acquireBatch(quiet));
+      if (most === 0) this.#together.release();
+      return most;
+    });
   }
 
   async #acquireBatch(quiet: AbortSignal): Promise<number> {
     const { semaphore } = this.#pool;
-    if (!(await isAcquired(this.#together, quiet))) return 0;
-    if (!(await isAcquired(semaphore, quiet))) {
-      this.#together.release();
-      return 0;
-    }
+    if (!(await isAcquired(semaphore, quiet))) return 0;
     let most = 1;
     while (most < this.#largestBatch && this.#together.tryAcquire()) {
       if (!semaphore.tryAcquire()) {
@@ -142,6 +140,16 @@ export class Slots {
     this.#togetherCount = together;
     // Half of the slots, so that one batch is on its way while another runs.
     this.#largestBatch = Math.min(Math.ceil(together / 2), LARGEST_BATCH);
+  }
+}
+
+/** @returns 0 when it is quiet first */
+async function inLine(line: Semaphore, quiet: AbortSignal, take: () => Promise<number>): Promise<number> {
+  if (!line.tryAcquire() && !(await isAcquired(line, quiet))) return 0;
+  try {
+    return await take();
+  } finally {
+    line.release();
   }
 }
 

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { defineHandler, defineJob, OptionError, typed } from "../../src/index.ts";
 import { testApp, until } from "../support/app.ts";
+import { definitionOf } from "../../src/job/contract.ts";
+import { PoolSlots, Slots } from "../../src/pool/slots.ts";
 import { gauge } from "./gauge.ts";
 
 const job = defineJob("work", { payload: typed<{ n: number }>(), backoff: { type: "fixed", base: 0 } });
@@ -42,6 +44,30 @@ test("queues of one pool share its slots, and none starves", async () => {
   app.pool(jobs.map((each) => defineHandler(each, { handle })), { concurrency: 3 });
   await Promise.all(jobs.map((each) => app.queue(each).join()));
   expect(seen).toEqual({ now: 0, most: 3, runs: 120 });
+});
+
+test("queues take a batch of slots each in turn, first come first served, though one of them can take no more", async () => {
+  const pool = new PoolSlots(4);
+  const never = new AbortController().signal;
+  const ofQueue = (concurrency?: number) => {
+    const each = defineJob("each", { payload: typed<{ n: number }>() });
+    const handler = defineHandler(each, { ...(concurrency !== undefined && { concurrency }), handle: async () => undefined });
+    return new Slots(new Map([["each", { handler, definition: definitionOf(each) }]]), pool);
+  };
+  const [first, second, third, fourth, capped] = [ofQueue(), ofQueue(), ofQueue(), ofQueue(), ofQueue(1)];
+  expect(await capped!.acquire(never)).toBe(1);
+  const blocked = capped!.acquire(never);
+  expect(await first!.acquire(never)).toBe(2);
+  expect(await second!.acquire(never)).toBe(1);
+  const waiting = [third!.acquire(never), fourth!.acquire(never)];
+  first!.release();
+  first!.release();
+  expect(await waiting[0]).toBe(2);
+  third!.release();
+  third!.release();
+  expect(await waiting[1]).toBe(2);
+  capped!.release();
+  expect(await blocked).toBe(1);
 });
 
 /** A handler that runs until it is let go, job by job. */
