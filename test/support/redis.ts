@@ -39,13 +39,12 @@ export function redisClient(url = redisUrl()): Redis {
 
 /**
  * Starts a server of a test's own, gone when the test is over, or this process, however it ends. The test is skipped
- * where there is no server program. Its append-only file is written with each command: where it is synced once a second, a busy
- * disk delays writes, and a kill loses what was answered.
+ * where there is no server program.
  *
  * @param settings  as for `openRedis`
  */
 export function startRedis(settings: Readonly<Record<string, string>> = {}): Promise<OwnRedis> {
-  return ofTest((program) => openRedis(program, { appendfsync: "no", ...settings }));
+  return ofTest((program) => openRedis(program, settings));
 }
 
 /** As {@link startRedis}: a primary, its replicas and three Sentinels. */
