@@ -12,11 +12,9 @@ import { assertCanAsk, confirm, type ConfirmFlags } from "./confirm.ts";
 import { openOperator, openOtherOperator, type Context } from "./context.ts";
 import { EXIT } from "./exit-code.ts";
 import { count, counted } from "./quantity.ts";
-import { keepYoungGenerationSmall } from "./young-generation.ts";
 
 /** Lines of JSON, with `--json` and without. */
 export async function exportTo(context: Context, name: string): Promise<void> {
-  keepYoungGenerationSmall();
   await using operator = await openOperator(context);
   const { signal } = context.interruption;
   for await (const line of exportQueue(operator, name)) {
