@@ -206,6 +206,7 @@ local function settle(rows)
   end
   if tail > 0 then redis.call('LTRIM', active, 0, -tail - 1) end
   for _, id in ipairs(between) do redis.call('LREM', active, -1, id) end
+  for _, key in ipairs(dropped) do leased[#leased + 1] = key end
   redis.call('DEL', unpack(leased))
   redis.call('SREM', stalled, unpack(ids))
   for _, i in ipairs(mine) do
@@ -220,7 +221,6 @@ local function settle(rows)
       ended = true
     end
   end
-  if #dropped > 0 then redis.call('DEL', unpack(dropped)) end
   for _, bound in ipairs(bounds) do trim(bound[1], bound[2], bound[3]) end
 
   -- A capped queue has room again, and what was given back waits: whoever sleeps is woken.

@@ -128,8 +128,15 @@ function readStacktrace(text: string | undefined): readonly string[] {
 /** All jobs of a contract carry the same text of options: each distinct text is parsed once. */
 const parsed = new Map<string, StoredOptions>();
 const PARSED_MOST = 1000;
+/** Most come in a row: to compare a text costs less than to hash it. */
+let last: { readonly text: string; readonly options: StoredOptions } | undefined;
 
 function readOptions(text: string): StoredOptions {
+  if (last?.text !== text) last = { text, options: parsedOptions(text) };
+  return last.options;
+}
+
+function parsedOptions(text: string): StoredOptions {
   let options = parsed.get(text);
   if (options === undefined) {
     options = decodeOptions(parse(text));
