@@ -25,12 +25,15 @@ async function state(promise: Promise<unknown>): Promise<"settled" | "pending"> 
   return Promise.race([promise.then(() => "settled" as const, () => "settled" as const), later]);
 }
 
-test("what is put in one turn of the event loop goes out in one script, in order", async () => {
+test.each([
+  { jobs: 49, scripts: 1, where: "one script" },
+  { jobs: 100, scripts: 2, where: "two, where it is much" },
+])("what is put in one turn of the event loop goes out in $where, in order", async ({ jobs, scripts }) => {
   const queue = await openQueue();
   const lane = new PutLane(queue, "p", 0);
-  expect(await Promise.all(ids(100).map((id) => lane.put(newJob(id), waits)))).toEqual(Array(100).fill(true));
-  expect(await scriptsSent(queue)).toBe(1);
-  expect(await waitingIds(queue)).toEqual(ids(100));
+  expect(await Promise.all(ids(jobs).map((id) => lane.put(newJob(id), waits)))).toEqual(Array(jobs).fill(true));
+  expect(await scriptsSent(queue)).toBe(scripts);
+  expect(await waitingIds(queue)).toEqual(ids(jobs));
 });
 
 test("order holds over many scripts, whatever the size of payloads", async () => {
