@@ -1,5 +1,5 @@
 /** What may be wrong with a queue. */
-import type { History } from "../queue/history.ts";
+import { endedOf, type History } from "../queue/history.ts";
 import type { Counts } from "../store/count.ts";
 import type { Orphans } from "../store/orphans.ts";
 import type { Symptoms } from "../store/symptoms.ts";
@@ -16,20 +16,20 @@ export interface QueueLook {
   /** Jobs on their way to another queue. */
   readonly parked: readonly string[];
   /** Of the last five minutes. */
-  readonly history: Pick<History, "counts" | "arrivalsPerSecond" | "steps" | "from" | "to">;
+  readonly history: Pick<History, "run" | "steps" | "stepMs" | "to">;
   readonly consumers: Consumers;
 }
 
 export interface Consumers {
   /** Pools of Millrace that take jobs of it now, and those that are told not to. */
-  readonly ready: readonly { readonly id: string; readonly slots: number }[];
+  readonly ready: readonly { readonly id: string; readonly slots: number; readonly startedAt: number }[];
   readonly quiet: readonly { readonly id: string }[];
   /** Stock workers, and who consumes by hand; `undefined` where Redis does not tell. */
   readonly others: number | undefined;
 }
 
-/** Arrivals must exceed what ends by so much, and the backlog have grown by so many. */
-const GROWTH = { share: 1.1, jobs: 10 };
+/** Arrivals must exceed what ends by so much, and the backlog have grown by so many; what processes counted may come 5 s late, so it takes some time to say. */
+const GROWTH = { share: 1.1, jobs: 10, overMs: 20_000 };
 /** One that has just begun may have been taken from somebody who is about to say so. */
 const RECOVERED_MS = 30_000;
 const RISING = { jobs: 5, times: 3 };
@@ -69,22 +69,40 @@ export const pausedWithJobs: Look<QueueLook> = ({ queue, counts, paused, oldestW
 };
 
 export const growing: Look<QueueLook> = ({ queue, history, paused, consumers }) => {
-  const { arrivalsPerSecond, counts, steps, from, to } = history;
-  const [first, last] = [steps[0], steps.at(-1)];
-  if (paused || arrivalsPerSecond === undefined || first === undefined || last === undefined || !isConsumed(consumers)) return undefined;
-  const endedPerSecond = ((counts.completed + counts.failed + counts.retried + counts.cancelled + counts.released) * 1000) / Math.max(to - Math.max(from, first.at), 1);
+  const { run, steps, stepMs, to } = history;
+  // What came before anybody was there to do it says nothing of whether they keep pace.
+  const since = Math.min(...consumers.ready.map(({ startedAt }) => startedAt));
+  const [first, ...later] = since === Infinity ? steps : steps.filter(({ at }) => at + stepMs >= since);
+  const last = later.at(-1);
+  if (paused || first === undefined || last === undefined || !isConsumed(consumers)) return undefined;
+  // From the end of the first step on: what its backlog was before, nobody told.
+  const withinMs = to - first.at - stepMs;
   const grownBy = last.backlog - first.backlog;
-  if (arrivalsPerSecond < GROWTH.share * endedPerSecond || grownBy < GROWTH.jobs) return undefined;
-  const [pool] = consumers.ready.toSorted((one, other) => one.slots - other.slots);
+  const ended = later.reduce((sum, { counts }) => sum + endedOf(counts), 0);
+  const [arrivalsPerSecond, endedPerSecond] = [grownBy + ended, ended].map((jobs) => (jobs * 1000) / withinMs) as [number, number];
+  if (withinMs < GROWTH.overMs || arrivalsPerSecond < GROWTH.share * endedPerSecond || grownBy < GROWTH.jobs) return undefined;
+  const slots = consumers.ready.reduce((sum, pool) => sum + pool.slots, 0);
+  // Little's law: so many run at once where all that arrives is run.
+  const slotsNeeded = run && Math.ceil((arrivalsPerSecond * run.mean) / 1000);
   return {
     finding: "growing",
     severity: "warning",
     subject: `queue ${queue}`,
     message: `more arrives than is done: ${rate(arrivalsPerSecond)} a second against ${rate(endedPerSecond)}`,
-    evidence: { arrivalsPerSecond, endedPerSecond, backlogBefore: first.backlog, backlog: last.backlog, withinMs: to - first.at },
-    remedy: pool === undefined ? "start more workers" : `millrace worker scale ${pool.id} --concurrency ${pool.slots * 2}, or start more workers`,
+    evidence: { arrivalsPerSecond, endedPerSecond, backlogBefore: first.backlog, backlog: last.backlog, withinMs, slots, meanRunMs: run?.mean, slotsNeeded },
+    remedy: moreSlots(queue, consumers, slots, slotsNeeded),
   };
 };
+
+/** What lets a queue keep pace; to catch up takes more. It is short, to be copied from one line of a terminal. */
+function moreSlots(queue: string, { ready: pools }: Consumers, slots: number, needed: number | undefined): string {
+  const [smallest] = pools.toSorted((one, other) => one.slots - other.slots);
+  if (smallest === undefined) return "start more workers";
+  const scaled = (to: number): string => `millrace worker scale ${smallest.id} --concurrency ${to}`;
+  if (needed === undefined) return `${scaled(smallest.slots * 2)}, or start workers`;
+  if (needed > slots) return `${scaled(smallest.slots + needed - slots)} or more, or start workers`;
+  return `more slots are not what lacks: see millrace task list and millrace limit show ${typed(queue)}`;
+}
 
 export const stuck: Look<QueueLook> = ({ queue, symptoms, consumers }) => {
   const left = symptoms.unleased.filter(({ startedAt }) => symptoms.now - startedAt >= RECOVERED_MS);

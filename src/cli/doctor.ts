@@ -33,7 +33,7 @@ const SHOWN = 3;
 /** `oldestWaitingMs: 61000` as people say it: `oldest waiting 1 min 1 s`. */
 function fact([name, value]: readonly [string, unknown]): string {
   const [words, unit] = [name.replace(/(Ms|Bytes|At)$/, ""), /(Ms|Bytes|At)$/.exec(name)?.[1]];
-  return `${words.replaceAll(/(?<=[a-z])(?=[A-Z\d])/g, " ").toLowerCase()} ${text(value, unit)}`;
+  return `${words.replaceAll(/(?<=[a-z])(?=[A-Z\d])|(?<=\d)(?=[A-Z])/g, " ").toLowerCase()} ${text(value, unit)}`;
 }
 
 function text(value: unknown, unit?: string): string {

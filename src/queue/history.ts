@@ -5,7 +5,8 @@ import type { Histogram } from "../telemetry/histogram.ts";
 import { COUNTED, Tally, type Counted } from "../telemetry/tally.ts";
 
 /** In milliseconds, within 12 %. */
-export interface Percentiles {
+export interface Times {
+  readonly mean: number;
   readonly p50: number;
   readonly p95: number;
   readonly p99: number;
@@ -24,9 +25,9 @@ export interface History {
    */
   readonly arrivalsPerSecond: number | undefined;
   /** Of first deliveries, from when they were ready; `undefined` where none began. */
-  readonly wait: Percentiles | undefined;
+  readonly wait: Times | undefined;
   /** Of tasks that ended. */
-  readonly run: Percentiles | undefined;
+  readonly run: Times | undefined;
   /** Ten seconds for at most an hour back, else five minutes. */
   readonly stepMs: number;
   /** Oldest first, without those in which nothing happened and nothing waited. */
@@ -55,7 +56,7 @@ export async function readHistory(queues: StoredQueue | readonly StoredQueue[], 
   });
   const seconds = Math.max(to - from, 1) / 1000;
   const perSecond = Object.fromEntries(COUNTED.map((name) => [name, all.counts[name] / seconds])) as Record<Counted, number>;
-  return { from, to, counts: all.counts, perSecond, arrivalsPerSecond: arrivals(told, stepMs, to), wait: percentiles(all.wait), run: percentiles(all.run), stepMs, steps: told };
+  return { from, to, counts: all.counts, perSecond, arrivalsPerSecond: arrivals(told, stepMs, to), wait: times(all.wait), run: times(all.run), stepMs, steps: told };
 }
 
 /** From the end of the first step on: what its backlog was before, nobody told. */
@@ -63,12 +64,17 @@ function arrivals(told: History["steps"], stepMs: number, to: number): number | 
   const [first, ...later] = told;
   const last = later.at(-1);
   if (first === undefined || last === undefined) return undefined;
-  const ended = later.reduce((sum, { counts }) => sum + counts.completed + counts.failed + counts.retried + counts.cancelled + counts.released, 0);
+  const ended = later.reduce((sum, { counts }) => sum + endedOf(counts), 0);
   const seconds = (to - first.at - stepMs) / 1000;
   return seconds > 0 ? Math.max(0, last.backlog - first.backlog + ended) / seconds : undefined;
 }
 
-function percentiles(histogram: Histogram): Percentiles | undefined {
+/** Deliveries that ended, in whatever way. */
+export function endedOf({ completed, failed, retried, cancelled, released }: History["counts"]): number {
+  return completed + failed + retried + cancelled + released;
+}
+
+function times(histogram: Histogram): Times | undefined {
   const [p50, p95, p99] = [0.5, 0.95, 0.99].map((share) => histogram.percentile(share));
-  return p50 === undefined ? undefined : { p50, p95: p95!, p99: p99! };
+  return p50 === undefined ? undefined : { mean: histogram.mean!, p50, p95: p95!, p99: p99! };
 }

@@ -61,6 +61,13 @@ export class Histogram {
     }
     return undefined;
   }
+
+  /** In milliseconds; `undefined` of an empty one. */
+  get mean(): number | undefined {
+    let sum = 0;
+    for (const [bucket, count] of this.buckets()) sum += count * middleMs(bucket);
+    return sum === 0 ? undefined : sum / this.count;
+  }
 }
 
 /** As far, in proportion, from either end of the bucket. */

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { stockQueue } from "../interop/stock.ts";
+import { stockQueue, stockWorker } from "../interop/stock.ts";
+import { until } from "../support/app.ts";
 import { millrace } from "../support/command.ts";
 import { freshPrefix, redisClient, startRedis } from "../support/redis.ts";
 
@@ -42,6 +43,16 @@ test("says that nothing is wrong with 0, and what with 5: for people with eviden
 test("refuses a flag that it does not have, and says when it cannot reach Redis", PATIENCE, async () => {
   expect(await millrace(["doctor", "--deap"], { env: {} })).toMatchObject({ code: 2, stderr: expect.stringContaining("--deap") as string });
   expect(await millrace(["doctor"], { env: { REDIS_URL: "redis://127.0.0.1:1" } })).toMatchObject({ code: 6 });
+});
+
+test("evidence is told in words and units", PATIENCE, async () => {
+  const { env, prefix, url } = await scene();
+  const stock = stockQueue(prefix, "mail", url);
+  const worker = await stockWorker(prefix, () => Promise.reject(new Error("no")), { connection: { url, maxRetriesPerRequest: null } }, "mail");
+  await stock.addBulk(Array.from({ length: 6 }, () => ({ name: "n", data: 1 })));
+  await until(async () => (await stock.getFailedCount()) === 6);
+  await worker.close();
+  expect((await millrace(["doctor"], { env })).stdout).toBe("warning queue mail\n  dead letters rise: 6 jobs failed for good in the last 10 min\n  last 10 min 6, hour before 0\n  > millrace dead list mail\n");
 });
 
 test("every line fits a terminal of 80 columns", PATIENCE, async () => {

@@ -6,7 +6,7 @@ import { chosenAt, FIRST_VIEW, press, type View } from "../../src/cli/top-view.t
 const perSecond = { put: 0, started: 0, completed: 2, failed: 0.5, retried: 0, cancelled: 0, released: 0 };
 const queue = (name: string, waiting: number, more: object = {}) => ({
   queue: name, paused: false, waiting, prioritized: 0, delayed: 0, "waiting-children": 0, active: 0, completed: 0, failed: 0, unfinished: waiting,
-  oldestWaitingMs: undefined, failedLastHour: 0, history: { perSecond, arrivalsPerSecond: undefined, wait: undefined, run: { p50: 1, p95: 340, p99: 500 } }, ...more,
+  oldestWaitingMs: undefined, failedLastHour: 0, history: { perSecond, arrivalsPerSecond: undefined, wait: undefined, run: { mean: 50, p50: 1, p95: 340, p99: 500 } }, ...more,
 });
 const overview = {
   at: 0,

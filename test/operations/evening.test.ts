@@ -35,8 +35,9 @@ test("an evening on call", { timeout: 240_000 }, async () => {
   // One slot is too few for what arrives, and one mail among them hangs; what doctor advises is typed, only bolder.
   const growing = await doctorSays("growing", true, () => put(20));
   await as("shop")("put", "--queue", "mail", "--name", "send", "--unchecked", "--id", "stuck-mail", '{"user":0,"hangs":true}');
-  const [, id = ""] = /^millrace worker scale (\S+) --concurrency 2/.exec(growing.remedy) ?? [];
-  expect(growing).toMatchObject({ subject: "queue mail", evidence: { backlog: expect.any(Number) as number } });
+  const [, id = "", advised = ""] = /^millrace worker scale (\S+) --concurrency (\d+) or more, /.exec(growing.remedy) ?? [];
+  expect(growing).toMatchObject({ subject: "queue mail", evidence: { backlog: expect.any(Number) as number, slots: 1, slotsNeeded: Number(advised) } });
+  expect(Number(advised)).toBeGreaterThan(1);
   expect(json(await ada("worker", "scale", id, "--concurrency", "100", "--json"))).toEqual([{ id, name: "mill", from: 1, to: 100, usable: 100 }]);
   await doctorSays("growing", false);
 
@@ -87,7 +88,7 @@ test("an evening on call", { timeout: 240_000 }, async () => {
   const trail = json(await ada("audit", "--json")).filter(({ who }) => who !== "shop");
   expect(trail.map(({ who, command, target, outcome, touched }) => [who, command, target, outcome, touched])).toEqual([
     ["ada", "worker scale", id, "done", 1],
-    ["ada", "task cancel", "stuck-m", "done", 1],
+    ["ada", "task cancel", "mail/stuck-mail", "done", 1],
     ["ada", "worker stop", "mill", "done", 1],
     ["grace", "worker stop", "bad", "done", 1],
     ["grace", "dead retry", "mail", "done", 30],

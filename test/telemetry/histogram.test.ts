@@ -32,6 +32,17 @@ test("percentiles are within 12 % of what was recorded, and within 1/16 ms below
   );
 });
 
+test("so is the mean", () => {
+  assert(
+    property(array(duration, { minLength: 1, maxLength: 200 }), (recorded) => {
+      const histogram = new Histogram();
+      for (const ms of recorded) histogram.record(ms);
+      const exact = recorded.reduce((sum, ms) => sum + ms, 0) / recorded.length;
+      expect(Math.abs(histogram.mean! - exact)).toBeLessThanOrEqual(Math.max(exact * 0.12, 1 / 16));
+    }),
+  );
+});
+
 test("what two have recorded is, added up, what one would have recorded", () => {
   assert(
     property(array(duration), array(duration), (some, others) => {
@@ -46,4 +57,4 @@ test("what two have recorded is, added up, what one would have recorded", () => 
   );
 });
 
-test("an empty one has no percentile", () => expect(new Histogram().percentile(0.5)).toBeUndefined());
+test("an empty one has no percentile and no mean", () => expect([new Histogram().percentile(0.5), new Histogram().mean]).toEqual([undefined, undefined]));
