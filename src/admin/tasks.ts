@@ -48,14 +48,15 @@ export interface CancelledTask {
  * Asks a task to end, wherever it runs: its signal fires within some 2 s, and its job ends as cancelled, not to be retried.
  *
  * @param id  of a job that runs, or the unique beginning of one
- * @throws ReadOnlyError, OptionError; NotFoundError where no such task is listed; BackendError
+ * @throws ReadOnlyError, OptionError before any I/O; NotFoundError where no such task is listed; BackendError
  */
 export async function cancelTask(operator: Operator, id: string, options?: CancelTaskOptions): Promise<CancelledTask> {
   const { reason = `by ${operator.who}` } = checkOptions("cancelTask", options, { reason: check.string({ max: 1000 }) });
   check.string()(id, "the id of a task");
-  return operator.change({ command: "task cancel", target: id, details: { reason } }, async (touch) => {
-    const task = await findTask(operator, id);
-    const { name, queue, worker } = task;
+  operator.assertMayChange("task cancel");
+  const task = await findTask(operator, id);
+  const { name, queue, worker } = task;
+  return operator.change({ command: "task cancel", target: `${queue}/${task.id}`, details: { reason } }, async (touch) => {
     // What a queue's jobs of that name are kept by stands with each of them.
     const definition = definitionOf(defineJob(name, { queue }));
     const cancelled = await cancelAnywhere((await operator.open(queue)).at(task.id), definition, task.id, reason);

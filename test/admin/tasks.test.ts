@@ -43,7 +43,7 @@ test("lists what runs everywhere, the oldest first, and cancels one by the begin
   expect((await stock.getJob("first-job"))?.failedReason).toContain("the customer left");
   expect(String(reasons[0])).toContain("the customer left");
   expect(pool.running).toBe(1);
-  expect(await all(audit(operator))).toMatchObject([{ command: "task cancel", target: "first", outcome: "done", touched: 1 }]);
+  expect(await all(audit(operator))).toMatchObject([{ command: "task cancel", target: "work/first-job", outcome: "done", touched: 1 }]);
 });
 
 test("says who runs more than is listed", async () => {
@@ -67,4 +67,6 @@ test("refuses what names no task, or several, and what may only look; one that h
   expect(await cancelTask(operator, "t1")).toMatchObject({ id: "t1", cancelled: false });
   const onlooker = testOperator({ prefix: operator.prefix, readOnly: true });
   expect((await failure(cancelTask(onlooker, "t1"))).error).toMatchObject({ code: "READ_ONLY" });
+  expect((await failure(cancelTask(testOperator({ redis: "redis://127.0.0.1:1", readOnly: true }), "t1"))).error).toMatchObject({ code: "READ_ONLY" });
+  expect((await all(audit(operator))).map(({ target, touched }) => [target, touched])).toEqual([["work/t1", 0]]);
 });
