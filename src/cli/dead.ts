@@ -4,6 +4,7 @@ import { openOperator, type Context } from "./context.ts";
 import { filterOf, type FilterFlags } from "./filter-flags.ts";
 import { described } from "./job.ts";
 import { count, counted, span } from "./quantity.ts";
+import { throwPlace } from "./stack.ts";
 import { painted, printable, type Column } from "./table.ts";
 
 /** Prints groups, the largest first, each with where its last one was thrown. */
@@ -21,15 +22,8 @@ export async function list(context: Context, queue: string | undefined, flags: F
     { title: "LAST", of: ({ lastAt }) => span(now - lastAt), align: "right" },
     { title: "ERROR", of: ({ error }) => error, cuts: true, style: () => "red" },
   ];
-  await output.rows(groups, columns, queue === undefined ? "there are no dead letters" : `there are no dead letters in ${queue}${Object.keys(filter).length > 0 ? " that match" : ""}`, ({ sampleStack }) => placeOf(sampleStack));
+  await output.rows(groups, columns, queue === undefined ? "there are no dead letters" : `there are no dead letters in ${queue}${Object.keys(filter).length > 0 ? " that match" : ""}`, ({ sampleStack }) => throwPlace(sampleStack));
   if (isCut) output.warning(`the last ${count(flags.limit === undefined ? DEAD_LOOKED : looked)} dead letters are grouped, and there may be more: --limit looks at more of them`);
-}
-
-/** The first line of a stack that is no library's: `at send (workers/mail.ts:12:9)`. */
-function placeOf(stack: string | undefined): string | undefined {
-  const frames = (stack ?? "").split("\n").filter((line) => /^\s*at /.test(line));
-  const frame = frames.find((line) => !/node_modules|node:/.test(line)) ?? frames[0];
-  return frame?.trim().replace("file://", "").replace(`${process.cwd()}/`, "");
 }
 
 export async function show(context: Context, queue: string, group: string): Promise<void> {

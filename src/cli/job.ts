@@ -6,6 +6,7 @@ import { listJobs, type JobRow } from "../admin/jobs.ts";
 import { openOperator, type Context } from "./context.ts";
 import { filterOf, type FilterFlags } from "./filter-flags.ts";
 import { counted, span } from "./quantity.ts";
+import { stackLines } from "./stack.ts";
 import { painted, printable, type Column } from "./table.ts";
 
 const STATE_STYLES: Readonly<Record<string, "red" | "cyan" | "dim">> = { failed: "red", active: "cyan", completed: "dim" };
@@ -75,9 +76,9 @@ export function described(job: ShownJob, now: number): string {
     ["logs", job.logLines > 0 ? `${counted(job.logLines, "line")}: millrace job logs ${job.queue} ${job.id}` : undefined],
     ["reason", job.reason === undefined ? undefined : painted("red", printable(job.reason), process.stdout)],
   ];
-  const stack = job.stacks.at(-1)?.split("\n").map((line) => `${/^\s+at /.test(line) ? "      " : "    "}${printable(line).trim()}`);
+  const stack = stackLines(job.stacks.at(-1) ?? "").map((line) => `    ${line}`);
   const lines = rows.flatMap(([label, text]) => (text === undefined ? [] : [`  ${label.padEnd(9)} ${text.replaceAll("\n", `\n${" ".repeat(12)}`)}`]));
-  return [`${painted("bold", printable(job.name), process.stdout)} ${job.id}`, ...lines, ...(stack ?? [])].join("\n");
+  return [`${painted("bold", printable(job.name), process.stdout)} ${job.id}`, ...lines, ...stack].join("\n");
 }
 
 /** As Node shows values: nothing in it reaches the terminal but text. */

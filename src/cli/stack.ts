@@ -1,0 +1,36 @@
+/** A stack as an operator reads it: the program's own frames, without those of Node and of what ran the job. */
+import { sep } from "node:path";
+import { pathToFileURL } from "node:url";
+import { counted } from "./quantity.ts";
+import { printable } from "./table.ts";
+
+/** This package where it runs here, by its path and by its URL; elsewhere it is known by its name. */
+const OWN_PATH = import.meta.dirname.slice(0, -"cli".length);
+const OWN = [OWN_PATH, pathToFileURL(OWN_PATH).href];
+/** Shipped workers are somebody's program, and so are libraries that a handler calls. */
+const RUNNER = /[\\/]node_modules[\\/](?:millrace[\\/](?:dist[\\/])?src|bullmq)[\\/]|\(?node:[^\s)]*:\d+:\d+\)?$/;
+const FRAME = /^\s+at /;
+
+/** Lines for people; nothing in them reaches the terminal but text. Where every frame is a runner's, all of them stand. */
+export function stackLines(stack: string): string[] {
+  const lines = stack.split("\n").filter((line) => line.trim() !== "");
+  const isFolded = lines.some(isProgram) ? isRunner : () => false;
+  const shown = lines.filter((line) => !isFolded(line)).map((line) => `${FRAME.test(line) ? "  " : ""}${printable(line).trim()}`);
+  const folded = lines.length - shown.length;
+  return folded === 0 ? shown : [...shown, `  (and ${counted(folded, "frame")} of Node, Millrace or BullMQ: --json has all)`];
+}
+
+/** The innermost frame that is no library's: `at send (workers/mail.ts:12:9)`. */
+export function throwPlace(stack: string | undefined): string | undefined {
+  const frames = (stack ?? "").split("\n").filter((line) => FRAME.test(line));
+  const frame = frames.find((line) => isProgram(line) && !line.includes(`node_modules${sep}`)) ?? frames.find(isProgram) ?? frames[0];
+  return frame?.trim().replace("file://", "").replace(`${process.cwd()}${sep}`, "");
+}
+
+function isProgram(line: string): boolean {
+  return FRAME.test(line) && !isRunner(line);
+}
+
+function isRunner(line: string): boolean {
+  return FRAME.test(line) && (RUNNER.test(line) || OWN.some((own) => line.includes(own)));
+}
