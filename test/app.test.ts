@@ -31,7 +31,10 @@ test("connects when something first needs Redis, and not before", async () => {
   expect((await put).error).toBeInstanceOf(BackendError);
 });
 
-test("a put while Redis is not up yet is told so in time, the next one at once, and one after it is up is put", async () => {
+test.each([
+  ["a put", job],
+  ["one of a contract that redacts", defineJob("job", { queue: "work", payload: typed<number>(), result: typed<number>(), redact: ["body"] })],
+])("%s while Redis is not up yet is told so in time, the next one at once, and one after it is up is put", async (_, job) => {
   const server = await startRedis();
   await server.stop();
   const app = testApp({ redis: server.url });

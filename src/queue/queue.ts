@@ -7,7 +7,6 @@ import { checkKey, checkPut, type CheckedPut, type PutOptions } from "../job/put
 import { shown } from "../options.ts";
 import { countJobs, queueExists, sumOf, type Counts } from "../store/count.ts";
 import type { NewJob, PutLane } from "../store/put.ts";
-import { noteRedactions } from "../store/redactions.ts";
 import { setPaused } from "../store/queue-settings.ts";
 import { deliveries, type Delivery, type DeliveriesOptions } from "./deliveries.ts";
 import { Flight } from "./flight.ts";
@@ -70,7 +69,7 @@ export class Queue<T extends JobTypes = JobTypes> {
       for await (const payload of payloads) {
         const own = id !== undefined ? { ...shared, id: checkId(id(payload)) } : partitionKey !== undefined ? { ...shared, partitionKey: checkKey(partitionKey(payload), "partitionKey of putMany") } : shared;
         const { queue, job } = await this.#newJob(payload, own);
-        await flight.add(laneOf(queue, shared).put(job, { waits: true, signal: shared.signal }), job.data.length, () => queue.meter.put(job.name, job.id));
+        await flight.add(laneOf(queue, shared).put(job, { waits: true, signal: shared.signal, redacting: this.#redacting }), job.data.length, () => queue.meter.put(job.name, job.id));
       }
     } catch (error) {
       await flight.landed().catch(() => {});
@@ -133,7 +132,7 @@ export class Queue<T extends JobTypes = JobTypes> {
   async #put([payload, options]: PutArgs<T>, waits: boolean): Promise<JobHandle<T>> {
     const checked = checkPut(options);
     const { queue, job } = await this.#newJob(payload, checked);
-    const added = await laneOf(queue, checked).put(job, { waits, signal: checked.signal });
+    const added = await laneOf(queue, checked).put(job, { waits, signal: checked.signal, redacting: this.#redacting });
     if (added) queue.meter.put(job.name, job.id);
     return jobHandle(queue, this.#job, job.id, added);
   }
@@ -141,14 +140,11 @@ export class Queue<T extends JobTypes = JobTypes> {
   async #newJob(payload: T["put"], options: CheckedPut): Promise<{ readonly queue: OpenQueue; readonly job: NewJob }> {
     const { id, queue } = this.#queue.place(options.id, options.partitionKey);
     const data = await encodePayload(this.#definition, payload);
-    if (this.#definition.redact !== undefined) await this.#noteRedactions(queue);
     return { queue, job: storedForm(this.#definition, id, data, options) };
   }
 
-  /** Before there is a job that somebody could read. */
-  async #noteRedactions(queue: OpenQueue): Promise<void> {
-    await queue.ready();
-    await noteRedactions(queue.stored, [this.#definition]);
+  get #redacting(): JobDefinition | undefined {
+    return this.#definition.redact === undefined ? undefined : this.#definition;
   }
 
   async #setPaused(paused: boolean): Promise<void> {

@@ -11,6 +11,7 @@ import { BackendError, EnqueueTimeoutError, NotReplicatedError, QueueFullError }
 import { PutNumbers } from "./put-numbers.ts";
 import { putJobs, type NewJob, type PutReply } from "./put-script.ts";
 import { Unreplicated, type ReplicatedPuts } from "./replicated-put.ts";
+import { DueRedactions, type Redacting } from "./redactions.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
 export type { NewJob } from "./put-script.ts";
@@ -47,6 +48,7 @@ export class PutLane {
   #flushing = false;
   #onTheirWay = 0;
   #hasOpened = false;
+  readonly #redactions = new DueRedactions();
 
   /**
    * @param producerId  this process's own; two lanes of one queue must not share it
@@ -65,13 +67,15 @@ export class PutLane {
   /**
    * @param options.waits   whether it waits for room in a full queue, or throws QueueFullError
    * @param options.signal  ends the wait for room, within a quarter of a second; what was sent already is not called back
+   * @param options.redacting  the job's contract, where that redacts anything: it is noted before there is a job to be read
    * @returns whether the job was added: `false` when its id was there already
    * @throws EnqueueTimeoutError, NotReplicatedError, BackendFullError, QueueFullError; PreflightError; the signal's reason; the script's own errors
    */
-  put(job: NewJob, options: { readonly waits: boolean; readonly signal?: AbortSignal | undefined }): Promise<boolean> {
-    const { waits, signal } = options;
+  put(job: NewJob, options: { readonly waits: boolean; readonly signal?: AbortSignal | undefined; readonly redacting?: Redacting | undefined }): Promise<boolean> {
+    const { waits, signal, redacting } = options;
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
+      if (redacting !== undefined) this.#redactions.add(redacting);
       this.#entries.push({ job, waits, signal, resolve, reject });
       if (this.#flushing) return;
       this.#flushing = true;
@@ -194,6 +198,7 @@ export class PutLane {
         throw error instanceof BackendError ? new BackendError(error.message, { cause: error, mayHaveRun }) : error;
       }
       try {
+        if (this.#redactions.areDue) await beforeDeadline(deadlineAt, this.#redactions.note(this.#queue), { mayHaveRun: false });
         const numbered = { own: number, lowestOpen: Math.min(number, this.#numbers.lowestOpen()), heard: this.#numbers.heard() };
         const ownDeadlineAt = performance.now() + (this.#queue.client.options.commandTimeout ?? Infinity);
         const put = this.#replicated?.put ?? putJobs;

@@ -1,16 +1,49 @@
 /** What contracts redact, noted in the queue's meta: an operator reads it there, without the contract. */
 import type { JobDefinition } from "../job/definition.ts";
+import { BackendError } from "../errors.ts";
 import { asBackendError } from "../redis/errors.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
 /** Of a queue's meta; the job's name follows. */
 const REDACT_FIELD = "millrace.redact:";
 
+/** Of a contract: the name of its jobs, and what is redacted in them. */
+export type Redacting = Pick<JobDefinition, "name" | "redact">;
+
 const noted = new WeakMap<StoredQueue, Map<string, Promise<void>>>();
 
 /** Notes what each of them redacts, once a process and queue. It stays when no contract says so any more. @throws BackendError, BackendFullError */
-export async function noteRedactions(queue: StoredQueue, definitions: readonly Pick<JobDefinition, "name" | "redact">[]): Promise<void> {
+export async function noteRedactions(queue: StoredQueue, definitions: readonly Redacting[]): Promise<void> {
   for (const { name, redact } of definitions) if (redact !== undefined && redact.length > 0) await noteRedaction(queue, name, redact);
+}
+
+/** What one lane of puts has to note before it sends its next job: until then anybody could read that. */
+export class DueRedactions {
+  readonly #due = new Set<Redacting>();
+  readonly #noted = new WeakSet<Redacting>();
+
+  get areDue(): boolean {
+    return this.#due.size > 0;
+  }
+
+  add(contract: Redacting): void {
+    if (!this.#noted.has(contract)) this.#due.add(contract);
+  }
+
+  /** @throws BackendError, BackendFullError: no job has been sent */
+  async note(queue: StoredQueue): Promise<void> {
+    const contracts = [...this.#due];
+    try {
+      await noteRedactions(queue, contracts);
+    } catch (error) {
+      // Whether the note was written does not matter: it may be again.
+      throw error instanceof BackendError && error.mayHaveRun ? new BackendError(error.message, { cause: error, mayHaveRun: false }) : error;
+    }
+    for (const contract of contracts) {
+      this.#noted.add(contract);
+      this.#due.delete(contract);
+    }
+  }
 }
 
 function noteRedaction(queue: StoredQueue, name: string, redact: readonly string[]): Promise<void> {

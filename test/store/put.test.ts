@@ -3,6 +3,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { BackendFullError, EnqueueTimeoutError, QueueFullError } from "../../src/errors.ts";
 import { producerKey } from "../../src/store/keys.ts";
 import { PutLane } from "../../src/store/put.ts";
+import { readRedaction } from "../../src/store/redactions.ts";
 import type { StoredQueue } from "../../src/store/stored-queue.ts";
 import { failure } from "../support/outcome.ts";
 import { startRedis, type OwnRedis } from "../support/redis.ts";
@@ -268,6 +269,26 @@ test("an error of the script fails its own puts and no later ones", async () => 
     for (const id of ["b", "c"]) expect(await lane.put(newJob(id + maxSize), waits)).toBe(true);
   }
   expect(await waitingIds(queue)).toEqual(["b0", "c0", "b5", "c5"]);
+});
+
+test("what a contract redacts is noted before its first job is sent; until it is no job is there", async () => {
+  const server = await startRedis();
+  const proxy = await startProxy(server.port);
+  onTestFinished(() => proxy[Symbol.asyncDispose]());
+  const queue = await openQueue({ url: `redis://127.0.0.1:${proxy.port}` });
+  const lane = new PutLane(queue, "p", 0);
+  await lane.put(newJob("a"), waits);
+  const redacting = { name: "n", redact: ["body"] };
+  proxy.loseReplies();
+  expect(await Promise.all(["b", "c"].map((id) => lane.put(newJob(id), { ...waits, redacting })))).toEqual([true, true]);
+  expect(await readRedaction(queue, "n")).toEqual(["body"]);
+  proxy.silence();
+  const [plain, noted, unnoted] = await Promise.all([{}, { redacting }, { redacting: { name: "m", redact: ["to"] } }].map((more, i) => failure(new PutLane(queue, `q${i}`, 0).put(newJob(`d${i}`), { ...waits, ...more }))));
+  expect([plain, noted, unnoted].map((each) => each?.error)).toMatchObject([{ jobMayExist: true }, { jobMayExist: true }, { code: "ENQUEUE_TIMEOUT", jobMayExist: false }]);
+  expect(unnoted!.tookMs).toBeLessThan(5000);
+  await (unnoted!.error as EnqueueTimeoutError).retry();
+  expect(await waitingIds(queue)).toContain("d2");
+  expect(await readRedaction(queue, "m")).toEqual(["to"]);
 });
 
 async function gone({ client }: StoredQueue): Promise<void> {
