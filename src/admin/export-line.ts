@@ -1,6 +1,6 @@
 /**
  * What one line of an export holds, as JSON: first the queue, then its schedules, its jobs, and at last how many they were.
- * Fields are those of BullMQ's hashes, untouched.
+ * Fields are those of BullMQ's hashes, untouched but for what contracts redact.
  */
 import { z } from "zod";
 import { OptionError } from "../errors.ts";
@@ -10,10 +10,12 @@ import { shown } from "../options.ts";
 
 const fields = z.record(z.string(), z.string());
 const instant = z.number().nonnegative();
+/** Something in it is `***`: it cannot be read in again. */
+const masked = z.literal(true).optional();
 
 const line = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("queue"), format: z.literal(1), queue: z.string(), at: instant, settings: fields }),
-  z.object({ kind: z.literal("schedule"), schedule: z.string().min(1), at: instant, fields }),
+  z.object({ kind: z.literal("queue"), format: z.literal(1), queue: z.string(), at: instant, settings: fields, redact: z.record(z.string(), z.array(z.string()).readonly()).optional(), masked }),
+  z.object({ kind: z.literal("schedule"), schedule: z.string().min(1), at: instant, fields, masked }),
   z.object({
     kind: z.literal("job"),
     id: z.string().min(1),
@@ -23,6 +25,7 @@ const line = z.discriminatedUnion("kind", [
     logs: z.array(z.string()).readonly(),
     deduplicationMs: z.number().min(-1),
     children: z.object({ pending: z.array(z.string()).readonly(), processed: fields, failed: fields, unsuccessful: z.record(z.string(), z.number()) }),
+    masked,
   }),
   z.object({ kind: z.literal("end"), jobs: z.int().nonnegative(), schedules: z.int().nonnegative() }),
 ]);

@@ -4,6 +4,9 @@ import { checkQueueName } from "../job/name.ts";
 import { JOB_STATES } from "../job/state.ts";
 import { check, checkOptions, shown, type Duration } from "../options.ts";
 import { copyable, editJob as editStored } from "../store/edit.ts";
+import type { Partitions } from "../queue/partitions.ts";
+import { readRedactions, writeRedactions } from "../store/redactions.ts";
+import type { StoredQueue } from "../store/stored-queue.ts";
 import { inBulk, type BulkResult, type JobSelection } from "./bulk.ts";
 import { checkJobId, findJob } from "./job-show.ts";
 import type { Operator } from "./operator.ts";
@@ -81,6 +84,7 @@ export function copyJobs(operator: Operator, name: string, selection: JobSelecti
       async apply(queue, _, ids) {
         const target = await operator.open(to);
         const jobs = await copyable(queue, ids);
+        if (to !== name) await noteThere(queue, target);
         await Promise.all([...jobs.values()].map(async (job) => {
           const { id, queue } = target.place(undefined, undefined);
           if (to === name) made.add(id);
@@ -92,6 +96,13 @@ export function copyJobs(operator: Operator, name: string, selection: JobSelecti
     name,
     which,
   );
+}
+
+/** What is redacted in a job is so in its copy. */
+async function noteThere(from: StoredQueue, to: Partitions): Promise<void> {
+  await to.ready();
+  const redactions = await readRedactions(from);
+  for (const { stored } of to.all) await writeRedactions(stored, redactions);
 }
 
 function json(payload: unknown): string {

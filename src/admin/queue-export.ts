@@ -4,7 +4,9 @@ import { placesOf, readRecords } from "../store/job-records.ts";
 import { partitionsOf } from "../store/partitions.ts";
 import { readSchedules, readSettings } from "../store/queue-records.ts";
 import { walk } from "../store/walk.ts";
+import { check, checkOptions } from "../options.ts";
 import type { ExportLine } from "./export-line.ts";
+import { MaskedLines, redactionsOf } from "./masked-lines.ts";
 import type { Operator } from "./operator.ts";
 
 export type { ExportLine };
@@ -13,22 +15,36 @@ export type { ExportLine };
 const ORDER: readonly JobState[] = ["waiting-children", "delayed", "prioritized", "waiting", "active", "failed", "completed"];
 const READ_AT_ONCE = 100;
 
+export interface ExportOptions {
+  /** Writes out what contracts redact, too, and notes in the trail that somebody asked for it. @default false */
+  readonly unmasked?: boolean;
+}
+
 /**
- * The lines of an export, in constant memory. Exact of a queue that rests; of one that moves, a job may be met twice, which an
+ * The lines of an export, in constant memory. What contracts redact is `***`; lines in which that is so say it, and cannot be
+ * imported. Exact of a queue that rests; of one that moves, a job may be met twice, which an
  * import takes once, and one that is given back or retried may be missed.
  *
- * @throws OptionError before any I/O; NotFoundError; BackendError
+ * @throws OptionError before any I/O, ReadOnlyError of an unmasked one; NotFoundError; BackendError
  */
-export function exportQueue(operator: Operator, name: string): AsyncIterable<ExportLine> {
+export function exportQueue(operator: Operator, name: string, options?: ExportOptions): AsyncIterable<ExportLine> {
+  const { unmasked = false } = checkOptions("exportQueue", options, { unmasked: check.boolean() });
   operator.queue(name);
+  // Who may only look may not write to the trail that they have seen it.
+  if (unmasked) operator.assertMayChange("queue export --unmasked");
   return (async function* lines() {
-    const queue = await operator.existing(name);
-    yield { kind: "queue", format: 1, queue: name, at: operator.connections.clock.now(), settings: await readSettings(queue) };
+    const queue = unmasked ? await operator.change({ command: "queue export", target: name, details: { unmasked } }, () => operator.existing(name)) : await operator.existing(name);
+    const parts = await partitionsOf(queue);
+    const redact = await redactionsOf(parts);
+    const redacts = Object.keys(redact).length > 0;
+    const mask = new MaskedLines(operator, parts, redact);
+    const seen = (line: ExportLine): ExportLine | Promise<ExportLine> => (unmasked ? line : mask.masked(line));
+    yield { kind: "queue", format: 1, queue: name, at: operator.connections.clock.now(), settings: await readSettings(queue), ...(redacts && { redact, ...(!unmasked && { masked: true }) }) };
     let jobs = 0;
     let schedules = 0;
-    for (const part of await partitionsOf(queue)) {
+    for (const part of parts) {
       for (const schedule of await readSchedules(part)) {
-        yield { kind: "schedule", ...schedule };
+        yield seen({ kind: "schedule", ...schedule });
         schedules += 1;
       }
       for (const state of ORDER) {
@@ -37,7 +53,7 @@ export function exportQueue(operator: Operator, name: string): AsyncIterable<Exp
           for (let from = 0; from < page.length; from += READ_AT_ONCE) {
             const ids = page.slice(from, from + READ_AT_ONCE).map(({ id }) => id);
             for (const record of await readRecords(part, await placesOf(part, state, ids))) {
-              yield { kind: "job", ...record };
+              yield seen({ kind: "job", ...record });
               jobs += 1;
             }
           }

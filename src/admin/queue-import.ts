@@ -1,7 +1,9 @@
 /** Reads in what an export wrote, into the same queue or another. */
+import { OptionError } from "../errors.ts";
 import { check, checkOptions } from "../options.ts";
 import { writeRecords, type JobRecord } from "../store/job-records.ts";
 import { writeSchedule, writeSettings } from "../store/queue-records.ts";
+import { writeRedactions } from "../store/redactions.ts";
 import { readLine } from "./export-line.ts";
 import type { Operator } from "./operator.ts";
 
@@ -24,7 +26,8 @@ export interface ImportResult {
 
 /**
  * Puts the jobs of an export into a queue, which need not exist, under their ids: done again, it adds nothing. What was active
- * waits again, first of all. Settings and schedules that the queue has are kept.
+ * waits again, first of all. Settings and schedules that the queue has are kept. A masked export is refused at its first line,
+ * before anything is written.
  *
  * @param lines  text, a line each; empty ones are passed over
  * @throws ReadOnlyError, OptionError before any I/O; OptionError naming the line that is none: those before it are imported; BackendError, BackendFullError; the signal's reason
@@ -51,7 +54,11 @@ export function importQueue(operator: Operator, name: string, lines: AsyncIterab
       number += 1;
       if (text.trim() === "") continue;
       const line = readLine(text, number);
-      if (line.kind === "queue") await writeSettings(queue, line.settings);
+      if ("masked" in line) throw new OptionError(`expected jobs with all of their payloads for the import, got an export in which contracts' redactions are masked (line ${number}): millrace queue export --unmasked writes one that can be read in`);
+      if (line.kind === "queue") {
+        await writeSettings(queue, line.settings);
+        await writeRedactions(queue, Object.entries(line.redact ?? {}));
+      }
       else if (line.kind === "schedule") told.schedules += Number(await writeSchedule(queue, line));
       else if (line.kind === "end") told.complete = true;
       else {

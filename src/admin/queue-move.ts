@@ -8,6 +8,7 @@ import { beginMove, endMove, leave, movedKey, park, type Move, type MovedState }
 import { partitionsOf } from "../store/partitions.ts";
 import { isPaused } from "../store/queue-settings.ts";
 import { readSchedules, readSettings, removeSchedule, writeSchedule, writeSettings } from "../store/queue-records.ts";
+import { readRedactions, writeRedactions } from "../store/redactions.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import type { Operator } from "./operator.ts";
 
@@ -93,6 +94,8 @@ class Moving {
     const move = await beginMove(source, asked);
     if (move.to !== this.#place) throw new StateError(`expected to go on with the move of ${source.name} to ${move.to}, which was interrupted, got one to ${this.#place}: do that one again first`);
     if (move.id === asked.id) await writeSettings(this.#to, await readSettings(source));
+    // Before there is a job that somebody could read.
+    await writeRedactions(this.#to, await readRedactions(source));
     // A run that comes there must find its schedule; here it goes when none of its runs is left.
     const schedules = await readSchedules(source);
     for (const schedule of schedules) await writeSchedule(this.#to, schedule);

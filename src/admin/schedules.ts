@@ -1,8 +1,10 @@
 /** Schedules: BullMQ's job schedulers. They put a job by a cron pattern, or every so often. */
 import { NotFoundError, OptionError, StateError } from "../errors.ts";
 import { checkJobName } from "../job/name.ts";
+import { redacted } from "../job/redact.ts";
 import { check, checkOptions, shown, suggest, type Duration } from "../options.ts";
 import { newJobId } from "../queue/job-id.ts";
+import { readRedaction } from "../store/redactions.ts";
 import { nextRunOf, pauseSchedule as pauseStored, readSchedules, removeSchedule as removeStored, writeSchedule, type StoredSchedule } from "../store/schedules.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import type { Operator } from "./operator.ts";
@@ -28,7 +30,7 @@ export interface ScheduleRow {
 export async function listSchedules(operator: Operator, name?: string): Promise<ScheduleRow[]> {
   if (name !== undefined) operator.queue(name);
   const queues = name === undefined ? (await operator.queueNames()).map((each) => operator.queue(each)) : [await operator.existing(name)];
-  const found = await Promise.all(queues.map(async (queue) => (await readSchedules(queue)).map((schedule) => toRow(queue.name, schedule))));
+  const found = await Promise.all(queues.map(async (queue) => Promise.all((await readSchedules(queue)).map((schedule) => rowOf(queue, schedule)))));
   return found.flat().toSorted((a, b) => (a.nextAt ?? Infinity) - (b.nextAt ?? Infinity) || (a.id < b.id ? -1 : 1));
 }
 
@@ -65,7 +67,7 @@ export async function putSchedule(operator: Operator, queue: string, id: string,
     const stored = operator.queue(queue);
     await writeSchedule(stored, { id, name, rule, data, options: JSON.stringify(attempts === undefined ? {} : { attempts }) });
     touch(1);
-    return toRow(queue, await find(stored, id));
+    return rowOf(stored, await find(stored, id));
   });
 }
 
@@ -123,7 +125,7 @@ function changed(operator: Operator, command: string, queue: string, id: string,
     const schedule = await find(stored, id);
     await work(stored, schedule);
     touch(1);
-    return toRow(queue, (await readSchedules(stored)).find((one) => one.id === id) ?? schedule);
+    return rowOf(stored, (await readSchedules(stored)).find((one) => one.id === id) ?? schedule);
   });
 }
 
@@ -140,9 +142,10 @@ function checkScheduleId(id: unknown): void {
   throw new OptionError(`expected 1 to 200 characters without ":" for the id of a schedule, got ${shown(id)}`);
 }
 
-function toRow(queue: string, { id, name, rule, nextAt, runs, data, options }: StoredSchedule): ScheduleRow {
+/** What contracts redact in its jobs is `***` here too. */
+async function rowOf(queue: StoredQueue, { id, name, rule, nextAt, runs, data, options }: StoredSchedule): Promise<ScheduleRow> {
   return {
-    queue, id, name, cron: rule.pattern, everyMs: rule.every, tz: rule.tz, nextAt, paused: nextAt === undefined, runs,
-    payload: JSON.parse(data) as unknown, options: JSON.parse(options) as Record<string, unknown>,
+    queue: queue.name, id, name, cron: rule.pattern, everyMs: rule.every, tz: rule.tz, nextAt, paused: nextAt === undefined, runs,
+    payload: redacted(JSON.parse(data), await readRedaction(queue, name)), options: JSON.parse(options) as Record<string, unknown>,
   };
 }

@@ -14,11 +14,12 @@ import { EXIT } from "./exit-code.ts";
 import { count, counted } from "./quantity.ts";
 
 /** Lines of JSON, with `--json` and without. */
-export async function exportTo(context: Context, name: string): Promise<void> {
+export async function exportTo(context: Context, name: string, { unmasked }: { readonly unmasked?: true }): Promise<void> {
   await using operator = await openOperator(context);
   const { signal } = context.interruption;
-  for await (const line of exportQueue(operator, name)) {
+  for await (const line of exportQueue(operator, name, { unmasked: unmasked === true })) {
     signal.throwIfAborted();
+    if (line.kind === "queue" && line.masked === true) context.output.warning("what contracts redact is ***, so this cannot be imported: --unmasked writes it out, and the trail tells of it");
     await context.output.result(JSON.stringify(line), line);
   }
 }

@@ -3,11 +3,13 @@
  *
  * Writing checks the schema's *input* and stores it unchanged; reading parses it and gives the *output*. So
  * defaults and transforms run where the value is used, and a stock BullMQ worker reads what was put. Results
- * mirror this. Schemas may be asynchronous: a promise is given only where one is needed.
+ * mirror this. Schemas may be asynchronous: a promise is given only where one is needed. What a schema says of a part that the
+ * contract redacts stays with who puts it; elsewhere messages are stored and logged, and say only that it does not fit.
  */
 import type { StandardSchemaV1 as Schema } from "@standard-schema/spec";
 import { PayloadError, UnknownJobError, type Issue } from "../errors.ts";
 import { shown } from "../options.ts";
+import { holdsRedacted, redacted } from "./redact.ts";
 import type { JobDefinition } from "./contract.ts";
 import { fromJson, LIMIT_BYTES, pathOf, toJson } from "./json.ts";
 import { versionRelation } from "./version.ts";
@@ -65,7 +67,7 @@ export function decodePayload(definition: JobDefinition, json: string | undefine
   const older = version === undefined ? Object.keys(previous).map(Number).toSorted((a, b) => b - a) : [];
   if (payload === undefined) {
     if (isNothing(stored)) return undefined;
-    if (older.length === 0) throw unfit(definition, "payload", [{ path: "payload", message: `is ${shown(stored)}, and the contract takes none` }]);
+    if (older.length === 0) throw unfit(definition, "payload", [{ path: "payload", message: `is ${shown(redacted(stored, definition.redact ?? []))}, and the contract takes none` }]);
   }
   return readAny(definition, [...(payload ? [payload] : []), ...older.map((each) => previous[each] as Schema)], stored);
 }
@@ -80,7 +82,7 @@ export function encodeResult(definition: JobDefinition, value: unknown, limitByt
   const { result: schema, stock } = definition;
   if (stock !== undefined) return value as string;
   if (schema === undefined) return NO_RESULT;
-  return checked(schema, value, toJson(value, "result", limitBytes), "result", (issues) => unfit(definition, "result", issues));
+  return checked(schema, value, toJson(value, "result", limitBytes), "result", (issues) => unfit(definition, "result", issues), definition.redact);
 }
 
 /**
@@ -92,7 +94,7 @@ export function encodeResult(definition: JobDefinition, value: unknown, limitByt
 export function decodeResult(definition: JobDefinition, json: string | undefined): unknown {
   const { result: schema } = definition;
   if (schema === undefined) return undefined;
-  return parsed(schema, fromJson(json ?? NO_RESULT, "result"), "result", (issues) => unfit(definition, "result", issues));
+  return parsed(schema, fromJson(json ?? NO_RESULT, "result"), "result", (issues) => unfit(definition, "result", issues), definition.redact);
 }
 
 /**
@@ -103,9 +105,9 @@ export function decodeResult(definition: JobDefinition, json: string | undefined
 export function encodeProgress(definition: JobDefinition, value: unknown, limitBytes = LIMIT_BYTES): string | Promise<string> {
   const { progress: schema } = definition;
   const json = toJson(value, "progress", limitBytes);
-  if (schema !== undefined) return checked(schema, value, json, "progress", (issues) => unfit(definition, "progress", issues));
+  if (schema !== undefined) return checked(schema, value, json, "progress", (issues) => unfit(definition, "progress", issues), definition.redact);
   if (typeof value === "number") return json;
-  throw unfit(definition, "progress", [{ path: "progress", message: `is ${shown(value)}: take a number, or give the contract a progress schema` }]);
+  throw unfit(definition, "progress", [{ path: "progress", message: `is ${shown(redacted(value, definition.redact ?? []))}: take a number, or give the contract a progress schema` }]);
 }
 
 /**
@@ -121,20 +123,20 @@ export function decodeProgress(_definition: JobDefinition, json: string): unknow
 type Root = "payload" | "result" | "progress";
 type Refusal = (issues: readonly Issue[]) => PayloadError;
 
-/** The JSON, once the schema has taken the value. */
-function checked(schema: Schema, value: unknown, json: string, root: Root, refusal: Refusal): string | Promise<string> {
+/** The JSON, once the schema has taken the value. @param redact  what of the value no message is to quote */
+function checked(schema: Schema, value: unknown, json: string, root: Root, refusal: Refusal, redact?: readonly string[]): string | Promise<string> {
   const outcome = validate(schema, value, root);
-  return isPromise(outcome) ? outcome.then((settled) => (outputOf(settled, root, refusal), json)) : (outputOf(outcome, root, refusal), json);
+  return isPromise(outcome) ? outcome.then((settled) => (outputOf(settled, value, root, refusal, redact), json)) : (outputOf(outcome, value, root, refusal, redact), json);
 }
 
 /** What the schema makes of the value. */
-function parsed(schema: Schema, value: unknown, root: Root, refusal: Refusal): unknown {
+function parsed(schema: Schema, value: unknown, root: Root, refusal: Refusal, redact?: readonly string[]): unknown {
   const outcome = validate(schema, value, root);
-  return isPromise(outcome) ? outcome.then((settled) => outputOf(settled, root, refusal)) : outputOf(outcome, root, refusal);
+  return isPromise(outcome) ? outcome.then((settled) => outputOf(settled, value, root, refusal, redact)) : outputOf(outcome, value, root, refusal, redact);
 }
 
 function read(definition: JobDefinition, schema: Schema, stored: unknown): unknown {
-  return parsed(schema, stored, "payload", (issues) => unfit(definition, "payload", issues));
+  return parsed(schema, stored, "payload", (issues) => unfit(definition, "payload", issues), definition.redact);
 }
 
 /** The output of the first schema that takes the value; the error is the first one's, whose version is the newest. */
@@ -169,13 +171,13 @@ function threw(error: unknown, root: Root): Schema.FailureResult {
   return { issues: [{ message: `the schema of the ${root} threw ${message}` }] };
 }
 
-function outputOf(outcome: Schema.Result<unknown>, root: Root, refusal: Refusal): unknown {
+function outputOf(outcome: Schema.Result<unknown>, value: unknown, root: Root, refusal: Refusal, redact: readonly string[] = []): unknown {
   if (outcome.issues === undefined) return outcome.value;
-  throw refusal(outcome.issues.slice(0, MOST_ISSUES).map((issue) => ({ path: issuePath(root, issue), message: String(issue.message) })));
-}
-
-function issuePath(root: Root, issue: Schema.Issue): string {
-  return pathOf(root, (issue.path ?? []).map((segment) => (typeof segment === "object" ? segment.key : segment)));
+  throw refusal(outcome.issues.slice(0, MOST_ISSUES).map((issue) => {
+    const keys = (issue.path ?? []).map((segment) => (typeof segment === "object" ? segment.key : segment));
+    // Schemas quote what they refuse, and operators read of it.
+    return { path: pathOf(root, keys), message: holdsRedacted(value, keys, redact) ? "does not fit, and is redacted" : String(issue.message) };
+  }));
 }
 
 /** An array of a hundred thousand wrong items makes as many issues. */

@@ -21,6 +21,30 @@ export function redacted(value: unknown, paths: readonly string[]): unknown {
   return paths.reduce((masked, path) => mask(masked, path.split(".")), value);
 }
 
+/** Of JSON text; the same text where nothing is redacted, or where it is no JSON, as a stock producer may write it. */
+export function redactedText(json: string, paths: readonly string[]): string {
+  if (paths.length === 0) return json;
+  try {
+    const value: unknown = JSON.parse(json);
+    const seen = JSON.stringify(redacted(value, paths));
+    return seen === JSON.stringify(value) ? json : seen;
+  } catch {
+    return json;
+  }
+}
+
+/** Whether what stands there is redacted, is within something that is, or has something in it that is. */
+export function holdsRedacted(value: unknown, keys: readonly PropertyKey[], paths: readonly string[]): boolean {
+  if (paths.length === 0) return false;
+  let [whole, seen] = [value, redacted(value, paths)];
+  for (const key of keys) {
+    if (whole !== seen && seen === REDACTED) return true;
+    if (typeof whole !== "object" || whole === null || !Object.hasOwn(whole, key)) return false;
+    [whole, seen] = [whole, seen].map((each) => (each as Readonly<Record<PropertyKey, unknown>>)[key]) as [unknown, unknown];
+  }
+  return JSON.stringify(seen) !== JSON.stringify(whole);
+}
+
 function mask(value: unknown, [name, ...rest]: readonly string[]): unknown {
   if (name === undefined) return REDACTED;
   if (typeof value !== "object" || value === null) return value;

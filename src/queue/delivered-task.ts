@@ -4,6 +4,7 @@ import { CancelledError, LeaseLostError, TimeoutError } from "../errors.ts";
 import { encodeProgress } from "../job/codec.ts";
 import type { JobDefinition, JobTypes } from "../job/contract.ts";
 import type { JobTask, TaskLog } from "../job/handler.ts";
+import { redactedText } from "../job/redact.ts";
 import type { Logger } from "../log.ts";
 import { asBackendError } from "../redis/errors.ts";
 import type { Leased } from "../store/reserve.ts";
@@ -91,7 +92,7 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
     try {
       const backend = await this.#queue.stock();
       await backend.updateProgress(this.id, value as object);
-      this.told = json;
+      this.told = json && redactedText(json, this.#definition?.redact ?? []);
     } catch (error) {
       throw asBackendError(error);
     }

@@ -64,6 +64,25 @@ async function write({ client, keys }: StoredQueue, name: string, redact: readon
   await client.hset(keys.meta, REDACT_FIELD + name, JSON.stringify(redact));
 }
 
+/** What is redacted in jobs of each name. @throws BackendError */
+export async function readRedactions({ client, keys }: StoredQueue): Promise<ReadonlyMap<string, readonly string[]>> {
+  try {
+    const meta = Object.entries(await client.hgetall(keys.meta));
+    return new Map(meta.flatMap(([field, text]) => (field.startsWith(REDACT_FIELD) ? [[field.slice(REDACT_FIELD.length), JSON.parse(text) as string[]] as const] : [])));
+  } catch (error) {
+    throw asBackendError(error);
+  }
+}
+
+/** For jobs that come from another queue: what was redacted there is so here, unless this one has notes of its own. @throws BackendError, BackendFullError */
+export async function writeRedactions({ client, keys }: StoredQueue, redactions: Iterable<readonly [name: string, paths: readonly string[]]>): Promise<void> {
+  try {
+    for (const [name, paths] of redactions) await client.hsetnx(keys.meta, REDACT_FIELD + name, JSON.stringify(paths));
+  } catch (error) {
+    throw asBackendError(error);
+  }
+}
+
 /** The paths that are redacted in jobs of this name. @throws BackendError */
 export async function readRedaction({ client, keys }: StoredQueue, name: string): Promise<readonly string[]> {
   try {

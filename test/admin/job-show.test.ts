@@ -1,11 +1,17 @@
+import { once } from "node:events";
 import { expect, test } from "vitest";
 import { exportDead } from "../../src/admin/dead.ts";
+import { copyJobs } from "../../src/admin/job-edit.ts";
 import { jobLogs, showJob } from "../../src/admin/job-show.ts";
+import { listJobs } from "../../src/admin/jobs.ts";
+import { moveQueue } from "../../src/admin/queue-move.ts";
+import { listSchedules, putSchedule } from "../../src/admin/schedules.ts";
+import { listTasks } from "../../src/admin/tasks.ts";
 import { NotFoundError, OptionError } from "../../src/errors.ts";
 import { defineJob, typed } from "../../src/job/contract.ts";
 import { defineHandler } from "../../src/job/handler.ts";
 import { failJobs, stockQueue, stockWorker } from "../interop/stock.ts";
-import { testApp } from "../support/app.ts";
+import { testApp, until } from "../support/app.ts";
 import { all, testOperator } from "./opened-operator.ts";
 
 test("shows a job that a stock worker failed: payload, options, attempts, stacks, logs", async () => {
@@ -67,6 +73,27 @@ test("who has no contract sees what it redacts as ***, in payload, result and ex
   await pool.cancel();
   expect(await showJob(operator, "work", handle.id)).toMatchObject({ state: "completed", result: { body: "***" } });
   expect(await all(exportDead(operator, "work"))).toMatchObject([{ payload: { to: "fail", body: "***" } }]);
+});
+
+test("nobody who operates reads it in a schedule, in the progress of what runs, or in a job that was copied or moved elsewhere", async () => {
+  const operator = testOperator();
+  const app = testApp({ prefix: operator.prefix });
+  const job = defineJob("mail", { queue: "work", payload: typed<{ body: string }>(), progress: typed<{ at: string; body: string }>(), redact: ["body"] });
+  const pool = app.pool([defineHandler(job, { handle: async (_, task) => (await task.progress({ at: "half", body: "secret" }), once(task.signal, "abort").then(() => {})) })]);
+  await pool.ready;
+  expect(await putSchedule(operator, "work", "weekly", { name: "mail", every: "1h", payload: { body: "secret" } })).toMatchObject({ payload: { body: "***" } });
+  expect(await listSchedules(operator)).toMatchObject([{ payload: { body: "***" } }]);
+  await until(async () => (await listTasks(operator)).tasks[0]?.progress != null);
+  expect((await listTasks(operator)).tasks.map(({ progress }) => progress)).toEqual(['{"at":"half","body":"***"}']);
+  await pool.cancel();
+  await app.queue(job).pause();
+  const { id } = await app.put(job, { body: "secret" });
+  await copyJobs(operator, "work", { ids: [id], to: "copies" });
+  const target = testOperator();
+  await moveQueue(operator, "work", target, "work");
+  expect((await showJob(target, "work", id)).payload).toEqual({ body: "***" });
+  const [copy] = await all(listJobs(operator, "copies"));
+  expect((await showJob(operator, "copies", copy!.id)).payload).toEqual({ body: "***" });
 });
 
 test("a pool notes what its contracts redact in jobs that stock BullMQ puts", async () => {

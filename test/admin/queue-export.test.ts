@@ -3,8 +3,11 @@ import { deleteQueue } from "../../src/admin/queue-changes.ts";
 import { exportQueue, type ExportLine } from "../../src/admin/queue-export.ts";
 import { importQueue } from "../../src/admin/queue-import.ts";
 import type { Operator } from "../../src/admin/operator.ts";
-import { OptionError } from "../../src/errors.ts";
-import { defineHandler, defineJob, typed } from "../../src/index.ts";
+import { audit } from "../../src/admin/audit.ts";
+import { showJob } from "../../src/admin/job-show.ts";
+import { listJobs } from "../../src/admin/jobs.ts";
+import { OptionError, ReadOnlyError } from "../../src/errors.ts";
+import { defineHandler, defineJob, defineQueue, typed } from "../../src/index.ts";
 import { stockFlows, stockQueue, stockWorker } from "../interop/stock.ts";
 import { testApp, until } from "../support/app.ts";
 import { redisClient } from "../support/redis.ts";
@@ -140,4 +143,66 @@ test("a line that is none ends the import, and says which and why; what stands b
 test("an operator that only looks imports nothing", async () => {
   const operator = testOperator({ readOnly: true });
   await expect(importQueue(operator, "work", [])).rejects.toMatchObject({ code: "READ_ONLY" });
+});
+
+const letter = defineJob("letter", { queue: "work", payload: typed<{ to: string; body?: string }>(), result: typed<{ body: string }>(), redact: ["body"] });
+
+/** Letters that wait and that are done, of a flow too, a schedule of them, and a job that nothing is redacted in. */
+async function letters(operator: Operator): Promise<void> {
+  const { prefix } = operator;
+  const app = testApp({ prefix });
+  const done = await app.put(letter, { to: "ada", body: "secret" });
+  const pool = app.pool([defineHandler(letter, { handle: async () => ({ body: "secret too" }) })]);
+  await stockFlows(prefix).add({ name: "sum", queueName: "work", data: {}, children: [{ name: "letter", queueName: "work", data: { body: "secret" } }, { name: "letter", queueName: "other", data: {} }] });
+  await done.result();
+  await until(async () => Object.keys((await (await stockQueue(prefix).getWaitingChildren())[0]?.getChildrenValues()) ?? {}).length === 1);
+  await pool.cancel();
+  await app.queue(letter).putMany([{ to: "grace", body: "secret" }, { to: "nobody" }]);
+  await stockQueue(prefix).upsertJobScheduler("weekly", { every: 3_600_000 }, { name: "letter", data: { body: "secret" } });
+  await stockQueue(prefix).add("plain", { body: "public" });
+}
+
+test("what contracts redact is masked in an export, which says so and is refused before anything is read in", async () => {
+  const operator = testOperator();
+  await letters(operator);
+  const lines = await exported(operator);
+  const text = asText(lines).join("\n");
+  expect(text).not.toContain("secret");
+  expect(text).toContain("public");
+  expect(lines[0]).toMatchObject({ redact: { letter: ["body"] }, masked: true });
+  const maskedJobs = lines.filter((line) => line.kind === "job" && line.masked === true).map((line) => line.kind === "job" && line.fields["name"]);
+  expect(maskedJobs.toSorted()).toEqual(["letter", "letter", "letter", "letter", "sum"]);
+  expect(lines.find((line) => line.kind === "schedule")).toMatchObject({ fields: { data: '{"body":"***"}' }, masked: true });
+  const other = testOperator();
+  for (const [first, at] of [[lines, 1], [lines.slice(1), 1]] as const) {
+    await expect(importQueue(other, "work", asText(first))).rejects.toMatchObject({ code: "OPTION_INVALID", message: expect.stringContaining(`(line ${at}): millrace queue export --unmasked`) as string });
+  }
+  expect(await other.queueNames()).toEqual([]);
+  expect(await all(audit(operator))).toEqual([]);
+});
+
+test("unmasked it is exact, keeps what is to be redacted, and stands in the trail; who may only look is refused", async () => {
+  const [operator, other] = [testOperator(), testOperator()];
+  await letters(operator);
+  const onlooker = testOperator({ prefix: operator.prefix, readOnly: true });
+  expect(() => exportQueue(onlooker, "work", { unmasked: true })).toThrow(ReadOnlyError);
+  expect(await all(exportQueue(onlooker, "work"))).toHaveLength((await exported(operator)).length);
+  const lines = await all(exportQueue(operator, "work", { unmasked: true }));
+  expect(asText(lines).filter((line) => line.includes("secret"))).toHaveLength(6);
+  expect(await all(audit(operator))).toMatchObject([{ command: "queue export", target: "work", details: '{"unmasked":true}', outcome: "done" }]);
+  await importQueue(other, "work", asText(lines));
+  const [, ...jobs] = await all(exportQueue(other, "work", { unmasked: true }));
+  expect(jobs).toEqual(lines.slice(1));
+  const waiting = (await all(listJobs(other, "work", { name: "letter", state: "waiting" })))[0]!;
+  expect((await showJob(other, "work", waiting.id)).payload).toMatchObject({ body: "***" });
+});
+
+test("of a queue in partitions too", async () => {
+  const operator = testOperator();
+  const parted = defineJob("letter", { queue: defineQueue("parts", { partitions: 2 }), payload: typed<{ body: string }>(), redact: ["body"] });
+  await testApp({ prefix: operator.prefix }).queue(parted).putMany(Array.from({ length: 6 }, () => ({ body: "secret" })));
+  const lines = await exported(operator, "parts");
+  expect(lines).toHaveLength(8);
+  expect(lines[0]).toMatchObject({ redact: { letter: ["body"] }, masked: true });
+  expect(asText(lines).join("")).not.toContain("secret");
 });

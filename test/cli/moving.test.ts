@@ -37,6 +37,20 @@ test("export gives lines of JSON that import takes, from a pipe and from a file,
   expect(short).toMatchObject({ code: 1, stdout: "cut: 1 job and 0 schedules are imported\n", stderr: expect.stringContaining("ends before its last line") as string });
 });
 
+test("an export of what a contract redacts is masked, says so and is not imported; with --unmasked it is, and the trail says so", PATIENCE, async () => {
+  await testApp({ prefix }).put(defineJob("letter", { queue: "mail", payload: typed<{ body: string }>(), redact: ["body"] }), { body: "secret" });
+  const masked = await millrace(["queue", "export", "mail"], { env });
+  expect(masked).toMatchObject({ code: 0, stderr: "warning: what contracts redact is ***, so this cannot be imported: --unmasked writes it out, and the trail tells of it\n" });
+  expect(masked.stdout).not.toContain("secret");
+  expect(await millrace(["queue", "import", "copy"], { env, input: masked.stdout })).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("(line 1): millrace queue export --unmasked") as string });
+  const [whole, refused] = await Promise.all([millrace(["queue", "export", "mail", "--unmasked"], { env }), millrace(["queue", "export", "mail", "--unmasked", "--read-only"], { env })]);
+  expect(refused).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("read-only") as string });
+  expect(whole).toMatchObject({ code: 0, stderr: "", stdout: expect.stringContaining("secret") as string });
+  expect(await millrace(["queue", "import", "copy"], { env, input: whole.stdout })).toMatchObject({ code: 0, stdout: "copy: 1 job and 0 schedules are imported\n" });
+  const trail = (await millrace(["audit", "--json"], { env })).stdout.trim().split("\n").map((line) => JSON.parse(line) as object);
+  expect(trail).toMatchObject([{ command: "queue import", outcome: "failed" }, { command: "queue export", target: "mail", details: '{"unmasked":true}' }, { command: "queue import", outcome: "done" }]);
+});
+
 test("says what is wrong with what it was given", PATIENCE, async () => {
   const [nothing, lost, noQueue, noWhere, unasked] = await Promise.all([
     millrace(["queue", "import", "mail"], { env, input: "hello\n" }),

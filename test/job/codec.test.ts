@@ -217,3 +217,39 @@ test("any JSON value crosses a contract that only types", () => {
     { numRuns: 1000 },
   );
 });
+
+/** Schemas that quote all that they refuse. */
+const quoting = (more: object) => definitionOf(
+  defineJob("quoting", {
+    payload: v.looseObject({ to: v.string(), body: v.pipe(v.string(), v.check((text) => text !== "", ({ input }) => `quotes ${input}`)), card: v.optional(v.object({ number: v.string() })) }),
+    result: v.pipe(v.looseObject({ body: v.string() }), v.check(({ body }) => body === "fit", ({ input }) => `quotes ${JSON.stringify(input)}`)),
+    progress: v.looseObject({ body: v.number() }),
+    redact: ["body", "card.number"],
+    ...more,
+  }),
+);
+
+test("what a schema says of what is redacted is for who puts it, and not for those who read errors elsewhere", async () => {
+  const hidden = quoting({});
+  const told = async (body: () => unknown): Promise<string> => JSON.stringify([(await refusal(body)).message, (await refusal(body) as PayloadError).issues]);
+  for (const body of [
+    () => decodePayload(hidden, '{"to":"x","body":"","card":{"number":4711}}', 1),
+    () => decodePayload(hidden, '{"to":"x","body":4711}', 1),
+    () => encodeResult(hidden, { body: "4711" }),
+    () => decodeResult(hidden, '{"body":"4711"}'),
+    () => encodeProgress(hidden, { body: "4711" }),
+    () => encodeProgress(definitionOf(defineJob("n", { redact: ["body"] })), { body: "4711" }),
+    () => decodePayload(definitionOf(defineJob("n", { redact: ["body"] })), '{"body":"4711"}', 1),
+  ]) {
+    expect(await told(body)).not.toContain("4711");
+    expect(await told(body)).toMatch(/does not fit|\*\*\*/);
+  }
+  expect(await told(() => encodePayload(hidden, { to: "x", body: 4711 }))).toContain("4711");
+  // What is not redacted is told as before.
+  expect((await refusal(() => decodePayload(hidden, '{"to":4711,"body":"x"}', 1)) as PayloadError).issues).toEqual([{ path: "payload.to", message: expect.stringContaining("4711") as string }]);
+  expect((await refusal(() => decodePayload(hidden, '{"to":"x"}', 1)) as PayloadError).issues).toEqual([{ path: "payload.body", message: expect.stringContaining("undefined") as string }]);
+  const open = quoting({ redact: [] });
+  expect(await told(() => decodePayload(open, '{"to":"x","body":4711}', 1))).toContain("4711");
+  const slow = definitionOf(defineJob("slow", { payload: z.object({ body: z.string().refine(async () => false, { error: ({ input }) => `quotes ${String(input)}` }) }), redact: ["body"] }));
+  expect(await told(() => decodePayload(slow, '{"body":"4711"}', 1))).not.toContain("4711");
+});

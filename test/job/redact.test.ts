@@ -1,7 +1,7 @@
 import { assert, dictionary, json, property, stringMatching } from "fast-check";
 import { expect, test } from "vitest";
 import { OptionError } from "../../src/errors.ts";
-import { checkRedact, redacted } from "../../src/job/redact.ts";
+import { checkRedact, holdsRedacted, redacted, redactedText } from "../../src/job/redact.ts";
 
 test.each([
   [{ body: "x", to: 1 }, ["body"], { body: "***", to: 1 }],
@@ -15,6 +15,31 @@ test.each([
   const before = JSON.stringify(value);
   expect(redacted(value, paths)).toEqual(seen);
   expect(JSON.stringify(value)).toBe(before);
+});
+
+const card = { user: { email: "a@b.ch", id: 1 }, cards: [{ number: 7, kind: "x" }, {}], body: ["a"] };
+test.each<[PropertyKey[], string[], boolean]>([
+  [[], ["body"], true],
+  [[], ["other"], false],
+  [[], [], false],
+  [["body"], ["body"], true],
+  [["body", 0], ["body"], true],
+  [["user"], ["user.email"], true],
+  [["user", "email"], ["user.email"], true],
+  [["user", "id"], ["user.email"], false],
+  [["user", "email", "domain"], ["user.email"], true],
+  [["cards", 0, "number"], ["cards.*.number"], true],
+  [["cards", 0, "kind"], ["cards.*.number"], false],
+  [["cards", 1, "number"], ["cards.*.number"], false],
+  [["cards", 1], ["cards.*.number"], false],
+])("what stands at %j of a value in which %j is redacted is not to be quoted: %s", (keys, paths, holds) => {
+  expect(holdsRedacted(card, keys, paths)).toBe(holds);
+});
+
+test("text is masked where it is JSON and something in it is, and is otherwise the same to the last blank", () => {
+  expect(redactedText('{"body": 1, "to":2}', ["body"])).toBe('{"body":"***","to":2}');
+  for (const text of ['{"to": 2}', "no json", '"body"']) expect(redactedText(text, ["body"])).toBe(text);
+  expect(redactedText('{"body": 1}', [])).toBe('{"body": 1}');
 });
 
 test("nothing is left of what a path of one name names, wherever it is an object", () => {
