@@ -19,6 +19,8 @@ export interface JobSelection extends JobFilter {
   readonly dryRun?: boolean;
   /** Ends it between two pages; what was done is done. */
   readonly signal?: AbortSignal;
+  /** Told after each page how many jobs were changed so far; of a dry run, how many matched. */
+  readonly onProgress?: (jobs: number) => void;
 }
 
 export interface BulkResult {
@@ -57,9 +59,12 @@ interface Checked {
   readonly filter: CheckedFilter;
   readonly dryRun: boolean;
   readonly signal: AbortSignal | undefined;
+  readonly onProgress: ((jobs: number) => void) | undefined;
 }
 
-const selectionOptions = { ...filterOptions, ids: checkIds, all: check.boolean(), dryRun: check.boolean(), signal: check.signal() };
+const selectionOptions = {
+  ...filterOptions, ids: checkIds, all: check.boolean(), dryRun: check.boolean(), signal: check.signal(), onProgress: check.callback<(jobs: number) => void>(),
+};
 
 /** @throws OptionError, ReadOnlyError before any I/O; NotFoundError; StateError; BackendError; the signal's reason */
 export async function inBulk(operator: Operator, verb: Verb, name: string, selection: JobSelection): Promise<BulkResult> {
@@ -72,17 +77,17 @@ export async function inBulk(operator: Operator, verb: Verb, name: string, selec
 }
 
 function checkSelection({ command, states, byDefault }: Verb, selection: JobSelection): Checked {
-  const { ids, all = false, dryRun = false, signal } = checkOptions(command, selection, selectionOptions);
+  const { ids, all = false, dryRun = false, signal, onProgress } = checkOptions(command, selection, selectionOptions);
   const filter: JobFilter = Object.fromEntries(Object.entries(selection).filter(([name, value]) => name in filterOptions && value !== undefined));
   const said = Object.keys(filter).length;
   if (ids !== undefined && (all || said > 0)) throw new OptionError(`expected either ids or a filter for ${command}, got both`);
   if (ids === undefined && !all && said === 0) throw new OptionError(`expected ids, a filter or all for ${command}, got none of them`);
   const checked = checkFilter(command, filter, states);
   const isByDefault = filter.state === undefined && byDefault !== undefined;
-  return { ids, filter: isByDefault ? { ...checked, states: checked.states.filter((state) => byDefault.includes(state)) } : checked, dryRun, signal };
+  return { ids, filter: isByDefault ? { ...checked, states: checked.states.filter((state) => byDefault.includes(state)) } : checked, dryRun, signal, onProgress };
 }
 
-async function work(operator: Operator, verb: Verb, name: string, { ids, filter, dryRun, signal }: Checked, touch: (count: number) => void): Promise<BulkResult> {
+async function work(operator: Operator, verb: Verb, name: string, { ids, filter, dryRun, signal, onProgress }: Checked, touch: (count: number) => void): Promise<BulkResult> {
   const parts = await operator.parts(name);
   if (ids !== undefined) return ofIds(name, parts, verb, ids, dryRun, touch);
   let matched = 0;
@@ -92,9 +97,13 @@ async function work(operator: Operator, verb: Verb, name: string, { ids, filter,
   for await (const { queue, state, place, jobs, took } of pagesOf(parts, meant)) {
     signal?.throwIfAborted();
     matched += jobs.length;
-    if (dryRun) continue;
+    if (dryRun) {
+      onProgress?.(matched);
+      continue;
+    }
     const done = await verb.apply(queue, state, jobs.map(({ id }) => id), place);
     touch((changed += done.size));
+    onProgress?.(changed);
     if (verb.takes(state)) took((id) => done.has(id));
   }
   return { queue: name, dryRun, matched, changed, skipped: [] };

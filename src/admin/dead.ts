@@ -1,5 +1,5 @@
 /** Dead letters: jobs that failed for good, grouped by their error. Cancelled jobs are none. */
-import { NotFoundError } from "../errors.ts";
+import { NotFoundError, OptionError } from "../errors.ts";
 import { reasonOfCancel } from "../job/state.ts";
 import { check, checkOptions, shown } from "../options.ts";
 import { lastStack, readJobDetail } from "../store/job-detail.ts";
@@ -42,11 +42,16 @@ export interface DeadGroups {
 }
 
 export interface DeadOptions extends Omit<JobFilter, "state" | "limit"> {
-  /** Looks at the last so many of each queue, at least 1. @default 20,000 */
+  /** Groups the last so many of each queue that the rest lets through, at least 1. @default 10,000 */
   readonly limit?: number;
+  /** In the place of `limit`: all of them. @default false */
+  readonly all?: boolean;
+  /** Told now and then how many jobs were looked at so far. */
+  readonly onProgress?: (looked: number) => void;
 }
 
-export const DEAD_LOOKED = 20_000;
+/** Of a million, these are grouped before somebody has begun to wait: 20 pages. */
+export const DEAD_LOOKED = 10_000;
 /** A queue in which every error is another has as many groups as jobs: memory holds so many. */
 const MOST_GROUPS = 1000;
 const OTHERS = "(other errors)";
@@ -57,15 +62,24 @@ const OTHERS = "(other errors)";
  * @throws OptionError before any I/O; NotFoundError; BackendError
  */
 export async function listDead(operator: Operator, name: string | undefined, options?: DeadOptions): Promise<DeadGroups> {
-  const filter = checkFilter("listDead", { ...options, limit: options?.limit ?? DEAD_LOOKED, state: "failed" });
+  const { all: given, onProgress, ...which } = options ?? {};
+  const { all: isAll = false } = checkOptions("listDead", { all: given, onProgress }, { all: check.boolean(), onProgress: check.callback() });
+  if (isAll && which.limit !== undefined) throw new OptionError("expected either limit or all for listDead, got both");
+  const filter = checkFilter("listDead", { ...which, ...(!isAll && { limit: which.limit ?? DEAD_LOOKED }), state: "failed" });
   if (name !== undefined) operator.queue(name);
   const all: DeadGroup[] = [];
   let looked = 0;
+  let met = 0;
+  const matches = (job: WalkedJob, now: number): boolean => {
+    met += 1;
+    return filter.matches(job, now);
+  };
   let isCut = false;
   for (const queue of name === undefined ? await operator.queueNames() : [name]) {
     const groups = new Map<string, Grouped>();
     let seen = 0;
-    for await (const { queue: part, jobs } of pagesOf(await operator.parts(queue), filter)) {
+    for await (const { queue: part, jobs } of pagesOf(await operator.parts(queue), { ...filter, matches })) {
+      onProgress?.(met);
       seen += jobs.length;
       for (const job of jobs) if (!isCancelled(job)) gather(groups, part, job);
     }
@@ -84,12 +98,14 @@ interface Grouped {
   firstAt: number;
 }
 
+/** By name and pattern: the short name of a group is made once. */
 function gather(groups: Map<string, Grouped>, part: StoredQueue, job: WalkedJob): void {
   const isFull = groups.size >= MOST_GROUPS;
-  const key = groupOf(job.name, job.reason);
+  const error = errorPattern(job.reason);
+  const key = `${job.name}\n${error}`;
   const group = groups.get(key) ?? (isFull ? groups.get(OTHERS) : undefined);
   const at = job.finishedAt ?? job.putAt;
-  if (group === undefined) groups.set(isFull ? OTHERS : key, { part, last: job, error: isFull ? OTHERS : errorPattern(job.reason), count: 1, firstAt: at });
+  if (group === undefined) groups.set(isFull ? OTHERS : key, { part, last: job, error: isFull ? OTHERS : error, count: 1, firstAt: at });
   else {
     group.count += 1;
     group.firstAt = Math.min(group.firstAt, at);
@@ -124,7 +140,7 @@ export interface ShownGroup {
 /** One group with a whole job of it. @throws OptionError before any I/O; NotFoundError; BackendError */
 export async function showDead(operator: Operator, name: string, group: string): Promise<ShownGroup> {
   checkOptions("showDead", { group }, { group: check.string() });
-  const { groups } = await listDead(operator, name, { group, limit: Number.MAX_SAFE_INTEGER });
+  const { groups } = await listDead(operator, name, { group, all: true });
   const [found] = groups;
   if (found === undefined) throw new NotFoundError(`no dead letter of queue ${name} is of group ${shown(group)}: millrace dead list ${name} names its groups`);
   return { group: found, sample: await showJob(operator, name, found.sampleId) };

@@ -2,7 +2,6 @@
 import { definitionOf, defineJob } from "../job/contract.ts";
 import type { JobState } from "../job/state.ts";
 import { check } from "../options.ts";
-import { cancelJob } from "../queue/cancel.ts";
 import { promoteJobs as promoteStored } from "../store/promote.ts";
 import { REMOVABLE, removeJobs as removeStored, type RemovableState } from "../store/remove.ts";
 import { retryEnded } from "../store/retry.ts";
@@ -76,6 +75,7 @@ export function cancelJobs(operator: Operator, name: string, selection: JobSelec
     takes: (state) => state !== "active",
     details: { reason },
     async apply({ prefix }, _, ids) {
+      const { cancelJob } = await import("../queue/cancel.ts"); // with all that ends a job: the other verbs do without
       const queue = (await operator.open(name)).all.find(({ stored }) => stored.prefix === prefix)!;
       const done = new Set<string>();
       for (let from = 0; from < ids.length; from += AT_ONCE) {

@@ -11,9 +11,9 @@ import { definitionOf, defineQueue, type Job, type JobTypes } from "../job/contr
 import { checkPrefix, checkQueueName } from "../job/name.ts";
 import { rootLog, type Logger } from "../log.ts";
 import { check, checkOptions, shown, suggest } from "../options.ts";
-import { OpenQueues } from "../queue/open-queues.ts";
+import type { OpenQueues } from "../queue/open-queues.ts";
 import type { Partitions } from "../queue/partitions.ts";
-import { Queue } from "../queue/queue.ts";
+import type { Queue } from "../queue/queue.ts";
 import { Connections, type RedisOption } from "../redis/connection.ts";
 import { queueExists } from "../store/count.ts";
 import { countPartitions, partitionsOf } from "../store/partitions.ts";
@@ -60,7 +60,7 @@ export class Operator implements AsyncDisposable {
   readonly who: string;
   readonly connections: Connections;
   readonly log: Logger;
-  readonly #queues: OpenQueues;
+  #queues: Promise<OpenQueues> | undefined;
 
   constructor(options?: OperatorOptions) {
     const { redis, prefix, readOnly = false, who = `${userName()}@${hostname()}`, log = rootLog() } = checkOptions("connectOperator", options, known);
@@ -69,7 +69,6 @@ export class Operator implements AsyncDisposable {
     this.readOnly = readOnly;
     this.who = who;
     this.log = log;
-    this.#queues = new OpenQueues(this.connections, this.prefix, log, () => this.ready(), DURABILITY);
   }
 
   /** Connects when nobody has yet. What is to be changed about the server `doctor` tells, and not every command. @throws BackendError within 5 s; PreflightError */
@@ -102,7 +101,8 @@ export class Operator implements AsyncDisposable {
 
   /** Every queue of Redis that a queue is, itself first. @throws as `existing` */
   async parts(name: string): Promise<readonly StoredQueue[]> {
-    return partitionsOf(await this.existing(name));
+    const [, parts] = await Promise.all([this.existing(name), this.ready().then(() => partitionsOf(this.queue(name)))]);
+    return parts;
   }
 
   /** A queue as producers and pools take it, in as many partitions as it is stored in. @throws OptionError; BackendError */
@@ -110,17 +110,17 @@ export class Operator implements AsyncDisposable {
     const stored = this.queue(name);
     await this.ready();
     const partitions = await countPartitions(stored);
-    return this.#queues.open(defineQueue(name, partitions === 1 ? {} : { partitions }));
+    return (await this.#open()).open(defineQueue(name, partitions === 1 ? {} : { partitions }));
   }
 
   /** As `queueOf`, of a job that was made up for the name of its queue: in as many partitions as that is stored in. @throws OptionError; BackendError */
   async queueNamed<T extends JobTypes>(job: Job<T>): Promise<Queue<T>> {
-    return new Queue(await this.open(job.queue), job);
+    return asQueue(await this.open(job.queue), job);
   }
 
-  /** The queue of a job, seen through its contract. Does no I/O. @throws OptionError */
-  queueOf<T extends JobTypes>(job: Job<T>): Queue<T> {
-    return new Queue(this.#queues.open(definitionOf(job as Job).queue), job);
+  /** The queue of a job, seen through its contract. Does not reach for Redis. @throws OptionError */
+  async queueOf<T extends JobTypes>(job: Job<T>): Promise<Queue<T>> {
+    return asQueue((await this.#open()).open(definitionOf(job as Job).queue), job);
   }
 
   /**
@@ -147,9 +147,20 @@ export class Operator implements AsyncDisposable {
 
   /** Ends every wait, and disconnects. Never throws. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#queues.close();
+    await (await this.#queues)?.close();
     await this.connections.close();
   }
+
+  /** What puts and takes jobs is most of what there is to load: who only looks does without. */
+  #open(): Promise<OpenQueues> {
+    this.#queues ??= import("../queue/open-queues.ts").then(({ OpenQueues }) => new OpenQueues(this.connections, this.prefix, this.log, () => this.ready(), DURABILITY));
+    return this.#queues;
+  }
+}
+
+async function asQueue<T extends JobTypes>(partitions: Partitions, job: Job<T>): Promise<Queue<T>> {
+  const { Queue } = await import("../queue/queue.ts");
+  return new Queue(partitions, job);
 }
 
 /** A container may run as a user without a name. */

@@ -1,7 +1,7 @@
 /** Moves a queue to another name, prefix or server: batch by batch, so that every job is in one place or on its way. */
 import { randomBytes } from "node:crypto";
 import { OptionError, StateError } from "../errors.ts";
-import { check, checkOptions, shown } from "../options.ts";
+import { check, checkOptions } from "../options.ts";
 import { countJobs } from "../store/count.ts";
 import { readRecords, writeRecords } from "../store/job-records.ts";
 import { beginMove, endMove, leave, movedKey, park, type Move, type MovedState } from "../store/parked.ts";
@@ -45,7 +45,7 @@ const MOST_TOLD = 100;
  * @throws ReadOnlyError, OptionError before any I/O; NotFoundError; StateError when a move to elsewhere was interrupted; BackendError, BackendFullError; the signal's reason
  */
 export async function moveQueue(operator: Operator, name: string, target: Operator, to: string, options?: MoveOptions): Promise<MoveResult> {
-  const { onProgress, signal } = checkOptions("moveQueue", options, { onProgress: checkCallback, signal: check.signal() });
+  const { onProgress, signal } = checkOptions("moveQueue", options, { onProgress: check.callback<(moved: number) => void>(), signal: check.signal() });
   const destination = target.queue(to);
   operator.queue(name);
   target.assertMayChange("queue move");
@@ -62,11 +62,6 @@ export async function moveQueue(operator: Operator, name: string, target: Operat
     await target.added(change, moving.moved);
     return { queue: name, to, moved: moving.moved, schedules: moving.schedules, paused: await isPaused(destination), left: moving.left };
   });
-}
-
-function checkCallback(value: unknown, where: string): (moved: number) => void {
-  if (typeof value === "function") return value as (moved: number) => void;
-  throw new OptionError(`expected a function for ${where}, got ${shown(value)}`);
 }
 
 function placeOf({ connections, prefix }: Operator, name: string): string {

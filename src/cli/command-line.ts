@@ -27,8 +27,11 @@ Signals: SIGTERM and Ctrl-C stop it, a second one at once; SIGTSTP (Ctrl-Z)
   makes it quiet, SIGCONT lets it go on; SIGUSR2 writes what it is doing
   into its log.`;
 
-/** @param program  bears the settings that all commands inherit, such as where output goes */
-export function commandLine(program: Command, version: string, run: Run): Command {
+/**
+ * @param program  bears the settings that all commands inherit, such as where output goes
+ * @param argv     what was typed: where it begins with a command, those below `admin`, which are the same, are not declared again
+ */
+export function commandLine(program: Command, version: string, run: Run, argv: readonly string[] = []): Command {
   let operators: ReadonlySet<Command> = new Set();
   // Those who run jobs are shown what runs them; what operators do has a help of its own.
   const visible = (command: Command): Command[] =>
@@ -96,7 +99,8 @@ export function commandLine(program: Command, version: string, run: Run): Comman
 
   operators = operatorCommands(program, run);
   const admin = noun(program, "admin", "See, steer and repair a running system. Each of these goes without admin, too.").summary("see, steer and repair a running system").addOption(readOnly());
-  operatorCommands(admin, run);
+  const [typed = ""] = argv;
+  if (!program.commands.some((command) => command !== admin && command.name() !== "completion" && [command.name(), ...command.aliases()].includes(typed))) operatorCommands(admin, run);
   // Last, so that a command's own options are listed first.
   withGlobals(program, false);
   for (const command of commandsBelow(program)) withGlobals(command, command.commands.length > 0);

@@ -1,10 +1,9 @@
 /** What a command stands on: its settings, its log, its output, and what may end it. */
 import { connectOperator, type Operator } from "../admin/operator.ts";
-import { connect, type App } from "../app.ts";
+import type { App } from "../app.ts";
 import type { Config } from "../config.ts";
 import { createLog, type Logger } from "../log.ts";
 import type { RedisOption } from "../redis/connection.ts";
-import { embeddedStatus } from "../redis/embedded.ts";
 import type { Interruption } from "./interruption.ts";
 import type { Output } from "./output.ts";
 import { keepMemorySmall } from "./small-memory.ts";
@@ -22,6 +21,7 @@ export interface Context {
  * @throws NoRedisError when there is neither
  */
 export async function openApp({ config, log }: Context): Promise<App> {
+  const { connect } = await import("../app.ts"); // far more than who only looks needs
   return connect({ ...(await redisOf(config)), prefix: config.prefix, log });
 }
 
@@ -39,6 +39,7 @@ export async function openOtherOperator({ config, ...context }: Context, { redis
 }
 
 async function redisOf({ redis }: Config): Promise<{ readonly redis?: RedisOption }> {
-  const named = redis ?? ((await embeddedStatus({})).state === "running" ? "embedded" : undefined);
-  return named === undefined ? {} : { redis: named };
+  if (redis !== undefined) return { redis };
+  const { embeddedStatus } = await import("../redis/embedded.ts");
+  return (await embeddedStatus({})).state === "running" ? { redis: "embedded" } : {};
 }

@@ -7,8 +7,9 @@ import type { BulkFlags } from "./job-change.ts";
 export function deadCommands(parent: Command, run: Run): void {
   const dead = noun(parent, "dead", "Jobs that failed for good, kept for the operator.");
   const list = filtered(leaf(dead, "list", "dead letters by their error, the most frequent first").argument("[queue]", "a queue's name (default: all queues)"))
+    .option("--all", "all of them, not the last 10,000 of each queue")
     .addHelpText("after", examples("millrace dead list", "millrace dead list mail --older 1h", "millrace dead list --json | jq -r .sampleStack"));
-  does(list, run, async (context, queue: string | undefined, flags: FilterFlags) => (await import("./dead.ts")).list(context, queue, flags));
+  does(list, run, async (context, queue: string | undefined, flags: FilterFlags & { all?: true }) => (await import("./dead.ts")).list(context, queue, flags));
   byDefault(dead, list);
   const show = leaf(dead, "show", "one group: how many, since when, and its last job").argument("<queue>", "a queue's name").argument("<group>", "as dead list names it").addHelpText("after", examples("millrace dead show mail 3f2a91c0"));
   does(show, run, async (context, queue: string, group: string) => (await import("./dead.ts")).show(context, queue, group));

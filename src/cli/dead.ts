@@ -1,6 +1,7 @@
 /** What the commands `dead …` print that look at dead letters. */
 import { DEAD_LOOKED, exportDead, listDead, showDead, type DeadGroup } from "../admin/dead.ts";
 import { openOperator, type Context } from "./context.ts";
+import { showingCount } from "./count-line.ts";
 import { filterOf, type FilterFlags } from "./filter-flags.ts";
 import { described } from "./job.ts";
 import { count, counted, span } from "./quantity.ts";
@@ -8,11 +9,15 @@ import { throwPlace } from "./stack.ts";
 import { painted, printable, type Column } from "./table.ts";
 
 /** Prints groups, the largest first, each with where its last one was thrown. */
-export async function list(context: Context, queue: string | undefined, flags: FilterFlags): Promise<void> {
+export async function list(context: Context, queue: string | undefined, flags: FilterFlags & { readonly all?: true }): Promise<void> {
   const { output } = context;
   const filter = filterOf(flags);
   await using operator = await openOperator(context);
-  const { groups, looked, isCut } = await listDead(operator, queue, filter);
+  let seen = 0;
+  const { groups, looked, isCut } = await showingCount(
+    () => `${counted(seen, "dead letter")} looked at`,
+    listDead(operator, queue, { ...filter, ...(flags.all === true && { all: true }), onProgress: (so) => (seen = so) }),
+  );
   const now = operator.connections.clock.now();
   const columns: readonly Column<DeadGroup>[] = [
     ...(queue === undefined ? [{ title: "QUEUE", of: ({ queue }: DeadGroup) => queue, cuts: true }] : []),
@@ -23,7 +28,7 @@ export async function list(context: Context, queue: string | undefined, flags: F
     { title: "ERROR", of: ({ error }) => error, cuts: true, style: () => "red" },
   ];
   await output.rows(groups, columns, queue === undefined ? "there are no dead letters" : `there are no dead letters in ${queue}${Object.keys(filter).length > 0 ? " that match" : ""}`, ({ sampleStack }) => throwPlace(sampleStack));
-  if (isCut) output.warning(`the last ${count(flags.limit === undefined ? DEAD_LOOKED : looked)} dead letters are grouped, and there may be more: --limit looks at more of them`);
+  if (isCut) output.warning(`the last ${count(flags.limit === undefined ? DEAD_LOOKED : looked)} dead letters${queue === undefined ? " of each queue" : ""} are grouped, and there may be more: --all groups all of them`);
 }
 
 export async function show(context: Context, queue: string, group: string): Promise<void> {
@@ -40,10 +45,5 @@ export async function show(context: Context, queue: string, group: string): Prom
 export async function toLines(context: Context, queue: string, flags: FilterFlags): Promise<void> {
   const filter = filterOf(flags);
   await using operator = await openOperator(context);
-  let letters = 0;
-  for await (const job of exportDead(operator, queue, filter)) {
-    letters += 1;
-    await context.output.result(JSON.stringify(job), job);
-  }
-  if (letters === 0 && !context.output.json) process.stderr.write(`there are no dead letters in ${queue}${Object.keys(filter).length > 0 ? " that match" : ""}\n`);
+  await context.output.records(exportDead(operator, queue, filter), `there are no dead letters in ${queue}${Object.keys(filter).length > 0 ? " that match" : ""}`);
 }

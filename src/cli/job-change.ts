@@ -9,6 +9,7 @@ import { PayloadError } from "../errors.ts";
 import { shown } from "../options.ts";
 import { confirm, type ConfirmFlags } from "./confirm.ts";
 import { openOperator, type Context } from "./context.ts";
+import { showingCount } from "./count-line.ts";
 import { EXIT } from "./exit-code.ts";
 import { filterOf, type FilterFlags } from "./filter-flags.ts";
 import { count, counted } from "./quantity.ts";
@@ -57,13 +58,19 @@ function verb(words: Words, changeOf: (flags: BulkFlags) => Change): (context: C
     const asks = flags.yes !== true && (words.asks === "always" || (words.asks === "in bulk" && ids.length !== 1));
     if (flags.dryRun === true || asks) {
       if (flags.dryRun !== true) operator.assertMayChange(words.command);
-      const { matched, skipped } = await change(operator, queue, { ...selection, dryRun: true });
+      const { matched, skipped } = await counting("found", (onProgress) => change(operator, queue, { ...selection, dryRun: true, onProgress }));
       if (matched === 0) return nothing(context, queue);
       const answer = await confirm(context, `${words.todo} ${counted(matched, "job")} of ${queue}`, { queue, matched, changed: 0, skipped }, flags);
       if (answer !== "yes") return answer === "no" ? EXIT.failed : EXIT.done;
     }
-    return printed(context, words, await change(operator, queue, { ...selection, signal: interruption.signal }));
+    const result = await counting(words.done, (onProgress) => change(operator, queue, { ...selection, signal: interruption.signal, onProgress }));
+    return printed(context, words, result);
   };
+}
+
+function counting(done: string, change: (onProgress: (jobs: number) => void) => Promise<BulkResult>): Promise<BulkResult> {
+  let jobs = 0;
+  return showingCount(() => `${counted(jobs, "job")} ${done}`, change((soFar) => (jobs = soFar)));
 }
 
 async function nothing({ output }: Context, queue: string): Promise<number> {

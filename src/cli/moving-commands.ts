@@ -9,7 +9,7 @@ export function movingCommands(parent: Command, run: Run): void {
     .argument("<queue>", "a queue's name")
     .option("--unmasked", "with what contracts redact, to be imported; the trail\ntells of it")
     .addHelpText("after", examples("millrace queue export mail > mail.ndjson", "millrace queue export mail | gzip > mail.ndjson.gz"));
-  does(out, run, async (context, name: string, flags: { unmasked?: true }) => (await import("./moving.ts")).exportTo(context, name, flags));
+  does(out, run, async (context, name: string, flags: { unmasked?: true }) => (await import("./queue-export.ts")).exportTo(context, name, flags));
   const into = leaf(queue, "import", "read in what export wrote; a job that is there is left")
     .argument("<queue>", "a queue's name; it need not exist")
     .argument("[file]", "what export wrote (default: standard input)")

@@ -1,9 +1,9 @@
-/** What `queue export`, `import` and `move` read and print. */
+/** What `queue import` and `move` read and print. */
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { addAbortSignal, type Readable } from "node:stream";
-import { exportQueue } from "../admin/queue-export.ts";
+import { importQueue } from "../admin/queue-import.ts";
 import { moveQueue, type MoveResult } from "../admin/queue-move.ts";
 import { queueStats } from "../admin/queue-stats.ts";
 import { startTicker } from "../concurrency/timer.ts";
@@ -13,25 +13,12 @@ import { openOperator, openOtherOperator, type Context } from "./context.ts";
 import { EXIT } from "./exit-code.ts";
 import { count, counted } from "./quantity.ts";
 
-/** Lines of JSON, with `--json` and without. */
-export async function exportTo(context: Context, name: string, { unmasked }: { readonly unmasked?: true }): Promise<void> {
-  await using operator = await openOperator(context);
-  const { signal } = context.interruption;
-  for await (const line of exportQueue(operator, name, { unmasked: unmasked === true })) {
-    signal.throwIfAborted();
-    if (line.kind === "queue" && line.masked === true) context.output.warning("what contracts redact is ***, so this cannot be imported: --unmasked writes it out, and the trail tells of it");
-    await context.output.result(JSON.stringify(line), line);
-  }
-}
-
 /** @returns 1 when the export was cut off */
 export async function importFrom(context: Context, name: string, file: string | undefined): Promise<number> {
   if (file === undefined && process.stdin.isTTY) throw new OptionError("expected a file, or what export wrote on standard input, got a terminal");
   const { interruption, output } = context;
   const input = file === undefined || file === "-" ? process.stdin : await opened(file);
   await using operator = await openOperator(context);
-  // With what checks each line: an export is not to wait for it.
-  const { importQueue } = await import("../admin/queue-import.ts");
   const result = await importQueue(operator, name, linesOf(addAbortSignal(interruption.signal, input)), { signal: interruption.signal });
   const { jobs, existing, schedules, complete } = result;
   const skipped = existing === 0 ? "" : `; ${count(existing)} were there already, and are left as they are`;

@@ -37,6 +37,7 @@ export class Output {
    * @returns how many there were
    */
   async rows<R extends object>(rows: AsyncIterable<R> | Iterable<R>, columns: readonly Column<R>[], none: string, below?: (row: R) => string | undefined): Promise<number> {
+    if (this.json) return this.records(rows, none);
     let count = 0;
     const lines = new Lines();
     const counted = async function* (): AsyncGenerator<R, void> {
@@ -45,8 +46,20 @@ export class Output {
         yield row;
       }
     };
-    if (this.json) for await (const row of counted()) await lines.add(JSON.stringify(row));
-    else for await (const line of tableLines(counted(), columns, process.stdout, below)) await lines.add(line);
+    for await (const line of tableLines(counted(), columns, process.stdout, below)) await lines.add(line);
+    await lines.flush();
+    if (count === 0) process.stderr.write(`${none}\n`);
+    return count;
+  }
+
+  /** As `rows`, but one line of JSON each, with `--json` and without. */
+  async records(rows: AsyncIterable<object> | Iterable<object>, none: string): Promise<number> {
+    let count = 0;
+    const lines = new Lines();
+    for await (const row of rows) {
+      count += 1;
+      await lines.add(JSON.stringify(row));
+    }
     await lines.flush();
     if (count === 0 && !this.json) process.stderr.write(`${none}\n`);
     return count;

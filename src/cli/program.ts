@@ -45,7 +45,7 @@ export async function main(argv: readonly string[]): Promise<never> {
     }
   };
 
-  const program = commandLine(quiet(new Command("millrace"), argv), packageVersion(), run);
+  const program = commandLine(quiet(new Command("millrace"), argv), packageVersion(), run, argv);
   try {
     await program.parseAsync(argv, { from: "user" });
   } catch (error) {

@@ -48,7 +48,7 @@ export async function put(context: Context, name: string | undefined, json: stri
   await using operator = await openOperator(context);
   operator.assertMayChange("job put");
   // Without a contract nobody says in how many partitions the queue is.
-  const queue = flags.unchecked === true ? await operator.queueNamed(job) : operator.queueOf(job);
+  const queue = flags.unchecked === true ? await operator.queueNamed(job) : await operator.queueOf(job);
   const { signal } = context.interruption;
   let count = 0;
   const putting = (signal: AbortSignal): Promise<number> => putAll(context, queue, items, options, flags.wait === true, () => (count += 1), signal);

@@ -2,7 +2,8 @@
 
 /** `1,234,567` */
 export function count(value: number): string {
-  return value.toLocaleString("en-US");
+  // `Intl` takes long to load.
+  return Number.isSafeInteger(value) ? String(value).replaceAll(/(?<=\d)(?=(?:\d{3})+$)/g, ",") : value.toLocaleString("en-US");
 }
 
 /** `1 job`, `1,234 jobs` */

@@ -2,8 +2,9 @@
  * A table for people: columns aligned, as wide as what they hold, cut to the terminal. Rows are printed as they come:
  * widths are taken from the first ones, so that a table may be longer than memory.
  */
+import { createRequire } from "node:module";
 import { styleText } from "node:util";
-import stringWidth from "string-width";
+import { count } from "./quantity.ts";
 
 export type Style = Parameters<typeof styleText>[0];
 
@@ -124,13 +125,18 @@ function cutTo(text: string, width: number): string {
 /** Most text is plain, and told to be by one look; the library splits it into what people see as one character each. */
 const PLAIN = /^[ -~]*$/;
 
+let stringWidth: ((text: string) => number) | undefined;
+
+/** The library is loaded for the first text that needs it: it compiles every emoji there is, which takes as long as Node's own start. */
 function widthOf(text: string): number {
-  return PLAIN.test(text) ? text.length : stringWidth(text);
+  if (PLAIN.test(text)) return text.length;
+  stringWidth ??= (createRequire(import.meta.url)("string-width") as typeof import("string-width")).default;
+  return stringWidth(text);
 }
 
 function textOf<R>(column: Column<R>, row: R): string {
   const cell = column.of(row);
-  return cell === undefined ? "" : printable(typeof cell === "number" ? cell.toLocaleString("en-US") : cell);
+  return cell === undefined ? "" : printable(typeof cell === "number" ? count(cell) : cell);
 }
 
 /** A name may come from anywhere: nothing in it reaches the terminal but text, on one line. */

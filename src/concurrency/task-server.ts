@@ -2,7 +2,7 @@
 import { timeTasks } from "./task.ts";
 
 /** A program that ends before that is nobody's to ask, and pays for no socket. */
-const OPEN_AFTER_MS = 50;
+const OPEN_AFTER_MS = 500;
 
 let users = 0;
 let close: (() => void) | undefined;

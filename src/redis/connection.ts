@@ -211,8 +211,7 @@ export class Connections implements AsyncDisposable {
     try {
       const { durability, warnings } = await this.#withinDeadline(address, command, async () => {
         await ready(command);
-        const found = await preflight(command, { onCluster: address.guides?.kind === "cluster" });
-        await this.clock.sync(command);
+        const [found] = await Promise.all([preflight(command, { onCluster: address.guides?.kind === "cluster" }), this.clock.sync(command)]);
         return found;
       });
       command.on("ready", () => {

@@ -32,6 +32,9 @@ test("groups dead letters by their error, the most frequent first, with a sample
   expect(await listDead(operator, "mail", { error: "address" })).toMatchObject({ groups: [{ count: 1 }] });
   expect(await listDead(operator, "mail", { limit: 2 })).toMatchObject({ looked: 2, isCut: true });
   expect(await listDead(operator, "empty")).toEqual({ groups: [], looked: 0, isCut: false });
+  const told: number[] = [];
+  expect(await listDead(operator, "mail", { all: true, name: "mail", onProgress: (looked) => told.push(looked) })).toMatchObject({ looked: 5, isCut: false });
+  expect(told).toEqual([5]);
 });
 
 test("shows a group, retries one as a whole, and discards another; it stands in the trail", async () => {
@@ -58,6 +61,7 @@ test("exports whole jobs, the last to fail first", async () => {
 test("refuses what is none before any I/O", async () => {
   const nowhere = testOperator({ redis: "redis://127.0.0.1:1" });
   await expect(listDead(nowhere, undefined, { state: "completed", nmae: 1 } as never)).rejects.toThrow(OptionError);
+  await expect(listDead(nowhere, undefined, { all: true, limit: 5 })).rejects.toThrow("either limit or all");
   await expect(retryDead(nowhere, "mail", {})).rejects.toThrow(OptionError);
   expect(() => exportDead(nowhere, "mail", { older: "soon" as never })).toThrow(OptionError);
   await expect(listDead(operator, "mial")).rejects.toThrow("did you mean mail?");

@@ -17,11 +17,14 @@ import { openStores } from "./store.ts";
 const usage = `npm run bench -- [MEASURE...] [--rounds N] [--quick] [--aof] [--json FILE] [--plot FILE]
 npm run bench -- profile MEASURE [--subject stock] [--quick]
 npm run bench -- concurrency|thumbnail [--rounds N] [--quick]
+npm run bench -- lists [--rounds N] [--quick] [--only TEXT]
 
   MEASURE      a name or its first words ("consume-100", "consume"); without, all of them
   profile      the ten main costs of the process that is measured, by self time, and a .cpuprofile of it
   concurrency  the in-process primitives beside p-queue, async-mutex and effection; needs no Redis
   thumbnail    the event loop's delay while a pool resizes pictures on all cores, in threads and inline
+  lists        the commands that list, export and change jobs, on a million: first line and memory
+  --only TEXT  of those, the commands that hold the text
   --rounds N   rounds that count, at least 1 (5)
   --quick      one round of a tenth of the jobs: shows that it runs, not how fast
   --aof        Redis writes its append-only file, once a second (without: nothing is persisted)
@@ -39,6 +42,7 @@ const unknown = words.filter((word) => measuresOf(word).length === 0);
 /** Benchmarks that stand alone. */
 const apart = new Map([
   ["concurrency", async () => (await import("./concurrency.ts")).benchConcurrency({ rounds, quick: values.quick })],
+  ["lists", async () => (await import("./lists.ts")).benchLists({ rounds, quick: values.quick, only: values.only })],
   ["thumbnail", async () => (await import("./thumbnail.ts")).benchThumbnail({ rounds, quick: values.quick })],
 ]);
 const alone = positionals.length === 1 ? apart.get(positionals[0] ?? "") : undefined;
@@ -95,6 +99,7 @@ function readArguments() {
         json: { type: "string" },
         plot: { type: "string", default: "growth.svg" },
         subject: { type: "string" },
+        only: { type: "string" },
         help: { type: "boolean", default: false },
       },
     });

@@ -2,12 +2,12 @@
 import { execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { built, temporary } from "./built.ts";
 import type { Reading } from "./measure.ts";
 import type { Store } from "./store.ts";
 import { nowUs, type SubjectName } from "./subject.ts";
@@ -38,27 +38,6 @@ export async function startReading(subject: SubjectName, redisUrl: string): Prom
     worker.kill("SIGTERM");
     await ended;
   }
-}
-
-let building: Promise<string> | undefined;
-
-/** Where the package stands as its users have it, built, and a worker of theirs; gone with this process. */
-function built(): Promise<string> {
-  building ??= (async () => {
-    const folder = temporary("start");
-    await run(process.execPath, [at("../../node_modules/typescript/bin/tsc"), "-p", at("../../tsconfig.build.json"), "--outDir", join(folder, "dist")]);
-    copyFileSync(at("../../package.json"), join(folder, "package.json"));
-    copyFileSync(at("programs/worker.ts"), join(folder, "worker.ts"));
-    symlinkSync(at("../../node_modules"), join(folder, "node_modules"));
-    return folder;
-  })();
-  return building;
-}
-
-function temporary(name: string): string {
-  const folder = mkdtempSync(join(tmpdir(), `millrace-bench-${name}-`));
-  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-  return folder;
 }
 
 export async function demoReading(files: number, store: Store): Promise<Reading> {
