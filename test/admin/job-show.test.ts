@@ -79,7 +79,12 @@ test("nobody who operates reads it in a schedule, in the progress of what runs, 
   const operator = testOperator();
   const app = testApp({ prefix: operator.prefix });
   const job = defineJob("mail", { queue: "work", payload: typed<{ body: string }>(), progress: typed<{ at: string; body: string }>(), redact: ["body"] });
-  const pool = app.pool([defineHandler(job, { handle: async (_, task) => (await task.progress({ at: "half", body: "secret" }), once(task.signal, "abort").then(() => {})) })]);
+  const pool = app.pool([defineHandler(job, {
+    async handle(_, task) {
+      await task.progress({ at: "half", body: "secret" });
+      await once(task.signal, "abort");
+    },
+  })]);
   await pool.ready;
   expect(await putSchedule(operator, "work", "weekly", { name: "mail", every: "1h", payload: { body: "secret" } })).toMatchObject({ payload: { body: "***" } });
   expect(await listSchedules(operator)).toMatchObject([{ payload: { body: "***" } }]);
