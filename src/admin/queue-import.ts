@@ -2,7 +2,8 @@
 import { OptionError } from "../errors.ts";
 import { check, checkOptions } from "../options.ts";
 import { writeRecords, type JobRecord } from "../store/job-records.ts";
-import { writeSchedule, writeSettings } from "../store/queue-records.ts";
+import { writeSchedule, writeWholeSettings } from "../store/queue-records.ts";
+import { partitionsOf } from "../store/partitions.ts";
 import { writeRedactions } from "../store/redactions.ts";
 import { readLine } from "./export-line.ts";
 import type { Operator } from "./operator.ts";
@@ -56,7 +57,7 @@ export function importQueue(operator: Operator, name: string, lines: AsyncIterab
       const line = readLine(text, number);
       if ("masked" in line) throw new OptionError(`expected jobs with all of their payloads for the import, got an export in which contracts' redactions are masked (line ${number}): millrace queue export --unmasked writes one that can be read in`);
       if (line.kind === "queue") {
-        await writeSettings(queue, line.settings);
+        await writeWholeSettings(await partitionsOf(queue), line.settings);
         await writeRedactions(queue, Object.entries(line.redact ?? {}));
       }
       else if (line.kind === "schedule") told.schedules += Number(await writeSchedule(queue, line));

@@ -7,7 +7,7 @@ import { readRecords, writeRecords } from "../store/job-records.ts";
 import { beginMove, endMove, leave, movedKey, park, type Move, type MovedState } from "../store/parked.ts";
 import { partitionsOf } from "../store/partitions.ts";
 import { isPaused } from "../store/queue-settings.ts";
-import { readSchedules, readSettings, removeSchedule, writeSchedule, writeSettings } from "../store/queue-records.ts";
+import { readSchedules, readWholeSettings, removeSchedule, writeSchedule, writeWholeSettings } from "../store/queue-records.ts";
 import { readRedactions, writeRedactions } from "../store/redactions.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import type { Operator } from "./operator.ts";
@@ -58,7 +58,9 @@ export async function moveQueue(operator: Operator, name: string, target: Operat
       touch(moved);
       onProgress?.(moved);
     });
-    for (const part of await partitionsOf(source)) await moving.all(part);
+    const parts = await partitionsOf(source);
+    const settings = await readWholeSettings(parts);
+    for (const part of parts) await moving.all(part, settings);
     await target.added(change, moving.moved);
     return { queue: name, to, moved: moving.moved, schedules: moving.schedules, paused: await isPaused(destination), left: moving.left };
   });
@@ -84,11 +86,11 @@ class Moving {
     this.#onMoved = onMoved;
   }
 
-  async all(source: StoredQueue): Promise<void> {
+  async all(source: StoredQueue, settings: Readonly<Record<string, string>>): Promise<void> {
     const asked: Move = { id: randomBytes(9).toString("base64url"), to: this.#place };
     const move = await beginMove(source, asked);
     if (move.to !== this.#place) throw new StateError(`expected to go on with the move of ${source.name} to ${move.to}, which was interrupted, got one to ${this.#place}: do that one again first`);
-    if (move.id === asked.id) await writeSettings(this.#to, await readSettings(source));
+    if (move.id === asked.id) await writeWholeSettings(await partitionsOf(this.#to), settings);
     // Before there is a job that somebody could read.
     await writeRedactions(this.#to, await readRedactions(source));
     // A run that comes there must find its schedule; here it goes when none of its runs is left.

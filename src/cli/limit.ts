@@ -10,7 +10,13 @@ const COLUMNS: readonly Column<Limits>[] = [
   { title: "CONCURRENCY", of: ({ concurrency }) => (concurrency === undefined ? "none" : count(concurrency)), align: "right" },
   { title: "RATE", of: rateText, align: "right" },
   { title: "HELD", of: ({ heldForMs }) => (heldForMs > 0 ? `for ${span(heldForMs)}` : ""), style: () => "yellow" },
+  { title: "NOTE", of: noteOf, style: ({ isPartial }) => (isPartial ? "red" : undefined) },
 ];
+
+function noteOf({ shares, isPartial }: Limits): string | undefined {
+  if (isPartial) return "only some of its partitions are limited: set it anew";
+  return shares === 1 ? undefined : `shared by ${shares} queues of Redis`;
+}
 
 /** Of one queue, or of all that have any. */
 export async function show(context: Context, queue: string | undefined): Promise<void> {
@@ -22,7 +28,7 @@ export async function set(context: Context, queue: string, { concurrency, rate }
   const said = { ...(concurrency !== undefined && { concurrency: numberOrText(concurrency) }), ...(rate !== undefined && { rate }) } as LimitsSet;
   await using operator = await openOperator(context);
   const limits = await setLimits(operator, queue, said);
-  await context.output.result(`${queue}: ${limits.concurrency === undefined ? "no limit of what is active" : `at most ${count(limits.concurrency)} active`}, ${limits.rate === undefined ? "no limit of the rate" : `at most ${rateText(limits)} started`}`, limits);
+  await context.output.result(`${queue}: ${limits.concurrency === undefined ? "no limit of what is active" : `at most ${count(limits.concurrency)} active`}, ${limits.rate === undefined ? "no limit of the rate" : `at most ${rateText(limits)} started`}${limits.shares === 1 ? "" : `, ${noteOf(limits)}`}`, limits);
 }
 
 function rateText({ rate }: Limits): string {

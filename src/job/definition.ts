@@ -138,7 +138,7 @@ function keepOf(given: { readonly count?: number; readonly age?: number } | unde
   return { ...(given.count !== undefined && { count: given.count }), ...(given.age !== undefined && { ageMs: given.age }) };
 }
 
-function queueOf(value: unknown, where: string): QueueDef {
+export function queueOf(value: unknown, where: string): QueueDef {
   if (typeof value === "string") return defineQueue(value);
   const { name, options } = (value ?? {}) as Partial<QueueDef>;
   if (typeof name !== "string") throw new OptionError(`expected a queue's name or defineQueue(…) for ${where}, got ${shown(value)}`);

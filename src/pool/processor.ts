@@ -1,9 +1,10 @@
 /** Runs a processor that was written for BullMQ's Worker: the handler of every job of its queue, with our leases, cancels and stops. */
 import { BackendError, JobRemovedError, OptionError } from "../errors.ts";
 import { definitionOf } from "../job/contract.ts";
-import type { JobDefinition } from "../job/definition.ts";
+import { queueOf, type JobDefinition } from "../job/definition.ts";
 import { everyName } from "../job/every-name.ts";
 import type { Handler } from "../job/handler.ts";
+import type { QueueDef } from "../job/queue-def.ts";
 import { check, checkOptions, shown } from "../options.ts";
 import type { DeliveredTask } from "../queue/delivered-task.ts";
 import { failure, forGood } from "../queue/ending.ts";
@@ -46,13 +47,15 @@ const known = {
  * means what it means to a Worker: `DelayedError`, `WaitingError`, `WaitingChildrenError`, `RateLimitError`,
  * `UnrecoverableError`. So does what the job carries, and what it lacks: one attempt, no back-off, everything kept.
  *
+ * @param queue  its name, or `defineQueue` with the partitions that it is stored in
  * @throws OptionError when the processor is no function (a sandboxed one, by its path, is not), or an option is not of its form
  */
-export function fromProcessor<D = any, R = any>(queue: string, processor: StockProcessor<D, R>, options?: ProcessorOptions): Handler {
-  const where = `the processor of queue ${shown(queue)}`;
+export function fromProcessor<D = any, R = any>(queue: string | QueueDef, processor: StockProcessor<D, R>, options?: ProcessorOptions): Handler {
+  const definedQueue = queueOf(queue, "fromProcessor");
+  const where = `the processor of queue ${shown(definedQueue.name)}`;
   if (typeof processor !== "function") throw new OptionError(`expected a function (job, token, signal) for ${where}, got ${shown(processor)}`);
   const { concurrency, maxStalledCount = 1, removeOnComplete, removeOnFail, backoffStrategy } = checkOptions(where, options, known);
-  const job = everyName(queue, { maxStalledCount }, { completed: kept(removeOnComplete), failed: kept(removeOnFail) });
+  const job = everyName(definedQueue, { maxStalledCount }, { completed: kept(removeOnComplete), failed: kept(removeOnFail) });
   return Object.freeze({ job, concurrency, run: (_payload, task) => runProcessor(processor, task as DeliveredTask, definitionOf(job), backoffStrategy) } satisfies Handler);
 }
 

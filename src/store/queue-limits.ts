@@ -39,6 +39,25 @@ export async function writeLimits({ client, keys }: StoredQueue, limits: { reado
   }
 }
 
+/**
+ * Of a queue in several queues of Redis, each of which has its share: what they are together.
+ *
+ * @returns `isPartial` where some have a limit that others lack, as a stock tool sets it: then there is none of the whole
+ */
+export function sumOfLimits(shares: readonly StoredLimits[]): StoredLimits & { readonly isPartial: boolean } {
+  const [{ durationMs } = { durationMs: undefined }] = shares;
+  const sum = (numbers: readonly (number | undefined)[]): number | undefined => numbers.reduce((all, one) => (all === undefined || one === undefined ? undefined : all + one), 0);
+  const concurrency = sum(shares.map((share) => share.concurrency));
+  const max = shares.every((share) => share.durationMs === durationMs) ? sum(shares.map((share) => share.max)) : undefined;
+  const isPartial = (concurrency === undefined && shares.some((share) => share.concurrency !== undefined)) || (max === undefined && shares.some((share) => share.max !== undefined));
+  return { concurrency, max, durationMs: max === undefined ? undefined : durationMs, heldForMs: Math.min(...shares.map(({ heldForMs }) => heldForMs)), isPartial };
+}
+
+/** Equal whole shares of a limit; the remainder goes to the first ones. */
+export function shareOf(total: number, place: number, count: number): number {
+  return Math.floor(total / count) + (place < total % count ? 1 : 0);
+}
+
 function numberOf(text: string | null | undefined): number | undefined {
   return text === null || text === undefined || !Number.isFinite(Number(text)) ? undefined : Number(text);
 }

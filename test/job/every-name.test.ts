@@ -2,8 +2,9 @@ import { expect, test } from "vitest";
 import { decodePayload, encodeResult } from "../../src/job/codec.ts";
 import { definitionOf } from "../../src/job/contract.ts";
 import { EVERY_NAME, everyName } from "../../src/job/every-name.ts";
+import { defineQueue } from "../../src/job/queue-def.ts";
 
-const definition = definitionOf(everyName("mail", { maxStalledCount: 1 }, { completed: {}, failed: {} }));
+const definition = definitionOf(everyName(defineQueue("mail"), { maxStalledCount: 1 }, { completed: {}, failed: {} }));
 
 test("stands for every job of its queue", () => expect([definition.name, definition.queue.name]).toEqual([EVERY_NAME, "mail"]));
 

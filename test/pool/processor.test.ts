@@ -2,7 +2,7 @@ import { DelayedError, Job, RateLimitError, UnrecoverableError, WaitingChildrenE
 import { expect, test } from "vitest";
 import { fromProcessor, type ProcessorOptions } from "../../src/pool/processor.ts";
 import type { DeliveredTask } from "../../src/queue/delivered-task.ts";
-import { BackendError, OptionError, defineHandler, defineJob, typed } from "../../src/index.ts";
+import { BackendError, OptionError, defineHandler, defineJob, defineQueue, typed } from "../../src/index.ts";
 import { stockFlows, stockQueue, stockWorker } from "../interop/stock.ts";
 import { testApp, until } from "../support/app.ts";
 import { freshPrefix } from "../support/redis.ts";
@@ -223,4 +223,17 @@ test.each([
   await until(async () => (await queue.getJobState(id!)) === state);
   const job = (await queue.getJob(id!))!;
   expect([job.returnvalue ?? job.failedReason, job.attemptsMade, job.stalledCounter]).toEqual([said, 1, 1]);
+});
+
+test("takes the jobs of a queue in partitions, those of stock producers too", async () => {
+  const prefix = freshPrefix();
+  const app = testApp({ prefix });
+  const queue = defineQueue("work", { partitions: 2 });
+  const ran: string[] = [];
+  app.pool([fromProcessor(queue, async (job) => void ran.push(`${job.name} ${(await job.getState())}`))], { concurrency: 2 });
+  const ours = defineJob("ours", { queue, payload: typed<object>() });
+  await app.queue(ours).putMany(Array.from({ length: 6 }, () => ({})));
+  await stockQueue(prefix).add("stock", {});
+  await app.queue(ours).join();
+  expect(ran.toSorted()).toEqual([...Array<string>(6).fill("ours active"), "stock active"]);
 });

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { definitionOf } from "../../src/job/contract.ts";
 import { everyName } from "../../src/job/every-name.ts";
+import { defineQueue } from "../../src/job/queue-def.ts";
 import { crashed, isSuspect } from "../../src/queue/crash.ts";
 import type { Claimed } from "../../src/store/claim.ts";
 import { readStoredJob } from "../../src/store/stored-job.ts";
@@ -31,7 +32,7 @@ test("one that had not begun is given back, however many crashes there were", ()
 });
 
 test("for a stock processor it is no attempt, and the job fails for good once it has been lost more often than allowed", () => {
-  const definition = definitionOf(everyName("work", { maxStalledCount: 1 }, { completed: {}, failed: {} }));
+  const definition = definitionOf(everyName(defineQueue("work"), { maxStalledCount: 1 }, { completed: {}, failed: {} }));
   expect(crashed(claimed(1, { attempts: 1 }), definition, 0)).toMatchObject({ kind: "release", delayMs: 0 });
   expect(crashed(claimed(2), definition, 0)).toMatchObject({ kind: "fail", reason: "job stalled more than allowable limit" });
 });
