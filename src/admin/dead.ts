@@ -2,7 +2,7 @@
 import { NotFoundError, OptionError } from "../errors.ts";
 import { reasonOfCancel } from "../job/state.ts";
 import { check, checkOptions, shown } from "../options.ts";
-import { lastStack, readJobDetail } from "../store/job-detail.ts";
+import { lastStack, readJobDetails } from "../store/job-detail.ts";
 import { readRedaction } from "../store/redactions.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import type { WalkedJob } from "../store/walk.ts";
@@ -167,7 +167,7 @@ export function exportDead(operator: Operator, name: string, filter?: Omit<JobFi
     const pathsOf = redactions();
     for await (const { queue, jobs } of pagesOf(await operator.parts(name), { ...checked, matches: (job, now) => !isCancelled(job) && checked.matches(job, now) })) {
       for (let from = 0; from < jobs.length; from += AT_ONCE) {
-        const details = await Promise.all(jobs.slice(from, from + AT_ONCE).map(({ id }) => readJobDetail(queue, id)));
+        const details = await readJobDetails(queue, jobs.slice(from, from + AT_ONCE).map(({ id }) => id));
         // One may have been removed, or retried, meanwhile.
         for (const detail of details) if (detail?.state === "failed") yield toShown(detail, name, await pathsOf(queue, detail.stored.name));
       }

@@ -5,9 +5,9 @@ import { check, checkOptions } from "../options.ts";
 import { readHistory } from "../queue/history.ts";
 import { asBackendError } from "../redis/errors.ts";
 import { readServerFacts } from "../redis/server-facts.ts";
-import { waitingConnections } from "../store/consumers.ts";
+import { connectionNames, waitingConnections } from "../store/consumers.ts";
 import { countJobs } from "../store/count.ts";
-import { findOrphans } from "../store/orphans.ts";
+import { findOrphans, sampleJobs } from "../store/orphans.ts";
 import { lookAtQueue } from "../store/queue-look.ts";
 import { parkedJobs } from "../store/parked.ts";
 import { partitionsOf } from "../store/partitions.ts";
@@ -31,12 +31,13 @@ export interface Diagnosis {
 }
 
 export interface DoctorOptions {
-  /** Looks at every job for orphans, not at a thousand of each queue: takes 100 MB of memory for a million jobs that wait. @default false */
+  /** Looks at every job for orphans, not at up to a thousand of each queue: takes 100 MB of memory for a million jobs that wait. @default false */
   readonly deep?: boolean;
   readonly signal?: AbortSignal;
 }
 
-const SAMPLE = 1000;
+/** Queues that are looked at at once: of a thousand, one after another waits for the way to Redis and back. */
+const AT_ONCE = 25;
 const PINGS = 10;
 const HOUR_MS = 3_600_000;
 const RATES_MS = 300_000;
@@ -57,12 +58,20 @@ export async function doctor(operator: Operator, options?: DoctorOptions): Promi
   for await (const name of queueNames(client, prefix)) names.push(name);
   const [server, pools] = await Promise.all([lookAtServer(operator), registeredPools(connections)]);
   const findings = [...server.findings, ...pools.flatMap(poolFindings)];
-  for (const name of names.toSorted()) {
-    signal?.throwIfAborted();
+  const serverOf = onceAPrefix(names, deep, signal);
+  const lookAtAll = async (name: string): Promise<Finding[]> => {
+    const all: Finding[] = [];
     for (const queue of await partitionsOf(operator.queue(name))) {
-      const found = queueFindings(await lookAt(queue, await consumersOf(queue, pools), deep ? Infinity : SAMPLE, signal));
-      findings.push(...(queue.prefix === prefix ? found : found.map((finding) => ({ ...finding, subject: `${finding.subject} in ${queue.prefix}` }))));
+      const { connected, samples } = await serverOf(queue);
+      const found = queueFindings(await lookAt(queue, consumersOf(queue, pools, connected), samples?.get(name) ?? "all", signal));
+      all.push(...(queue.prefix === prefix ? found : found.map((finding) => ({ ...finding, subject: `${finding.subject} in ${queue.prefix}` }))));
     }
+    return all;
+  };
+  const sortedNames = names.toSorted();
+  for (let from = 0; from < sortedNames.length; from += AT_ONCE) {
+    signal?.throwIfAborted();
+    findings.push(...(await Promise.all(sortedNames.slice(from, from + AT_ONCE).map(lookAtAll))).flat());
   }
   const sorted = findings.toSorted((one, other) => Number(other.severity === "error") - Number(one.severity === "error"));
   return { findings: sorted, server: server.name, queues: names.length, workers: pools.length };
@@ -83,22 +92,43 @@ async function lookAtServer({ connections }: Operator): Promise<{ readonly name:
   }
 }
 
-async function consumersOf(queue: StoredQueue, pools: readonly RegisteredPool[]): Promise<Consumers> {
+/** What all queues of a prefix are looked at by. */
+interface Beside {
+  readonly connected: readonly string[] | undefined;
+  /** Undefined where all jobs are looked at. */
+  readonly samples: ReadonlyMap<string, readonly string[]> | undefined;
+}
+
+/** Reads it for the first queue of each prefix: a partition may be on another node. */
+function onceAPrefix(names: readonly string[], deep: boolean, signal: AbortSignal | undefined): (queue: StoredQueue) => Promise<Beside> {
+  const known = new Map<string, Promise<Beside>>();
+  const read = async ({ client, prefix }: StoredQueue): Promise<Beside> => {
+    const [connected, samples] = await Promise.all([connectionNames(client), deep ? undefined : sampleJobs(client, prefix, names, signal)]);
+    return { connected, samples };
+  };
+  return (queue) => {
+    const found = known.get(queue.prefix) ?? read(queue);
+    known.set(queue.prefix, found);
+    return found;
+  };
+}
+
+function consumersOf(queue: StoredQueue, pools: readonly RegisteredPool[], connected: readonly string[] | undefined): Consumers {
   const of = pools.filter(({ queues }) => queues.includes(queue.name));
   const isReady = ({ state }: RegisteredPool): boolean => state === "ready" || state === "starting";
-  const connections = await waitingConnections(queue);
+  const connections = connected && waitingConnections(queue, connected);
   // A pool has one of its own, which is no other consumer.
   return { ready: of.filter(isReady), quiet: of.filter((pool) => !isReady(pool)), others: connections && Math.max(0, connections - of.length) };
 }
 
-async function lookAt(queue: StoredQueue, consumers: Consumers, most: number, signal: AbortSignal | undefined): Promise<QueueLook> {
+async function lookAt(queue: StoredQueue, consumers: Consumers, among: readonly string[] | "all", signal: AbortSignal | undefined): Promise<QueueLook> {
   const [counts, paused, { oldestPutAt }, symptoms, history, orphans, parked] = await Promise.all([
     countJobs(queue),
     isPaused(queue),
     lookAtQueue(queue, HOUR_MS),
     readSymptoms(queue),
     readHistory(queue, RATES_MS),
-    findOrphans(queue, most, signal),
+    findOrphans(queue, among, signal),
     parkedJobs(queue),
   ]);
   return { queue: queue.name, counts, paused, oldestWaitingMs: oldestPutAt === undefined ? undefined : Math.max(0, symptoms.now - oldestPutAt), symptoms, orphans, parked, history, consumers };

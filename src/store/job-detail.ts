@@ -1,7 +1,8 @@
 /** All that Redis holds of one job, for the operator's eyes. */
 import type { JobState } from "../job/state.ts";
 import { asBackendError } from "../redis/errors.ts";
-import { inspectJobs } from "./inspect.ts";
+import { runPacked, type Script } from "../redis/script.ts";
+import { inspectJobs, type JobReport } from "./inspect.ts";
 import { readStoredJob, type StoredJob } from "./stored-job.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
@@ -28,37 +29,58 @@ export interface JobDetail {
 
 /** @returns undefined when there is no such job. @throws BackendError */
 export async function readJobDetail(queue: StoredQueue, id: string): Promise<JobDetail | undefined> {
-  const { client, keys } = queue;
-  const key = keys.base + id;
-  try {
-    const [hash, [report], leaseMs, logLines, pendingChildren, dueScore] = await Promise.all([
-      client.hgetall(key),
-      inspectJobs(queue, [id]),
-      client.pttl(`${key}:lock`),
-      client.llen(`${key}:logs`),
-      client.scard(`${key}:dependencies`),
-      client.zscore(keys.delayed, id),
-    ]);
-    if (report === undefined || report.state === "removed" || Object.keys(hash).length === 0) return undefined;
-    return {
-      stored: readStoredJob(id, Object.entries(hash).flat()),
-      state: report.state === "cancelled" ? "failed" : report.state,
-      startedAt: numberOf(hash["processedOn"]),
-      finishedAt: numberOf(hash["finishedOn"]),
-      dueAt: dueScore === null ? undefined : Math.floor(Number(dueScore) / 0x1000),
-      result: hash["returnvalue"],
-      progress: hash["progress"],
-      reason: hash["failedReason"],
-      worker: hash["pb"] || undefined,
-      leaseMs: leaseMs >= 0 ? leaseMs : undefined,
-      logLines,
-      parentKey: hash["parentKey"],
-      pendingChildren,
-    };
-  } catch (error) {
-    throw asBackendError(error);
-  }
+  return (await readJobDetails(queue, [id]))[0];
 }
+
+type Row = [fields: string[], leaseMs: number, logLines: number, pendingChildren: number, dueScore: string | false];
+
+/** Of some hundred at most, by id; undefined is one that is not there. @throws BackendError */
+export async function readJobDetails(queue: StoredQueue, ids: readonly string[]): Promise<(JobDetail | undefined)[]> {
+  const { client, keys } = queue;
+  const [rows, reports] = (await Promise.all([runPacked(client, DETAILS, [keys.delayed], [keys.base, ...ids]), inspectJobs(queue, ids)])) as [Row[], JobReport[]];
+  return ids.map((id, i) => toDetail(id, rows[i]!, reports[i]));
+}
+
+function toDetail(id: string, [fields, leaseMs, logLines, pendingChildren, dueScore]: Row, report: JobReport | undefined): JobDetail | undefined {
+  if (report === undefined || report.state === "removed" || fields.length === 0) return undefined;
+  const hash: Record<string, string> = {};
+  for (let i = 0; i + 1 < fields.length; i += 2) hash[fields[i]!] = fields[i + 1]!;
+  return {
+    stored: readStoredJob(id, fields),
+    state: report.state === "cancelled" ? "failed" : report.state,
+    startedAt: numberOf(hash["processedOn"]),
+    finishedAt: numberOf(hash["finishedOn"]),
+    dueAt: dueScore === false ? undefined : Math.floor(Number(dueScore) / 0x1000),
+    result: hash["returnvalue"],
+    progress: hash["progress"],
+    reason: hash["failedReason"],
+    worker: hash["pb"] || undefined,
+    leaseMs: leaseMs >= 0 ? leaseMs : undefined,
+    logLines,
+    parentKey: hash["parentKey"],
+    pendingChildren,
+  };
+}
+
+/**
+ * KEYS  delayed
+ * ARGV  base, id…
+ * reply msgpack {{{field, value, …}, ms of its lease or below 0, log lines, jobs that it waits for, score among the delayed or false}, …}
+ */
+const DETAILS: Script = {
+  name: "job-details",
+  lua: `
+local rows = {}
+for i = 2, #ARGV do
+  local key = ARGV[1] .. ARGV[i]
+  rows[i - 1] = {
+    redis.call('HGETALL', key), redis.call('PTTL', key .. ':lock'), redis.call('LLEN', key .. ':logs'),
+    redis.call('SCARD', key .. ':dependencies'), redis.call('ZSCORE', KEYS[1], ARGV[i]),
+  }
+end
+return cmsgpack.pack(rows)
+`,
+};
 
 /** The stack of the last attempt that failed. @throws BackendError */
 export async function lastStack({ client, keys }: StoredQueue, id: string): Promise<string | undefined> {

@@ -1,5 +1,5 @@
 import { rm } from "node:fs/promises";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { doctor } from "../../src/admin/doctor.ts";
 import type { Operator } from "../../src/admin/operator.ts";
 import { defineHandler, defineJob, defineQueue, typed } from "../../src/index.ts";
@@ -30,6 +30,23 @@ test("finds nothing where nothing is wrong, and says what it looked at", async (
   await app.queue(job).join();
   await until(async () => (await doctor(operator)).workers === 1);
   expect(await doctor(operator, { deep: true })).toEqual({ findings: [], server: expect.stringMatching(/^Redis \d+\.\d+.* at /) as string, queues: 1, workers: 1 });
+});
+
+test("of many queues it looks over the keys, and at who is connected, as often as of one", async () => {
+  const { url } = await startRedis();
+  const operator = testOperator({ redis: url });
+  await operator.ready();
+  const [scans, calls] = [vi.spyOn(operator.connections.command, "scan"), vi.spyOn(operator.connections.command, "call")];
+  const looks = async (queues: number): Promise<readonly [number, number]> => {
+    for (let n = 0; n < queues; n += 1) await stockQueue(operator.prefix, `queue-${n}`, url).add("n", {});
+    scans.mockClear();
+    calls.mockClear();
+    expect((await doctor(operator)).queues).toBe(queues);
+    return [scans.mock.calls.length, calls.mock.calls.length];
+  };
+  const ofOne = await looks(1);
+  expect(ofOne[0]).toBeGreaterThan(0);
+  expect(await looks(60)).toEqual(ofOne);
 });
 
 test("a server that may evict jobs is a finding with its remedy, and the only one", async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readJobDetail, readLogs } from "../../src/store/job-detail.ts";
+import { readJobDetail, readJobDetails, readLogs } from "../../src/store/job-detail.ts";
 import { stockFlows } from "../interop/stock.ts";
 import { consumerOf, newJob, openQueue, putAll } from "./opened-queue.ts";
 
@@ -13,6 +13,17 @@ test("tells of a delivery who holds it and for how long, and nothing of what is 
   expect(held).toMatchObject({ state: "active", worker: "tester" });
   expect(held!.leaseMs).toBeGreaterThan(5000);
   expect(await readJobDetail(queue, "b")).toBeUndefined();
+});
+
+test("tells of many at once, in order, what is there", async () => {
+  const queue = await openQueue();
+  await putAll(queue, [newJob("a"), newJob("later", { delayMs: 60_000 })]);
+  await queue.client.rpush(`${queue.keys.base}a:logs`, "one", "two");
+  const [later, none, a] = await readJobDetails(queue, ["later", "none", "a"]);
+  expect(later).toMatchObject({ state: "delayed", stored: { id: "later" }, logLines: 0 });
+  expect(later!.dueAt! - later!.stored.putAt).toBeGreaterThanOrEqual(60_000);
+  expect(none).toBeUndefined();
+  expect(a).toMatchObject({ state: "waiting", stored: { id: "a" }, logLines: 2, dueAt: undefined });
 });
 
 test("tells who waits for whom", async () => {
