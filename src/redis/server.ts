@@ -110,7 +110,7 @@ function olderHint(platform: Platform): string {
 
 function candidates(env: NodeJS.ProcessEnv): string[] {
   const folders = (env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "");
-  return PROGRAMS.flatMap((name) => folders.map((folder) => join(folder, name)).filter(isExecutable));
+  return folders.flatMap((folder) => PROGRAMS.map((name) => join(folder, name)).filter(isExecutable));
 }
 
 function isExecutable(path: string): boolean {

@@ -27,6 +27,13 @@ test("finds redis-server, or valkey-server, on the PATH", async () => {
   expect(await findServer({ PATH: dir })).toEqual({ path: redis, version: "10.0.1" });
 });
 
+test("takes what comes first on the PATH, of either name", async () => {
+  const [first, second] = [await folder(), await folder()];
+  await programIn(second, "redis-server", "Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64");
+  const path = await programIn(first, "valkey-server", "Valkey server v=9.1.2 sha=00000000:0 malloc=jemalloc-5.3.1 bits=64");
+  expect(await findServer({ PATH: [first, second].join(delimiter) })).toEqual({ path, version: "9.1.2" });
+});
+
 test("passes over what is too old, no program, or no server", async () => {
   const dir = await folder();
   await programIn(dir, "redis-server", "Redis server v=6.0.16 sha=00000000:0 malloc=jemalloc-5.2.1 bits=64");
