@@ -54,7 +54,7 @@ const scenes: Readonly<Record<string, Scene>> = {
       await add("p1", {}, { priority: 1 });
       await add("plain");
       await add("last-first", {}, { lifo: true });
-      await add("late", {}, { delay: 150 });
+      await add("late", {}, { delay: 600 });
       await queue.resume();
     },
   },

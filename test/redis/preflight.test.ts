@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { PreflightError } from "../../src/errors.ts";
 import { preflight } from "../../src/redis/preflight.ts";
 import { event } from "../support/outcome.ts";
-import { freePort } from "../support/redis-process.ts";
+import { freeNodePort } from "../support/redis-process.ts";
 import { startRedis } from "../support/redis.ts";
 
 function client(url: string): Redis {
@@ -72,7 +72,7 @@ test("refuses a replica", async () => {
 });
 
 test("refuses a node of a cluster that was named as a server of its own", async () => {
-  const node = await clientOf({ "cluster-enabled": "yes", "cluster-port": String(await freePort()) });
+  const node = await clientOf({ "cluster-enabled": "yes", port: String(await freeNodePort()) });
   await expect(preflight(node)).rejects.toThrow(/redis\+cluster:\/\//);
   await preflight(node, { onCluster: true });
 });

@@ -10,7 +10,7 @@ import { runScript, type Script } from "../../src/redis/script.ts";
 import { findServer } from "../../src/redis/server.ts";
 import { Topology } from "../../src/redis/topology.ts";
 import { event, failure, takes } from "../support/outcome.ts";
-import { freePort, runServer } from "../support/redis-process.ts";
+import { freeNodePort, freePort, runServer } from "../support/redis-process.ts";
 import { redisClient, startCluster, startRedis, startSentinels } from "../support/redis.ts";
 
 const INCREMENT: Script = { name: "increment", lua: 'return redis.call("INCR", KEYS[1])' };
@@ -92,7 +92,7 @@ test("speaks TLS to Sentinels and through them, and to a cluster", async () => {
   await promisify(execFile)("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]);
   const tls = { ca: await readFile(cert) };
   const files = { "tls-cert-file": cert, "tls-key-file": key, "tls-ca-cert-file": cert, "tls-auth-clients": "no" };
-  const [port, nodePort, sentinelPort] = await Promise.all([freePort(), freePort(), freePort()]);
+  const [port, nodePort, sentinelPort] = await Promise.all([freePort(), freeNodePort(), freePort()]);
   await startRedis({ "tls-port": String(port), ...files });
   await startCluster({ primaries: 1, replicas: 0, settings: { "tls-port": String(nodePort), "tls-cluster": "yes", ...files } });
 

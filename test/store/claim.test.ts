@@ -121,7 +121,7 @@ test("leases are renewed, taken again and claimed while Redis is full", async ()
   const queue = await openQueue({ url: server.url });
   const [a, b, c] = await running(queue, ["a", "b", "c"]);
   await expire(queue, "b", "c");
-  await queue.client.config("SET", "maxmemory", "1mb");
+  await queue.client.config("SET", "maxmemory", "1");
   expect(await extendLeases(queue, [b!], 10_000)).toEqual([]);
   expect(await extendLeases(queue, [a!], 10_000)).toEqual([]);
   await claimExpired(queue, round);

@@ -67,7 +67,8 @@ test("a step of very mixed work stays in Redis's compact form, of about a kiloby
   const [fine] = await queue.client.keys(`${queue.keys.base}millrace:history:10000:*`);
   const bytes = (await queue.client.memory("USAGE", fine!))!;
   expect(fields.length).toBeGreaterThan(85);
-  expect(await queue.client.object("ENCODING", fine!)).toBe("listpack");
+  // Redis 6 calls it the latter.
+  expect(["listpack", "ziplist"]).toContain(await queue.client.object("ENCODING", fine!));
   expect(bytes).toBeLessThan(1500);
 });
 

@@ -265,7 +265,7 @@ test("a full Redis refuses a batch whole, gaps and all, and the same number puts
   const { client, keys } = queue;
   const send = (own: number): Promise<PutReply> => putJobs(queue, "u", { own, lowestOpen: 1 }, 0, [newJob(`u${own}`)]);
   await send(3);
-  await client.config("SET", "maxmemory", "1mb");
+  await client.config("SET", "maxmemory", "1");
   for (const own of [4, 2]) await expect(send(own)).rejects.toBeInstanceOf(BackendFullError);
   expect(await client.lrange(keys.wait, "0", "-1")).toEqual(["u3"]);
   await client.config("SET", "maxmemory", "0");

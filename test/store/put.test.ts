@@ -244,7 +244,7 @@ test("a full Redis refuses at once; after an unanswered sending it is not certai
   const queue = await openQueue({ url: `redis://127.0.0.1:${proxy.port}` });
   const lane = new PutLane(queue, "p", 0);
   await lane.put(newJob("a"), waits);
-  await limit(server, "1mb");
+  await limit(server, "1");
   const refused = await failure(lane.put(newJob("b"), waits));
   expect(refused.error).toBeInstanceOf(BackendFullError);
   expect(refused.tookMs).toBeLessThan(1000);

@@ -215,7 +215,7 @@ test("a full Redis still lets jobs end, and consumers take", async () => {
   const { client } = queue;
   const [a, b, c, d] = await leased(queue, ["a", "b", "c", "d"]);
   await putAll(queue, ["e"].map((id) => newJob(id)));
-  await client.config("SET", "maxmemory", "1mb");
+  await client.config("SET", "maxmemory", "1");
   expect(await extendLeases(queue, [a!], 5000)).toEqual([]);
   expect(await settle(queue, ack(a!), fail(b!), retry(c!), release(d!))).toEqual(["done", "done", "done", "done"]);
   expect((await consumerOf(queue).reserver.take(5)).map(({ job }) => job.id)).toEqual(["d", "e", "c"]);

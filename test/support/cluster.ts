@@ -1,7 +1,7 @@
 /** A Redis Cluster. */
 import { Redis } from "ioredis";
 import { openRedis, type OwnRedis } from "./own-redis.ts";
-import { freePort } from "./redis-process.ts";
+import { freeNodePort } from "./redis-process.ts";
 import type { ServerProgram } from "./server-image.ts";
 
 export interface Cluster extends AsyncDisposable {
@@ -32,17 +32,16 @@ export async function openCluster(program: ServerProgram, options: ClusterOption
   const { primaries = 3, replicas = 1, nodeTimeoutMs = 1500, settings = {} } = options;
   const started = await Promise.all(
     Array.from({ length: primaries * (1 + replicas) }, async () => {
-      // Told, since what it would take itself, 10,000 above its own port, may not exist.
-      const busPort = await freePort();
+      const port = await freeNodePort();
       const quick = { "cluster-node-timeout": String(nodeTimeoutMs), "repl-diskless-sync-delay": "0", "cluster-replica-validity-factor": "0" };
-      const node = await openRedis(program, { "cluster-enabled": "yes", "cluster-port": String(busPort), ...quick, ...settings });
-      return { node, busPort, client: new Redis(node.url) };
+      const node = await openRedis(program, { "cluster-enabled": "yes", port: String(port), ...quick, ...settings });
+      return { node, client: new Redis(node.url) };
     }),
   );
   const nodes = started.map(({ node }) => node);
   const clients = started.map(({ client }) => client);
   const [first] = started;
-  for (const { node, busPort } of started.slice(1)) await first!.client.call("CLUSTER", "MEET", "127.0.0.1", node.port, busPort);
+  for (const { node } of started.slice(1)) await first!.client.call("CLUSTER", "MEET", "127.0.0.1", node.port);
   await Promise.all(clients.slice(0, primaries).map((client, i) => {
     const from = Math.floor((SLOTS * i) / primaries);
     const to = Math.floor((SLOTS * (i + 1)) / primaries);

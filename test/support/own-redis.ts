@@ -26,11 +26,11 @@ export interface OwnRedis extends AsyncDisposable {
 /**
  * Starts a server on a free port of this machine; it does not outlive this process.
  *
- * @param settings  beside, or instead of, append-only file and noeviction: `{ maxmemory: "3mb" }`
+ * @param settings  beside, or instead of, append-only file and noeviction: `{ maxmemory: "3mb" }`; or a port of one's choice
  */
 export async function openRedis(program: ServerProgram, settings: Readonly<Record<string, string>> = {}): Promise<OwnRedis> {
   const dir = await mkdtemp(join(tmpdir(), "millrace-test-redis-"));
-  const port = await freePort();
+  const port = Number(settings["port"] ?? (await freePort()));
   let server = await startProcess(program, dir, port, settings);
   return {
     url: `redis://127.0.0.1:${port}`,

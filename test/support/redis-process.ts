@@ -23,13 +23,17 @@ export interface ServerPlace {
   readonly dir: string;
 }
 
+const NODES_ABOVE = 10_000;
+
 /** Runs the server and says its id; ends it when its fourth stream closes, as it does however its parent ends. */
 const guard = (endIt: string): string => `"$@" & server=$!; echo $server; { cat; ${endIt}; } <&3 >/dev/null 2>&1 & wait $server; kill $!`;
 
 /** Starts a server on a port of this machine and waits until it answers. */
 export function startProcess(program: ServerProgram, dir: string, port: number, settings: Readonly<Record<string, string>>): Promise<RedisProcess> {
-  const given = { bind: "127.0.0.1", dir, appendonly: "yes", save: "", "maxmemory-policy": "noeviction", logfile: join(dir, "redis.log"), ...settings, port: String(port) };
-  return runServer(program, Object.entries(given).flatMap(([name, value]) => [`--${name}`, value]), { port, dir });
+  const paths = ["--dir", dir, "--logfile", join(dir, "redis.log")];
+  const given = { bind: "127.0.0.1", appendonly: "yes", save: "", "maxmemory-policy": "noeviction", ...settings, port: String(port) };
+  // Redis 6 takes the words of a value one by one.
+  return runServer(program, [...paths, ...Object.entries(given).flatMap(([name, value]) => [`--${name}`, ...value.split(" ")])], { port, dir });
 }
 
 /** Starts a server with these arguments and waits until it answers on the port, to a client with these options. */
@@ -75,8 +79,25 @@ function server(pid: number, ended: Promise<unknown>, signal: RedisProcess["sign
 }
 
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
+  return (await taken(0))!;
+}
+
+/** A free port for a node of a cluster: it talks to the others 10,000 above it, and Redis 6 cannot be told otherwise. */
+export async function freeNodePort(): Promise<number> {
+  for (;;) {
+    const port = await freePort();
+    if (port + NODES_ABOVE < 65_536 && (await taken(port + NODES_ABOVE)) !== undefined) return port;
+  }
+}
+
+/** Takes a port, of any number for 0, and lets it go; `undefined` where it is somebody's. */
+async function taken(asked: number): Promise<number | undefined> {
+  const server = createServer();
+  try {
+    await once(server.listen(asked, "127.0.0.1"), "listening");
+  } catch {
+    return undefined;
+  }
   const { port } = server.address() as AddressInfo;
   server.close();
   await once(server, "close");
