@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { Job, Queue, QueueEvents, Worker, type ConnectionOptions } from "bullmq";
 import { Cluster } from "ioredis";
 import type { Subject } from "./subject.ts";
+import { nameOf } from "./work.ts";
 
 /** As it is given where Redis is: on a cluster its documentation asks for a hash tag. */
 export function stockConnection(url: string): { readonly connection: ConnectionOptions; readonly prefix?: string } {
@@ -33,8 +34,8 @@ export const bullmq: Subject = {
       return job;
     };
     return {
-      put: async (payload, { delayMs, attempts }) => {
-        const { id } = await queue.add("work", payload, { ...(delayMs !== undefined && { delay: delayMs }), ...(attempts !== undefined && { attempts }) });
+      put: async (payload, { delayMs, attempts, named }) => {
+        const { id } = await queue.add("work", payload, { ...(delayMs !== undefined && { delay: delayMs }), ...(attempts !== undefined && { attempts }), ...(named && { jobId: nameOf(payload) }) });
         return id ?? "";
       },
       putMany: async (payloads) => void (await queue.addBulk(payloads.map((data) => ({ name: "work", data })))),

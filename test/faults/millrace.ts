@@ -4,7 +4,7 @@ import { connect, defineHandler, type JobTask } from "millrace";
 import { defineJob, typed } from "millrace/job";
 import { createLog } from "../../src/log.ts";
 import type { Subject } from "./subject.ts";
-import type { Done, Work } from "./work.ts";
+import { nameOf, type Done, type Work } from "./work.ts";
 
 const { FAULTS_KEEPS = "10000000" } = process.env;
 const kept = { count: Number(FAULTS_KEEPS) };
@@ -26,7 +26,8 @@ export const millrace: Subject = {
     const app = connect({ redis: redisUrl });
     const queue = app.queue(work);
     return {
-      put: async (payload, { delayMs, ...settings }) => (await queue.put(payload, { ...settings, ...(delayMs !== undefined && { delay: delayMs }) })).id,
+      put: async (payload, { delayMs, named, ...settings }) =>
+        (await queue.put(payload, { ...settings, ...(delayMs !== undefined && { delay: delayMs }), ...(named && { id: nameOf(payload) }) })).id,
       putMany: async (payloads) => void (await queue.putMany(payloads)),
       cancel: async (id) => void (await queue.cancel(id, "by the suite")),
       outcome: async (id) => (await queue.job(id).outcome()).state,

@@ -22,6 +22,7 @@ import { f20 } from "./rows/f20-poison.ts";
 import { f21 } from "./rows/f21-wrong-clock.ts";
 import { f22 } from "./rows/f22-bad-input.ts";
 import { f23 } from "./rows/f23-a-million.ts";
+import { f24 } from "./rows/f24-between-script-and-reply.ts";
 import type { Scenario } from "./scenario.ts";
 
-export const rows: readonly Scenario[] = [f01, f02, f03, f04, f05, f06, f07, f08, f09, f10, f11, f12, f13, f14, f15, f16, f17, f18, f19, f20, f21, f22, f23];
+export const rows: readonly Scenario[] = [f01, f02, f03, f04, f05, f06, f07, f08, f09, f10, f11, f12, f13, f14, f15, f16, f17, f18, f19, f20, f21, f22, f23, f24];

@@ -16,8 +16,8 @@ export interface Scenario<F extends string = string> {
   readonly targets: Readonly<Record<F, Target>>;
   /** Phases that may run at the same time, where they mostly wait. @default 1 */
   readonly together?: number;
-  /** Short and steady enough to be played with every run of the tests. */
-  readonly quick?: true;
+  /** Short and steady enough to be played with every run of the tests, in so many phases; `true` is five. */
+  readonly quick?: true | number;
   /** More phases would tell no more. */
   readonly mostPhases?: number;
   /** Plays one phase, at moments that the stage's chance decides. @returns what was measured */

@@ -40,6 +40,8 @@ export interface PutSettings {
   readonly attempts?: number;
   /** Acknowledged only when a replica has it, where it can do that. */
   readonly durable?: boolean;
+  /** Under an id that the work's number makes, so that it may be put again. */
+  readonly named?: boolean;
 }
 
 export interface Putter {

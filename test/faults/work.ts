@@ -10,6 +10,11 @@ export type Work = {
   readonly ms: readonly number[];
 };
 
+/** The id of a work that may be put again. */
+export function nameOf({ n }: Work): string {
+  return `work-${n}`;
+}
+
 /** A job's result: says which run it came from. */
 export type Done = { readonly n: number; readonly fence: number };
 

@@ -9,6 +9,8 @@ export interface Proxy extends AsyncDisposable {
   silence(): void;
   /** Answers on connections that exist are lost, requests still go through; then the connections break. */
   loseReplies(): void;
+  /** From now on a request like this goes through, and nothing comes back on its connection any more, which stays open. */
+  holdReplies(to: RegExp): void;
   /** So long every request is on its way from now on, in its order. */
   delay(ms: number): void;
   /** Closes every connection. */
@@ -20,6 +22,7 @@ interface Pair {
   readonly server: Socket;
   silent: boolean;
   deaf: boolean;
+  held: boolean;
   /** Requests on their way, and when the last of them has come. */
   onTheWay: number;
   way: Promise<void>;
@@ -28,11 +31,13 @@ interface Pair {
 /** @param delayMs  so long every request is on its way */
 export async function startProxy(targetPort: number, delayMs = 0): Promise<Proxy> {
   const pairs = new Set<Pair>();
+  let heldTo: RegExp | undefined;
   const listener = createServer((client) => {
-    const pair: Pair = { client, server: connect(targetPort, "127.0.0.1"), silent: false, deaf: false, onTheWay: 0, way: Promise.resolve() };
+    const pair: Pair = { client, server: connect(targetPort, "127.0.0.1"), silent: false, deaf: false, held: false, onTheWay: 0, way: Promise.resolve() };
     pairs.add(pair);
     const write = (bytes: Buffer): void => void (pair.silent || pair.server.write(bytes));
     client.on("data", (bytes: Buffer) => {
+      pair.held ||= heldTo?.test(bytes.toString("latin1")) ?? false;
       if (delayMs === 0 && pair.onTheWay === 0) return write(bytes);
       const dueAt = performance.now() + delayMs;
       pair.onTheWay += 1;
@@ -40,7 +45,7 @@ export async function startProxy(targetPort: number, delayMs = 0): Promise<Proxy
     });
     pair.server.on("data", (bytes) => {
       if (pair.deaf) client.destroy();
-      else if (!pair.silent) client.write(bytes);
+      else if (!pair.silent && !pair.held) client.write(bytes);
     });
     for (const [one, other] of [[client, pair.server], [pair.server, client]] as const) {
       one.on("error", () => undefined);
@@ -63,6 +68,7 @@ export async function startProxy(targetPort: number, delayMs = 0): Promise<Proxy
     loseReplies: () => {
       for (const pair of pairs) pair.deaf = true;
     },
+    holdReplies: (to) => void (heldTo = to),
     delay: (ms) => void (delayMs = ms),
     cut,
     [Symbol.asyncDispose]: async () => {
