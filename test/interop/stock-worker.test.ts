@@ -70,7 +70,7 @@ test("a stock Worker keeps priority, delay, LIFO and the order put", async () =>
   await put("first", {});
   await put("second", {});
   await put("lifo", { lifo: true });
-  await put("late", { delay: 300 });
+  await put("late", { delay: 1000 });
   const putAt = Date.now();
   const order: string[] = [];
   await stockWorker(prefix, async ({ id }) => order.push(id!));
