@@ -4,6 +4,7 @@
  */
 import { runPacked, runScript, type Script } from "../redis/script.ts";
 import type { Leased } from "./reserve-script.ts";
+import { ATTEMPT } from "./lua.ts";
 import { CANCEL_FIELD, readStoredJob } from "./stored-job.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
@@ -56,7 +57,7 @@ export async function cancelRequests({ client, keys }: StoredQueue, ids: readonl
  */
 const CANCEL: Script = {
   name: "cancel",
-  lua: `
+  lua: `${ATTEMPT}
 local wait, paused, active, prioritized, delayed, children, stalled, fence = unpack(KEYS)
 local id, reason, token = ARGV[2], ARGV[3], ARGV[4]
 local key = ARGV[1] .. id
@@ -80,7 +81,10 @@ if not ours then
   end
   redis.call('SREM', stalled, id)
   redis.call('LPUSH', active, id)
-  if set then redis.call('ZREM', set, id) else redis.call('LREM', list, -1, id) end
+  attempt(
+    function() if set then redis.call('ZREM', set, id) else redis.call('LREM', list, -1, id) end end,
+    function() redis.call('LPOP', active) end
+  )
   redis.call('HINCRBY', key, 'ats', 1)
 end
 redis.call('SET', key .. ':lock', token, 'PX', ARGV[5])

@@ -72,8 +72,8 @@ function readClaimed(id: string, flat: readonly string[]): Pick<Claimed, "job" |
  * ARGV  base, token, leaseMs, holdMs, most, everyMs
  * reply msgpack {last fence, {{id, {field, value, …}}, …}}
  *
- * Our scripts write a job to its new place before they take it from the old one, so one that broke off half-way has lost
- * nothing: a job that is elsewhere as well only leaves `active`.
+ * A script that broke off half-way may have left a job in two places, as older versions of ours could, and BullMQ's can: one that
+ * is elsewhere as well only leaves `active`.
  *
  * A full Redis refuses a script's first write where it needs memory, and no later one: hence the `DEL`.
  */

@@ -6,7 +6,7 @@ import { Packr } from "msgpackr";
 import type { JobState } from "../job/state.ts";
 import { asBackendError } from "../redis/errors.ts";
 import { runPacked, type Script } from "../redis/script.ts";
-import { DELAY_JOB, NOW } from "./lua.ts";
+import { ATTEMPT, DELAY_JOB, NOW } from "./lua.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
 /** One job. Its place is its state and score: of a waiting one, the order of the rows is the order in which they run. */
@@ -129,14 +129,14 @@ return cmsgpack.pack(rows)
  * ARGV  base, msgpack of rows, number of the batch or 0
  * reply msgpack {ids that were there, …}
  *
- * A full Redis refuses the first write, and none after it.
+ * A full Redis refuses the first write, and none after it. Should anything fail all the same, what was written is taken back.
  */
 const WRITE: Script = {
   name: "write-records",
   lua: `
 local wait, prioritized, delayed, children, completed, failed, counter, ids, marker, meta, batch = unpack(KEYS)
 local base, rows, number = ARGV[1], cmsgpack.unpack(ARGV[2]), tonumber(ARGV[3])
-${NOW}${DELAY_JOB}
+${NOW}${ATTEMPT}${DELAY_JOB}
 if number > 0 then
   local known = redis.call('GET', batch)
   local last = known and cmsgpack.unpack(known)
@@ -149,39 +149,56 @@ local anyDelayed, anyReady = false, false
 local function write(command, key, values, from)
   for at = from or 1, #values, 1000 do redis.call(command, key, unpack(values, at, math.min(at + 999, #values))) end
 end
-for _, row in ipairs(rows) do
-  local id, state, score, fields, logs, deduplication, pending, processed, lost, unsuccessful = unpack(row)
-  local key = base .. id
-  if redis.call('EXISTS', key) == 1 then
-    existing[#existing + 1] = id
-  else
-    redis.call('HSET', key, unpack(fields))
-    write('RPUSH', key .. ':logs', logs)
-    write('SADD', key .. ':dependencies', pending)
-    write('HSET', key .. ':processed', processed)
-    write('HSET', key .. ':failed', lost)
-    write('ZADD', key .. ':unsuccessful', unsuccessful)
-    local held = redis.call('HGET', key, 'deid')
-    if held and deduplication > 0 then
-      redis.call('SET', base .. 'de:' .. held, id, 'NX', 'PX', deduplication)
-    elseif held and deduplication == 0 then
-      redis.call('SET', base .. 'de:' .. held, id, 'NX')
+local written, isPushed, areFirst = {}, false, false
+local function writeAll()
+  for _, row in ipairs(rows) do
+    local id, state, score, fields, logs, deduplication, pending, processed, lost, unsuccessful = unpack(row)
+    local key = base .. id
+    if redis.call('EXISTS', key) == 1 then
+      existing[#existing + 1] = id
+    else
+      written[#written + 1] = key
+      redis.call('HSET', key, unpack(fields))
+      write('RPUSH', key .. ':logs', logs)
+      write('SADD', key .. ':dependencies', pending)
+      write('HSET', key .. ':processed', processed)
+      write('HSET', key .. ':failed', lost)
+      write('ZADD', key .. ':unsuccessful', unsuccessful)
+      local held = redis.call('HGET', key, 'deid')
+      if held and deduplication > 0 then
+        redis.call('SET', base .. 'de:' .. held, id, 'NX', 'PX', deduplication)
+      elseif held and deduplication == 0 then
+        redis.call('SET', base .. 'de:' .. held, id, 'NX')
+      end
+      if sets[state] then redis.call('ZADD', sets[state], score, id) end
+      if state == 'waiting' then waiting[#waiting + 1] = id elseif state == 'active' then first[#first + 1] = id end
+      anyReady = anyReady or state == 'waiting' or state == 'active' or state == 'prioritized'
+      anyDelayed = anyDelayed or state == 'delayed'
+      if state == 'prioritized' then order = math.max(order, tonumber(score) % 0x100000000) end
+      if string.match(id, '^[1-9]%d*$') and #id < 16 then highest = math.max(highest, tonumber(id)) end
     end
-    if sets[state] then redis.call('ZADD', sets[state], score, id) end
-    if state == 'waiting' then waiting[#waiting + 1] = id elseif state == 'active' then first[#first + 1] = id end
-    anyReady = anyReady or state == 'waiting' or state == 'active' or state == 'prioritized'
-    anyDelayed = anyDelayed or state == 'delayed'
-    if state == 'prioritized' then order = math.max(order, tonumber(score) % 0x100000000) end
-    if string.match(id, '^[1-9]%d*$') and #id < 16 then highest = math.max(highest, tonumber(id)) end
   end
+  write('LPUSH', wait, waiting)
+  isPushed = true
+  write('RPUSH', wait, first)
+  areFirst = true
+  if highest > (tonumber(redis.call('GET', ids)) or 0) then redis.call('SET', ids, string.format('%.0f', highest)) end
+  if order > (tonumber(redis.call('GET', counter)) or 0) then redis.call('SET', counter, string.format('%.0f', order)) end
+  if anyDelayed then markDelayed(marker, delayed) end
+  if anyReady and redis.call('HEXISTS', meta, 'paused') == 0 then redis.call('ZADD', marker, 0, '0') end
+  if number > 0 then redis.call('SET', batch, cmsgpack.pack({number, existing}), 'PX', ${REMEMBERED_MS}) end
 end
-write('LPUSH', wait, waiting)
-write('RPUSH', wait, first)
-if highest > (tonumber(redis.call('GET', ids)) or 0) then redis.call('SET', ids, string.format('%.0f', highest)) end
-if order > (tonumber(redis.call('GET', counter)) or 0) then redis.call('SET', counter, string.format('%.0f', order)) end
-if anyDelayed then markDelayed(marker, delayed) end
-if anyReady and redis.call('HEXISTS', meta, 'paused') == 0 then redis.call('ZADD', marker, 0, '0') end
-if number > 0 then redis.call('SET', batch, cmsgpack.pack({number, existing}), 'PX', ${REMEMBERED_MS}) end
+attempt(writeAll, function()
+  if isPushed and #waiting > 0 then redis.call('LTRIM', wait, #waiting, -1) end
+  if areFirst and #first > 0 then redis.call('LTRIM', wait, 0, -#first - 1) end
+  for _, key in ipairs(written) do
+    local id = string.sub(key, #base + 1)
+    for _, set in pairs(sets) do redis.call('ZREM', set, id) end
+    local held = redis.call('HGET', key, 'deid')
+    if held and redis.call('GET', base .. 'de:' .. held) == id then redis.call('DEL', base .. 'de:' .. held) end
+    redis.call('DEL', key, key .. ':logs', key .. ':dependencies', key .. ':processed', key .. ':failed', key .. ':unsuccessful')
+  end
+end)
 return cmsgpack.pack(existing)
 `,
 };

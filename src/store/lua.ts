@@ -8,6 +8,19 @@ local nowText = string.format('%.0f', now)
 `;
 
 /**
+ * `attempt(work, undo)`: Redis does not undo what a script wrote before it failed. Should `work` fail, `undo` does, and the
+ * script fails all the same: a job stands in one place, and whoever runs the script again finds it there.
+ */
+export const ATTEMPT = `
+local function attempt(work, undo)
+  local ok, failure = pcall(work)
+  if ok then return failure end
+  undo()
+  error(failure)
+end
+`;
+
+/**
  * Trims the event stream once a script, before anything is added to it. `max`: `opts.maxLenEvents` of the queue's meta.
  *
  * A full Redis refuses a script's first write where it needs memory, and no later one. Trimming needs none: what begins
@@ -55,7 +68,7 @@ local function prioritizeJob(prioritizedKey, counterKey, id, priority)
 end
 `;
 
-/** Moves what is due from `delayed` to where it waits; at most 1000 a call. `open()` comes before the first write. */
+/** Moves what is due from `delayed` to where it waits; at most 1000 a call. `open()` comes before the first write. Needs `ATTEMPT`. */
 export const PROMOTE_DUE = `
 local function promoteDue(keys, base, now, open)
   local due = redis.call('ZRANGE', keys.delayed, 0, (now + 1) * 0x1000 - 1, 'BYSCORE', 'LIMIT', 0, 1000)
@@ -69,7 +82,9 @@ local function promoteDue(keys, base, now, open)
     else
       prioritizeJob(keys.prioritized, keys.counter, id, priorities[i])
     end
-    redis.call('ZREM', keys.delayed, id)
+    attempt(function() redis.call('ZREM', keys.delayed, id) end, function()
+      if priorities[i] == 0 then redis.call('LPOP', keys.wait) else redis.call('ZREM', keys.prioritized, id) end
+    end)
     redis.call('XADD', keys.events, '*', 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
     redis.call('HSET', base .. id, 'delay', 0)
   end

@@ -7,7 +7,7 @@ import { Packr } from "msgpackr";
 import type { JobState } from "../job/state.ts";
 import { runPacked, runScript, type Script } from "../redis/script.ts";
 import type { JobPlace } from "./job-records.ts";
-import { TRIM_EVENTS } from "./lua.ts";
+import { ATTEMPT, TRIM_EVENTS } from "./lua.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
 /** What is moved; of what runs, and of parents that wait for children, nothing. */
@@ -94,7 +94,7 @@ const packr = new Packr({ useRecords: false });
 const BEGIN: Script = {
   name: "begin-move",
   lua: `
-if redis.call('HSETNX', KEYS[1], 'move', ARGV[1]) == 1 then redis.call('HSET', KEYS[1], 'to', ARGV[2]) end
+if redis.call('HEXISTS', KEYS[1], 'move') == 0 then redis.call('HSET', KEYS[1], 'move', ARGV[1], 'to', ARGV[2]) end
 return redis.call('HMGET', KEYS[1], 'move', 'to')
 `,
 };
@@ -111,7 +111,7 @@ const END: Script = { name: "end-move", lua: `if redis.call('HEXISTS', KEYS[1], 
  */
 const PARK: Script = {
   name: "park",
-  lua: `
+  lua: `${ATTEMPT}
 local base, from, state, passed, most, room, parked = ARGV[1], KEYS[tonumber(ARGV[2])], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), KEYS[6]
 local number = tonumber(redis.call('HGET', parked, 'n')) or 0
 local rows = redis.call('HGET', parked, 'rows')
@@ -137,9 +137,19 @@ for _, place in ipairs(places) do
 end
 if #taken == 0 then return cmsgpack.pack({number, {}, left}) end
 redis.call('HSET', parked, 'n', number + 1, 'rows', cmsgpack.pack(taken))
-for _, place in ipairs(taken) do
-  if state == 'waiting' then redis.call('LREM', from, -1, place[1]) else redis.call('ZREM', from, place[1]) end
-end
+local gone = 0
+attempt(function()
+  for i, place in ipairs(taken) do
+    if state == 'waiting' then redis.call('LREM', from, -1, place[1]) else redis.call('ZREM', from, place[1]) end
+    gone = i
+  end
+end, function()
+  for i = gone, 1, -1 do
+    if state == 'waiting' then redis.call('RPUSH', from, taken[i][1]) else redis.call('ZADD', from, taken[i][3], taken[i][1]) end
+  end
+  redis.call('HSET', parked, 'n', number)
+  redis.call('HDEL', parked, 'rows')
+end)
 return cmsgpack.pack({number + 1, taken, left})
 `,
 };
@@ -154,29 +164,37 @@ const LEAVE: Script = {
   lua: `
 local wait, prioritized, delayed, completed, failed, parked, events, meta, marker = unpack(KEYS)
 local base = ARGV[1]
-${TRIM_EVENTS}
+${ATTEMPT}${TRIM_EVENTS}
 local state = redis.call('HMGET', parked, 'n', 'rows')
 if state[1] ~= ARGV[2] or not state[2] then return 0 end
 local back = {}
 for _, id in ipairs(cmsgpack.unpack(ARGV[3])) do back[id] = true end
 local sets = {prioritized = prioritized, delayed = delayed, completed = completed, failed = failed}
 trimEvents(meta, events, redis.call('HGET', meta, 'opts.maxLenEvents'))
-local rows, removed = cmsgpack.unpack(state[2]), 0
-for i = #rows, 1, -1 do
-  local id, was, score = unpack(rows[i])
-  local key = base .. id
-  if back[id] then
-    if was == 'waiting' then redis.call('RPUSH', wait, id) else redis.call('ZADD', sets[was], score, id) end
-    redis.call('ZADD', marker, 0, '0')
-  else
-    local held = redis.call('HGET', key, 'deid')
-    if held and redis.call('GET', base .. 'de:' .. held) == id then redis.call('DEL', base .. 'de:' .. held) end
-    redis.call('DEL', key, key .. ':logs')
-    redis.call('XADD', events, '*', 'event', 'removed', 'jobId', id, 'prev', was)
-    removed = removed + 1
+local rows, removed, placed = cmsgpack.unpack(state[2]), 0, {}
+local function go()
+  for i = #rows, 1, -1 do
+    local id, was, score = unpack(rows[i])
+    local key = base .. id
+    if back[id] then
+      if was == 'waiting' then redis.call('RPUSH', wait, id) else redis.call('ZADD', sets[was], score, id) end
+      placed[#placed + 1] = rows[i]
+      redis.call('ZADD', marker, 0, '0')
+    else
+      local held = redis.call('HGET', key, 'deid')
+      if held and redis.call('GET', base .. 'de:' .. held) == id then redis.call('DEL', base .. 'de:' .. held) end
+      redis.call('DEL', key, key .. ':logs')
+      redis.call('XADD', events, '*', 'event', 'removed', 'jobId', id, 'prev', was)
+      removed = removed + 1
+    end
   end
+  redis.call('HDEL', parked, 'rows')
 end
-redis.call('HDEL', parked, 'rows')
+attempt(go, function()
+  for _, row in ipairs(placed) do
+    if row[2] == 'waiting' then redis.call('LREM', wait, -1, row[1]) else redis.call('ZREM', sets[row[2]], row[1]) end
+  end
+end)
 return removed
 `,
 };

@@ -2,7 +2,7 @@
 import { Packr } from "msgpackr";
 import { runScript, type Script } from "../redis/script.ts";
 import { producerKey } from "./keys.ts";
-import { DELAY_JOB, NOW, PRIORITIZE_JOB, TRIM_EVENTS } from "./lua.ts";
+import { ATTEMPT, DELAY_JOB, NOW, PRIORITIZE_JOB, TRIM_EVENTS } from "./lua.ts";
 import { REMEMBERED_MS } from "./put-numbers.ts";
 import { DEADLINE_FIELD, EXPIRE_FIELD, TIMEOUT_FIELD, VERSION_FIELD } from "./stored-job.ts";
 import type { StoredQueue } from "./stored-queue.ts";
@@ -74,8 +74,9 @@ const packr = new Packr({ useRecords: false });
  * holds its answer where that was more than "put", so that a repeat gets the answer that was lost, until it was heard.
  * From `r` on the next call renews its life, and forgets what stands below the lowest open number: nobody asks again.
  *
- * What can fail fails before a job is written: a key of another type at a read, a full Redis at the first write. Until
- * the producer's hash is written, at last, the number has not come. A repeat writes as well: see `replicated-put.ts`.
+ * What can fail fails before a job is written: a key of another type at a read, a full Redis at the first write. Should
+ * anything fail all the same, the jobs are taken back. The number has come with the last write. A repeat writes as well: see
+ * `replicated-put.ts`.
  */
 const PUT: Script = {
   name: "put",
@@ -84,7 +85,7 @@ local wait, active, prioritized, delayed, events, meta, marker, counter, produce
 local base, number, lowest, maxSize = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local jobs = cmsgpack.unpack(ARGV[5])
 local digits = {[0] = '0', '1', '2', '3'}
-${NOW}${TRIM_EVENTS}${DELAY_JOB}${PRIORITIZE_JOB}
+${NOW}${ATTEMPT}${TRIM_EVENTS}${DELAY_JOB}${PRIORITIZE_JOB}
 local seen = redis.call('HMGET', producer, 'n', 'r', number)
 local highest, renewAt, kept = tonumber(seen[1]) or (lowest - 1), tonumber(seen[2]) or 0, seen[3]
 if number <= highest and kept ~= '' then
@@ -104,56 +105,78 @@ trimmed = redis.call('XLEN', events) <= (tonumber(state[3]) or -1)
 -- Redis takes its time over a number of Lua's, and most of these are one digit.
 local function text(n) return digits[n] or string.format('%.0f', n) end
 local function reply(answer)
-  if #answer > 1 then redis.call('HSET', producer, number, cmsgpack.pack(answer)) elseif kept then redis.call('HDEL', producer, number) end
   for missing = math.max(highest + 1, lowest), number - 1 do redis.call('HSET', producer, missing, '') end
   for i = 6, #ARGV do redis.call('HDEL', producer, ARGV[i]) end
-  if now < renewAt then
-    redis.call('HSET', producer, 'n', number > highest and ARGV[2] or seen[1])
-  else
-    redis.call('HSET', producer, 'n', math.max(number, highest), 'r', now + ${REMEMBERED_MS})
+  if now >= renewAt then
+    redis.call('HSET', producer, 'r', now + ${REMEMBERED_MS})
     redis.call('PEXPIRE', producer, ${2 * REMEMBERED_MS})
     for _, field in ipairs(redis.call('HKEYS', producer)) do
       if (tonumber(field) or lowest) < lowest then redis.call('HDEL', producer, field) end
     end
   end
+  local isNewest = number > highest
+  if #answer > 1 then
+    local packed = cmsgpack.pack(answer)
+    if isNewest then redis.call('HSET', producer, number, packed, 'n', ARGV[2]) else redis.call('HSET', producer, number, packed) end
+  else
+    if kept then redis.call('HDEL', producer, number) end
+    if isNewest then redis.call('HSET', producer, 'n', ARGV[2]) end
+  end
   return answer
 end
 if maxSize > 0 and room < #jobs then return reply({1, math.max(room, 0)}) end
 local existing = {0}
-local waiting, anyDelayed, anyReady = {}, false, false
-for position, job in ipairs(jobs) do
-  local id, name, data, options, delay, runAt, priority, lifo, version, timeout, deadline, expireAt = unpack(job)
-  local key = base .. id
-  if redis.call('EXISTS', key) == 1 then
-    redis.call('XADD', events, '*', 'event', 'duplicated', 'jobId', id)
-    existing[#existing + 1] = position
-  else
-    if runAt > 0 then delay = math.max(runAt - now, 0) end
-    redis.call('HSET', key, 'name', name, 'data', data, 'opts', options, 'timestamp', nowText, 'delay', text(delay), 'priority', text(priority), '${VERSION_FIELD}', text(version))
-    if timeout > 0 then redis.call('HSET', key, '${TIMEOUT_FIELD}', timeout) end
-    if deadline > 0 then redis.call('HSET', key, '${DEADLINE_FIELD}', deadline) end
-    if expireAt > 0 then redis.call('HSET', key, '${EXPIRE_FIELD}', expireAt) end
-    trimEvents(meta, events, state[3])
-    redis.call('XADD', events, '*', 'event', 'added', 'jobId', id, 'name', name)
-    if delay > 0 then
-      delayJob(delayed, events, id, now + delay)
-      anyDelayed = true
+local waiting, written, last, isPushed, anyDelayed, anyReady = {}, {}, 0, false, false, false
+local function put()
+  for position, job in ipairs(jobs) do
+    local id, name, data, options, delay, runAt, priority, lifo, version, timeout, deadline, expireAt = unpack(job)
+    local key = base .. id
+    if redis.call('EXISTS', key) == 1 then
+      redis.call('XADD', events, '*', 'event', 'duplicated', 'jobId', id)
+      existing[#existing + 1] = position
     else
-      if priority > 0 then
-        prioritizeJob(prioritized, counter, id, priority)
-      elseif lifo == 1 then
-        redis.call('RPUSH', wait, id)
+      if runAt > 0 then delay = math.max(runAt - now, 0) end
+      written[#written + 1] = id
+      redis.call('HSET', key, 'name', name, 'data', data, 'opts', options, 'timestamp', nowText, 'delay', text(delay), 'priority', text(priority), '${VERSION_FIELD}', text(version))
+      if timeout > 0 then redis.call('HSET', key, '${TIMEOUT_FIELD}', timeout) end
+      if deadline > 0 then redis.call('HSET', key, '${DEADLINE_FIELD}', deadline) end
+      if expireAt > 0 then redis.call('HSET', key, '${EXPIRE_FIELD}', expireAt) end
+      trimEvents(meta, events, state[3])
+      redis.call('XADD', events, '*', 'event', 'added', 'jobId', id, 'name', name)
+      if delay > 0 then
+        delayJob(delayed, events, id, now + delay)
+        anyDelayed = true
       else
-        waiting[#waiting + 1] = id
+        if priority > 0 then
+          prioritizeJob(prioritized, counter, id, priority)
+        elseif lifo == 1 then
+          redis.call('RPUSH', wait, id)
+          last = last + 1
+        else
+          waiting[#waiting + 1] = id
+        end
+        redis.call('XADD', events, '*', 'event', 'waiting', 'jobId', id)
+        anyReady = true
       end
-      redis.call('XADD', events, '*', 'event', 'waiting', 'jobId', id)
-      anyReady = true
     end
   end
+  if #waiting > 0 then
+    redis.call('LPUSH', wait, unpack(waiting))
+    isPushed = true
+  end
+  if anyDelayed then markDelayed(marker, delayed) end
+  if anyReady and not state[1] and not capped then redis.call('ZADD', marker, 0, '0') end
+  return reply(existing)
 end
-if #waiting > 0 then redis.call('LPUSH', wait, unpack(waiting)) end
-if anyDelayed then markDelayed(marker, delayed) end
-if anyReady and not state[1] and not capped then redis.call('ZADD', marker, 0, '0') end
-return reply(existing)
+local function takeBack()
+  if isPushed then redis.call('LTRIM', wait, #waiting, -1) end
+  if last > 0 then redis.call('LTRIM', wait, 0, -last - 1) end
+  for _, id in ipairs(written) do
+    redis.call('ZREM', delayed, id)
+    redis.call('ZREM', prioritized, id)
+    redis.call('DEL', base .. id)
+  end
+end
+return attempt(put, takeBack)
 `,
 };

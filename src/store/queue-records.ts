@@ -81,8 +81,8 @@ const WRITE: Script = {
   name: "write-schedule",
   lua: `
 local isNew = redis.call('ZSCORE', KEYS[1], ARGV[1]) and 0 or 1
-redis.call('ZADD', KEYS[1], 'GT', ARGV[2], ARGV[1])
 if isNew == 1 and #ARGV > 2 then redis.call('HSET', KEYS[2], unpack(ARGV, 3)) end
+redis.call('ZADD', KEYS[1], 'GT', ARGV[2], ARGV[1])
 return isNew
 `,
 };

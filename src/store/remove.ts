@@ -2,7 +2,7 @@
 import type { JobState } from "../job/state.ts";
 import { asBackendError } from "../redis/errors.ts";
 import { runScript, type Script } from "../redis/script.ts";
-import { TRIM_EVENTS } from "./lua.ts";
+import { ATTEMPT, TRIM_EVENTS } from "./lua.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
 /** States in which a job may be removed: what is active belongs to whoever runs it. */
@@ -51,7 +51,10 @@ export async function removeOne(queue: StoredQueue, id: string): Promise<boolean
   }
 }
 
-/** `kindOf(id)`: 1 may go, 0 may not, 2 has a parent or children, which BullMQ's script follows. `forget(id)` deletes what is kept of it. */
+/**
+ * `kindOf(id)`: 1 may go, 0 may not, 2 has a parent or children, which BullMQ's script follows. `forget(id)` deletes what is
+ * kept of it. Its id goes after that, so that whoever was interrupted finds it and goes on.
+ */
 const FORGET = `
 local planned = {}
 local runs = redis.call('ZRANGE', KEYS[4], 0, -1, 'WITHSCORES')
@@ -87,8 +90,8 @@ for i = 4, #ARGV do codes[i - 3] = redis.call('ZSCORE', KEYS[1], ARGV[i]) and ki
 trimEvents(KEYS[3], KEYS[2], redis.call('HGET', KEYS[3], 'opts.maxLenEvents'))
 for i, code in ipairs(codes) do
   if code == 1 then
-    redis.call('ZREM', KEYS[1], ARGV[i + 3])
     forget(ARGV[i + 3])
+    redis.call('ZREM', KEYS[1], ARGV[i + 3])
   end
 end
 return codes
@@ -106,7 +109,7 @@ return codes
 const REMOVE_FROM_LIST: Script = {
   name: "remove-from-list",
   lua: `
-${TRIM_EVENTS}${FORGET}
+${ATTEMPT}${TRIM_EVENTS}${FORGET}
 local list, place, near, mark = KEYS[1], tonumber(ARGV[3]), 2000, '\\0removed'
 local wanted, found, codes = {}, {}, {}
 for i = 4, #ARGV do wanted[ARGV[i]] = true end
@@ -123,15 +126,17 @@ for i = 4, #ARGV do
   codes[i - 3] = found[id] and kindOf(id) or 0
 end
 trimEvents(KEYS[3], KEYS[2], redis.call('HGET', KEYS[3], 'opts.maxLenEvents'))
+for i, code in ipairs(codes) do if code == 1 then forget(ARGV[i + 3]) end end
 local marked = 0
-for i, code in ipairs(codes) do
-  if code == 1 then
-    redis.call('LSET', list, found[ARGV[i + 3]], mark)
-    marked = marked + 1
-    forget(ARGV[i + 3])
+attempt(function()
+  for i, code in ipairs(codes) do
+    if code == 1 then
+      redis.call('LSET', list, found[ARGV[i + 3]], mark)
+      marked = marked + 1
+    end
   end
-end
-if marked > 0 then redis.call('LREM', list, -marked, mark) end
+  if marked > 0 then redis.call('LREM', list, -marked, mark) end
+end, function() redis.call('LREM', list, 0, mark) end)
 return codes
 `,
 };

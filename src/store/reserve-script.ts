@@ -147,8 +147,15 @@ local function reserve(most, token, leaseMs, worker, unanswered, onlyUnanswered)
   local fromWait = math.min(#waiting, #ids)
   open()
   redis.call('LPUSH', active, unpack(ids))
-  if fromWait > 0 then redis.call('LTRIM', wait, 0, -fromWait - 1) end
-  if #ids > fromWait then redis.call('ZREM', prioritized, unpack(high, 1, #ids - fromWait)) end
+  local trimmedTo = 0
+  attempt(function()
+    if fromWait > 0 then redis.call('LTRIM', wait, 0, -fromWait - 1) end
+    trimmedTo = fromWait
+    if #ids > fromWait then redis.call('ZREM', prioritized, unpack(high, 1, #ids - fromWait)) end
+  end, function()
+    redis.call('LTRIM', active, #ids, -1)
+    for i = trimmedTo, 1, -1 do redis.call('RPUSH', wait, ids[i]) end
+  end)
 
   local limited = 0
   if rate and duration then

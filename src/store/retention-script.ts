@@ -31,11 +31,15 @@ end
 -- A failed child whose parent was not told to mind may be the last that its parent waits for.
 local function releaseParent(key)
   local parent = redis.call('HGET', key, 'parentKey')
-  if not parent or redis.call('SREM', parent .. ':dependencies', key) == 0 or redis.call('SCARD', parent .. ':dependencies') > 0 then return end
+  if not parent or redis.call('SISMEMBER', parent .. ':dependencies', key) == 0 then return end
   local parentBase, id = string.match(parent, '^(.*:)([^:]*)$')
-  if not redis.call('ZSCORE', parentBase .. 'waiting-children', id) then return end
-  redis.call('RPUSH', parentBase .. 'wait', id)
-  redis.call('ZREM', parentBase .. 'waiting-children', id)
+  local goes = redis.call('SCARD', parent .. ':dependencies') == 1 and redis.call('ZSCORE', parentBase .. 'waiting-children', id)
+  if goes then
+    redis.call('RPUSH', parentBase .. 'wait', id)
+    attempt(function() redis.call('ZREM', parentBase .. 'waiting-children', id) end, function() redis.call('RPOP', parentBase .. 'wait') end)
+  end
+  redis.call('SREM', parent .. ':dependencies', key)
+  if not goes then return end
   redis.call('XADD', parentBase .. 'events', '*', 'event', 'waiting', 'jobId', id, 'prev', 'waiting-children')
   local state = redis.call('HMGET', parentBase .. 'meta', 'paused', 'concurrency')
   local cap = tonumber(state[2])
@@ -44,13 +48,14 @@ end
 local function trim(target, count, age)
   local function remove(ids)
     if #ids == 0 then return end
-    redis.call('ZREM', target, unpack(ids))
     local keys = {}
     for i, id in ipairs(ids) do
       keys[i] = base .. id
       if target == failed then releaseParent(keys[i]) end
     end
+    -- Who goes last from the set is found there again, should this break off.
     drop(keys)
+    redis.call('ZREM', target, unpack(ids))
   end
   if age >= 0 then remove(redis.call('ZRANGE', target, '-inf', now - age, 'BYSCORE', 'LIMIT', 0, 1000)) end
   if count >= 0 then

@@ -1,7 +1,7 @@
 /** Lets jobs that have ended run again: as if they were put now, with all of their attempts. */
 import { asBackendError } from "../redis/errors.ts";
 import { runScript, type Script } from "../redis/script.ts";
-import { NOW, PRIORITIZE_JOB, TRIM_EVENTS } from "./lua.ts";
+import { ATTEMPT, NOW, PRIORITIZE_JOB, TRIM_EVENTS } from "./lua.ts";
 import { CANCEL_FIELD, UNKNOWN_SINCE_FIELD, WAITING_FIELD } from "./stored-job.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
@@ -45,14 +45,14 @@ async function retryChild(queue: StoredQueue, state: "completed" | "failed", id:
  * ARGV  base, that state, the field of its outcome, id…
  * reply {1 waits now, 0 is not in that state, 2 has a parent and was left as it is, …}
  *
- * A job is placed before it leaves.
+ * A job is placed before it leaves; if it cannot leave, it is taken back.
  */
 const RETRY: Script = {
   name: "retry",
   lua: `
 local from, wait, active, prioritized, events, meta, marker, counter = unpack(KEYS)
 local base, state, outcome = ARGV[1], ARGV[2], ARGV[3]
-${NOW}${TRIM_EVENTS}${PRIORITIZE_JOB}
+${NOW}${ATTEMPT}${TRIM_EVENTS}${PRIORITIZE_JOB}
 local settings = redis.call('HMGET', meta, 'paused', 'concurrency', 'opts.maxLenEvents')
 local capped = settings[2] and redis.call('LLEN', active) >= tonumber(settings[2])
 local codes, jobs = {}, {}
@@ -74,7 +74,9 @@ for _, job in ipairs(jobs) do
   local id, priority = unpack(job)
   redis.call('HDEL', base .. id, 'finishedOn', 'processedOn', 'atm', 'stc', 'defa', outcome, '${CANCEL_FIELD}', '${UNKNOWN_SINCE_FIELD}', '${WAITING_FIELD}')
   if priority > 0 then prioritizeJob(prioritized, counter, id, priority) else redis.call('LPUSH', wait, id) end
-  redis.call('ZREM', from, id)
+  attempt(function() redis.call('ZREM', from, id) end, function()
+    if priority > 0 then redis.call('ZREM', prioritized, id) else redis.call('LPOP', wait) end
+  end)
   redis.call('XADD', events, '*', 'event', 'waiting', 'jobId', id, 'prev', state)
 end
 if not settings[1] and not capped then redis.call('ZADD', marker, 0, '0') end

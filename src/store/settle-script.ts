@@ -83,6 +83,22 @@ local function activeOf(ids)
   end
   return tail, between, gone
 end
+
+-- Places them anew, and takes them from active. Should that fail, those that stay leave their new places again.
+local function moveFromActive(ids, tail, between, place)
+  attempt(function()
+    place()
+    if tail > 0 then redis.call('LTRIM', active, 0, -tail - 1) end
+    for _, id in ipairs(between) do redis.call('LREM', active, -1, id) end
+  end, function()
+    for _, id in ipairs(ids) do
+      if redis.call('LPOS', active, id, 'RANK', -1) then
+        for _, set in ipairs({completed, failed, delayed, prioritized}) do redis.call('ZREM', set, id) end
+        redis.call('LREM', wait, 0, id)
+      end
+    end
+  end)
+end
 `;
 
 /**
@@ -195,17 +211,17 @@ local function settle(rows)
       redis.call('HSETNX', key, '${UNKNOWN_SINCE_FIELD}', nowText)
     end
   end
+  moveFromActive(ids, tail, between, function()
+    for _, i in ipairs(mine) do
+      local row = rows[i]
+      if row[4] <= 2 then finish(row, keys[i], facts[i]) else giveBack(row, keys[i], facts[i]) end
+    end
+    for target, members in pairs(scored) do
+      if #members > 0 then redis.call('ZADD', target, unpack(members)) end
+    end
+  end)
   local leased, ended = {}, false
-  for n, i in ipairs(mine) do
-    local row = rows[i]
-    leased[n] = locks[i]
-    if row[4] <= 2 then finish(row, keys[i], facts[i]) else giveBack(row, keys[i], facts[i]) end
-  end
-  for target, members in pairs(scored) do
-    if #members > 0 then redis.call('ZADD', target, unpack(members)) end
-  end
-  if tail > 0 then redis.call('LTRIM', active, 0, -tail - 1) end
-  for _, id in ipairs(between) do redis.call('LREM', active, -1, id) end
+  for n, i in ipairs(mine) do leased[n] = locks[i] end
   for _, key in ipairs(dropped) do leased[#leased + 1] = key end
   redis.call('DEL', unpack(leased))
   redis.call('SREM', stalled, unpack(ids))

@@ -50,8 +50,15 @@ local function take(most)
   end
   open()
   redis.call('LPUSH', active, unpack(ids))
-  if fromWait > 0 then redis.call('LTRIM', wait, 0, -fromWait - 1) end
-  if #high > 0 then redis.call('ZREM', prioritized, unpack(high)) end
+  local trimmedTo = 0
+  attempt(function()
+    if fromWait > 0 then redis.call('LTRIM', wait, 0, -fromWait - 1) end
+    trimmedTo = fromWait
+    if #high > 0 then redis.call('ZREM', prioritized, unpack(high)) end
+  end, function()
+    redis.call('LTRIM', active, #ids, -1)
+    for i = trimmedTo, 1, -1 do redis.call('RPUSH', wait, ids[i]) end
+  end)
   for _, id in ipairs(ids) do
     local key, asker = base .. id, askers[#jobs + 1]
     redis.call('SET', key .. ':lock', asker[1], 'PX', lockMs)

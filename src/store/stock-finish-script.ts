@@ -104,11 +104,11 @@ local function finish(rows)
     ended[#ended + 1] = {id, kind == 2 and 'failed' or 'completed', field, value, kind == 2 and made >= attempts and made}
     if fetching == 1 then askers[#askers + 1] = {token, at} end
   end
-  for target, members in pairs(scored) do
-    if #members > 0 then redis.call('ZADD', target, unpack(members)) end
-  end
-  if tail > 0 then redis.call('LTRIM', active, 0, -tail - 1) end
-  for _, id in ipairs(between) do redis.call('LREM', active, -1, id) end
+  moveFromActive(held, tail, between, function()
+    for target, members in pairs(scored) do
+      if #members > 0 then redis.call('ZADD', target, unpack(members)) end
+    end
+  end)
   redis.call('DEL', unpack(freed))
   redis.call('SREM', stalled, unpack(held))
   for _, bound in pairs(bounds) do trim(bound[1], bound[2], bound[3]) end

@@ -8,7 +8,7 @@ import type { JobJson } from "bullmq";
 import { Packr } from "msgpackr";
 import { ForeignScript, type ForeignClient } from "../redis/foreign-script.ts";
 import type { QueueKeys } from "./keys.ts";
-import { TRIM_EVENTS } from "./lua.ts";
+import { ATTEMPT, TRIM_EVENTS } from "./lua.ts";
 
 /** As the script takes it; without an id of its own it gets the queue's next number. */
 export type PlainJob = readonly [id: string, name: string, data: string, options: string, timestamp: number, lifo: 0 | 1];
@@ -76,7 +76,7 @@ local exists = {}
 for _, job in ipairs(jobs) do
   if job[1] ~= '' and redis.call('EXISTS', base .. job[1]) == 1 then exists[job[1]] = true end
 end
-${TRIM_EVENTS}
+${ATTEMPT}${TRIM_EVENTS}
 local last = redis.call('INCRBY', counter, #jobs)
 trimEvents(meta, events, state[3])
 local written, waiting, lifo = {}, {}, {}
@@ -99,13 +99,11 @@ local function write()
   if #lifo > 0 then redis.call('RPUSH', wait, unpack(lifo)) end
   if #written > 0 and not held then redis.call('ZADD', marker, 0, '0') end
 end
-local ok, failure = pcall(write)
-if not ok then
+attempt(write, function()
   for _, id in ipairs(waiting) do redis.call('LREM', wait, 0, id) end
   for _, id in ipairs(lifo) do redis.call('LREM', wait, 0, id) end
   if #written > 0 then redis.call('DEL', unpack(written)) end
-  error(failure)
-end
+end)
 return cmsgpack.pack(last)
 `,
 });

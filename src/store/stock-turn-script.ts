@@ -8,7 +8,7 @@
 import { Packr } from "msgpackr";
 import { ForeignScript, type ForeignClient } from "../redis/foreign-script.ts";
 import type { QueueKeys } from "./keys.ts";
-import { DELAY_JOB, PRIORITIZE_JOB, PROMOTE_DUE, TRIM_EVENTS } from "./lua.ts";
+import { ATTEMPT, DELAY_JOB, PRIORITIZE_JOB, PROMOTE_DUE, TRIM_EVENTS } from "./lua.ts";
 import { packFetch, TAKE, type Fetch } from "./stock-fetch-script.ts";
 import { FINISH, packFinish, type Finish } from "./stock-finish-script.ts";
 
@@ -74,7 +74,7 @@ local wait, active, prioritized, events, stalled, limiter, delayed, meta, counte
 local base, now, lockMs, worker = ARGV[1], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local finishes, fetches = unpack(cmsgpack.unpack(ARGV[2]))
 local state = redis.call('HMGET', meta, 'paused', 'concurrency', 'max', 'duration', 'opts.maxLenEvents')
-${TRIM_EVENTS}${DELAY_JOB}${PRIORITIZE_JOB}${PROMOTE_DUE}
+${ATTEMPT}${TRIM_EVENTS}${DELAY_JOB}${PRIORITIZE_JOB}${PROMOTE_DUE}
 local function open() trimEvents(meta, events, state[5]) end
 local left, askers = {}, {}
 

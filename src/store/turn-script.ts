@@ -1,6 +1,6 @@
 /** The script of the hot path: what ended is settled, and what is free is filled, in one round trip. */
 import { runPacked, type Script } from "../redis/script.ts";
-import { DELAY_JOB, NOW, PRIORITIZE_JOB, PROMOTE_DUE, TRIM_EVENTS } from "./lua.ts";
+import { ATTEMPT, DELAY_JOB, NOW, PRIORITIZE_JOB, PROMOTE_DUE, TRIM_EVENTS } from "./lua.ts";
 import { readReserved, RESERVE, type Reserved, type ReserveReply, type ReserveRequest } from "./reserve-script.ts";
 import { readSettled, type Answer } from "./settle-by-stock.ts";
 import { packSettlements, SETTLE, type SettleCode, type Settlement } from "./settle-script.ts";
@@ -51,7 +51,7 @@ const TURN: Script = {
 local wait, active, prioritized, delayed, completed, failed, events, meta, marker, counter, stalled, limiter, fence = unpack(KEYS)
 local base = ARGV[1]
 local state = redis.call('HMGET', meta, 'paused', 'concurrency', 'max', 'duration', 'opts.maxLenEvents')
-${NOW}${TRIM_EVENTS}${DELAY_JOB}${PRIORITIZE_JOB}${PROMOTE_DUE}${SETTLE}${RESERVE}
+${NOW}${ATTEMPT}${TRIM_EVENTS}${DELAY_JOB}${PRIORITIZE_JOB}${PROMOTE_DUE}${SETTLE}${RESERVE}
 local codes = {}
 if ARGV[2] ~= '' then codes = settle(cmsgpack.unpack(ARGV[2])) end
 local most = tonumber(ARGV[3])

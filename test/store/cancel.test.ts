@@ -1,7 +1,6 @@
 import { expect, onTestFinished, test } from "vitest";
 import { cancelRequests, requestCancel } from "../../src/store/cancel.ts";
 import type { StoredQueue } from "../../src/store/stored-queue.ts";
-import { failingAt } from "./failing-script.ts";
 import { consumerOf, newJob, openQueue, placesOf, putAll } from "./opened-queue.ts";
 import { redisClient, startRedis } from "../support/redis.ts";
 
@@ -61,22 +60,4 @@ test("a full Redis still lets go of what waits", async () => {
   await admin.config("SET", "maxmemory", "1");
   await expect(ask(queue, b!.job.id)).rejects.toMatchObject({ code: "BACKEND_FULL" });
   expect(await ask(queue, "b")).toMatchObject({ state: "claimed" });
-});
-
-test("an error of any call leaves the job with a place, and the next cancel is accepted", async () => {
-  for (const options of [{}, { delayMs: 60_000 }, { priority: 2 }]) {
-    const probe = await openQueue();
-    await putAll(probe, [newJob("a", options)]);
-    const counted = failingAt(probe, 0);
-    await ask(counted.queue, "a");
-    const commands = await counted.calls();
-    for (let n = 1; n <= commands.length; n += 1) {
-      const queue = await openQueue();
-      await putAll(queue, [newJob("a", options)]);
-      await expect(ask(failingAt(queue, n).queue, "a")).rejects.toThrow(/injected/);
-      expect(await placesOf(queue, "a"), `at call ${n}, ${commands[n - 1]}`).not.toEqual([]);
-      expect((await ask(queue, "a", "another")).state).not.toBe("ended");
-      expect(await cancelRequests(queue, ["a"])).toEqual(["asked"]);
-    }
-  }
 });

@@ -1,8 +1,7 @@
 import { expect, test } from "vitest";
 import { beginMove, endMove, leave, park, parkedJobs, parkedKey } from "../../src/store/parked.ts";
 import type { StoredQueue } from "../../src/store/stored-queue.ts";
-import { failingAt } from "./failing-script.ts";
-import { newJob, openQueue, placesOf, putAll, waitingIds } from "./opened-queue.ts";
+import { newJob, openQueue, putAll, waitingIds } from "./opened-queue.ts";
 
 const MOST = { jobs: 2, bytes: 1e6 };
 
@@ -57,34 +56,4 @@ test("a move stands until it ends, and does not end while anything is parked", a
   await leave(queue, 1, []);
   await endMove(queue);
   expect(await queue.client.exists(parkedKey(queue))).toBe(0);
-});
-
-test("an error of any call leaves every job with a place, or parked", async () => {
-  for (const state of ["waiting", "delayed"] as const) {
-    const job = (id: string) => newJob(id, state === "delayed" ? { delayMs: 60_000 } : {});
-    const steps = [
-      async (queue: StoredQueue) => void (await park(queue, state, 0, MOST)),
-      async (queue: StoredQueue) => void (await leave(queue, 1, ["a"])),
-    ];
-    for (const [at, step] of steps.entries()) {
-      const prepared = async (): Promise<StoredQueue> => {
-        const queue = await openQueue();
-        await putAll(queue, [job("a"), job("b")]);
-        for (const before of steps.slice(0, at)) await before(queue);
-        return queue;
-      };
-      const counted = failingAt(await prepared(), 0);
-      await step(counted.queue);
-      const commands = await counted.calls();
-      for (let n = 1; n <= commands.length; n += 1) {
-        const queue = await prepared();
-        await expect(step(failingAt(queue, n).queue)).rejects.toThrow(/injected/);
-        const parked = await parkedJobs(queue);
-        for (const id of ["a", "b"]) {
-          const isGone = at === 1 && id === "b" && (await queue.client.exists(queue.keys.base + id)) === 0;
-          expect(isGone || parked.includes(id) || (await placesOf(queue, id)).length > 0, `${id} at call ${n}, ${commands[n - 1]}`).toBe(true);
-        }
-      }
-    }
-  }
 });

@@ -5,8 +5,7 @@ import { producerKey } from "../../src/store/keys.ts";
 import { putJobs, type NewJob, type PutReply } from "../../src/store/put-script.ts";
 import type { StoredQueue } from "../../src/store/stored-queue.ts";
 import { startRedis } from "../support/redis.ts";
-import { dump, failingAt, READS } from "./failing-script.ts";
-import { eventsOf, newJob, openQueue, placesOf, waitingIds } from "./opened-queue.ts";
+import { eventsOf, newJob, openQueue, waitingIds } from "./opened-queue.ts";
 
 let number = 0;
 function put(queue: StoredQueue, jobs: readonly NewJob[], maxSize = 0): Promise<PutReply> {
@@ -223,32 +222,6 @@ test("any interleaving of lost replies, late sendings and repeats puts every job
     { numRuns: 100 },
   );
 });
-
-test("an error of any read leaves everything as it was, and after an error of any call a repeat puts no job twice", async () => {
-  const jobs = [newJob("a"), newJob("late", { delayMs: 60_000 }), newJob("high", { priority: 1 }), newJob("lifo", { lifo: true }), newJob("b", { timeoutMs: 5 })];
-  const prepared = async (): Promise<StoredQueue> => {
-    const queue = await openQueue();
-    await putJobs(queue, "i", { own: 2, lowestOpen: 1 }, 10, [newJob("first")]);
-    return queue;
-  };
-  const again = { own: 4, lowestOpen: 1 };
-  const { queue: counting, calls } = failingAt(await prepared(), 0);
-  await putJobs(counting, "i", again, 20, jobs);
-  const commands = await calls();
-  const firstWrite = commands.findIndex((command) => !READS.has(command));
-  for (let n = 1; n <= commands.length; n += 1) {
-    const queue = await prepared();
-    const before = await dump(queue);
-    const failing = failingAt(queue, n);
-    await expect(putJobs(failing.queue, "i", again, 20, jobs)).rejects.toThrow(/injected/);
-    await failing.calls();
-    if (n <= firstWrite) expect(await dump(queue)).toEqual(before);
-    expect((await putJobs(queue, "i", again, 20, jobs)).state).toBe("put");
-    for (const { id } of jobs) expect((await placesOf(queue, id)).length, `${id} at call ${n}, ${commands[n - 1]}`).toBeLessThanOrEqual(1);
-    const everywhere = [...(await waitingIds(queue)), ...(await queue.client.zrange(queue.keys.delayed, "0", "-1"))];
-    expect(new Set(everywhere).size).toBe(everywhere.length);
-  }
-}, 60_000);
 
 test("a key of another type fails a put before anything is written", async () => {
   for (const name of ["wait", "delayed", "prioritized", "meta", "events"] as const) {

@@ -2,7 +2,6 @@ import { expect, test } from "vitest";
 import type { ForeignClient } from "../../src/redis/foreign-script.ts";
 import { takeStockTurn, type Fetch, type Finish, type Limits, type TurnAnswer } from "../../src/store/stock-turn-script.ts";
 import type { StoredQueue } from "../../src/store/stored-queue.ts";
-import { dump, failingAt, READS } from "./failing-script.ts";
 import { newJob, openQueue, placesOf, putAll } from "./opened-queue.ts";
 
 const limits: Limits = { worker: "stock", lockMs: 30_000, limiter: undefined, metricsMost: 0 };
@@ -39,48 +38,11 @@ test("a marker that BullMQ once kept in the list of the waiting is dropped", asy
   expect(await queue.client.llen(queue.keys.active)).toBe(1);
 });
 
-/** A queue in which one turn does everything: finishes in every way, promotes, takes plain and prioritized jobs, counts against a limit. */
-async function scene(): Promise<{ queue: StoredQueue; rows: (Finish | Fetch)[]; ids: string[] }> {
+test("what is due is given out too, after what waits and before what has a priority", async () => {
   const queue = await openQueue();
-  const ends = ["kept", "dropped", "failed-one", "oldest", "between"];
-  await putAll(queue, ends.map((id) => newJob(id)));
-  await turn(queue, ends.map((id) => fetch(`token ${id}`)));
-  const rows = [
-    finish("kept", { keepCount: 1, keepAgeMs: 60_000, fetchNext: true }),
-    finish("dropped", { keepCount: 0, fetchNext: true }),
-    finish("failed-one", { target: "failed", value: "r", attempts: 1, fields: ["failedReason", "r", "stacktrace", "[]"], fetchNext: true }),
-    finish("between", { keepCount: 1 }),
-    fetch("x"),
-    fetch("y"),
-  ];
-  const waiting = [newJob("plain"), newJob("high", { priority: 3 }), newJob("due", { delayMs: 50_000 }), newJob("due-high", { delayMs: 50_000, priority: 2 })];
-  await putAll(queue, waiting);
+  await putAll(queue, [newJob("a")]);
+  await turn(queue, [fetch("token a")]);
+  await putAll(queue, [newJob("plain"), newJob("high", { priority: 3 }), newJob("due", { delayMs: 50_000 }), newJob("due-high", { delayMs: 50_000, priority: 2 })]);
   for (const id of ["due", "due-high"]) await queue.client.zadd(queue.keys.delayed, "XX", 4096, id);
-  await queue.client.hset(queue.keys.meta, { concurrency: 50 });
-  return { queue, rows, ids: [...ends, ...waiting.map(({ id }) => id)] };
-}
-
-test.each([
-  ["without a limit", undefined],
-  ["under a limit, with metrics", { max: 100, duration: 60_000 }],
-])("an error of any call at all leaves no job without a place, and one of a read leaves everything as it was (%s)", async (_how, limiter) => {
-  const under = { ...limits, limiter, metricsMost: limiter === undefined ? 0 : 5 };
-  const probe = await scene();
-  const counted = failingAt(probe.queue, 0);
-  const answers = await turn(counted.queue, probe.rows, under);
-  expect(answers.map(nameOf)).toEqual(["plain", "due", "due-high", 0, "high", 0]);
-  const commands = await counted.calls();
-  const firstWrite = commands.findIndex((command) => !READS.has(command));
-  expect(commands.length).toBeGreaterThan(50);
-  for (let n = 1; n <= commands.length; n += 1) {
-    const { queue, rows, ids } = await scene();
-    const before = await dump(queue);
-    const failing = failingAt(queue, n);
-    await expect(turn(failing.queue, rows, under)).rejects.toThrow(/injected/);
-    await failing.calls();
-    if (n <= firstWrite) expect(await dump(queue)).toEqual(before);
-    const places = await Promise.all(ids.map((id) => placesOf(queue, id)));
-    const nowhere = ids.filter((id, i) => places[i]!.length === 0 && !["dropped", "kept", "between"].includes(id));
-    expect(nowhere, `at call ${n}, ${commands[n - 1]}`).toEqual([]);
-  }
-}, 120_000);
+  expect((await turn(queue, [finish("a", { fetchNext: true }), ...["v", "w", "x", "y"].map(fetch)])).map(nameOf)).toEqual(["plain", "due", "due-high", "high", 0]);
+});
