@@ -2,7 +2,8 @@
 import { DEAD_LOOKED, exportDead, listDead, showDead, type DeadGroup } from "../admin/dead.ts";
 import { openOperator, type Context } from "./context.ts";
 import { showingCount } from "./count-line.ts";
-import { filterOf, type FilterFlags } from "./filter-flags.ts";
+import type { FilterFlags } from "./filter-flags.ts";
+import { filterOf } from "./said-filter.ts";
 import { described } from "./job.ts";
 import { count, counted, span } from "./quantity.ts";
 import { throwPlace } from "./stack.ts";

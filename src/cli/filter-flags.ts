@@ -1,7 +1,5 @@
 /** The flags by which jobs are chosen: `--state`, `--name`, `--older`, `--error`, `--limit`. */
 import type { Command } from "commander";
-import type { JobFilter } from "../admin/job-filter.ts";
-import { numberOrText } from "../config.ts";
 
 export interface FilterFlags {
   readonly state?: string;
@@ -20,17 +18,4 @@ export function filtered(command: Command, states?: string): Command {
     .option("--older <time>", "in their state for longer, such as 1h; what waits\ncounts from its put")
     .option("--error <regex>", "whose last error matches")
     .option("--limit <n>", "at most so many");
-}
-
-/** What the flags say; the functions that take it check it. */
-export function filterOf({ state, name, older, error, group, limit }: FilterFlags): JobFilter {
-  const filter = {
-    ...(state !== undefined && { state: state.split(",") }),
-    ...(name !== undefined && { name }),
-    ...(older !== undefined && { older: numberOrText(older) }),
-    ...(error !== undefined && { error }),
-    ...(group !== undefined && { group }),
-    ...(limit !== undefined && { limit: numberOrText(limit) }),
-  };
-  return filter as JobFilter;
 }

@@ -11,7 +11,8 @@ import { confirm, type ConfirmFlags } from "./confirm.ts";
 import { openOperator, type Context } from "./context.ts";
 import { showingCount } from "./count-line.ts";
 import { EXIT } from "./exit-code.ts";
-import { filterOf, type FilterFlags } from "./filter-flags.ts";
+import type { FilterFlags } from "./filter-flags.ts";
+import { filterOf } from "./said-filter.ts";
 import { count, counted } from "./quantity.ts";
 import { printable } from "./table.ts";
 
