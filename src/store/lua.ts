@@ -31,8 +31,8 @@ local trimmed = false
 local function trimEvents(metaKey, eventsKey, max)
   if trimmed then return end
   trimmed = true
-  redis.call('XTRIM', eventsKey, 'MAXLEN', '~', max or 10000)
-  if not max then redis.call('HSET', metaKey, 'opts.maxLenEvents', 10000) end
+  redis.call('XTRIM', eventsKey, 'MAXLEN', '~', max or '10000')
+  if not max then redis.call('HSET', metaKey, 'opts.maxLenEvents', '10000') end
 end
 `;
 
@@ -51,7 +51,7 @@ local function delayJob(delayedKey, eventsKey, id, dueAt)
   redis.call('XADD', eventsKey, '*', 'event', 'delayed', 'jobId', id, 'delay', dueAt)
 end
 local function nextDelayedAt(delayedKey)
-  local next = redis.call('ZRANGE', delayedKey, 0, 0, 'WITHSCORES')
+  local next = redis.call('ZRANGE', delayedKey, '0', '0', 'WITHSCORES')
   return next[2] and math.floor(next[2] / 0x1000) or 0
 end
 local function markDelayed(markerKey, delayedKey)
@@ -71,7 +71,7 @@ end
 /** Moves what is due from `delayed` to where it waits; at most 1000 a call. `open()` comes before the first write. Needs `ATTEMPT`. */
 export const PROMOTE_DUE = `
 local function promoteDue(keys, base, now, open)
-  local due = redis.call('ZRANGE', keys.delayed, 0, (now + 1) * 0x1000 - 1, 'BYSCORE', 'LIMIT', 0, 1000)
+  local due = redis.call('ZRANGE', keys.delayed, '0', (now + 1) * 0x1000 - 1, 'BYSCORE', 'LIMIT', '0', '1000')
   if #due == 0 then return end
   open()
   local priorities = {}

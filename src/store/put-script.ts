@@ -47,8 +47,8 @@ export async function putJobs(
   jobs: readonly NewJob[],
 ): Promise<PutReply> {
   const { client, keys } = queue;
-  const rows = jobs.map((job) => [
-    job.id, job.name, job.data, job.options, job.delayMs, job.runAtMs, job.priority, job.lifo ? 1 : 0, job.version, job.timeoutMs,
+  const rows = jobs.flatMap((job) => [
+    job.id, job.name, job.data, job.options, job.delayMs, job.runAtMs, job.priority, job.lifo ? 1 : 0, String(job.version), job.timeoutMs,
     job.deadlineMs, job.expireAtMs,
   ]);
   const reply = (await runScript(
@@ -63,11 +63,14 @@ export async function putJobs(
 
 const packr = new Packr({ useRecords: false });
 
+/** Values of a job in the list that the script takes. */
+const WIDTH = 12;
+
 /**
  * KEYS  wait, active, prioritized, delayed, events, meta, marker, priority counter, producer
  * ARGV  base, number, lowest open number, maxSize,
- *       msgpack [[id, name, data, options, delayMs, runAtMs, priority, lifo, version, timeoutMs, deadlineMs,
- *       expireAtMs]], number whose answer was heard…
+ *       msgpack [id, name, data, options, delayMs, runAtMs, priority, lifo, version, timeoutMs, deadlineMs, expireAtMs, …] in
+ *       one list, since a list each costs Redis as much as what is in it, number whose answer was heard…
  * reply {0, positions that existed…} put; {1, room} full, nothing written
  *
  * The producer's hash: `n` is the highest number seen; a field `<number>` is empty while that number has not come, and
@@ -83,10 +86,9 @@ const PUT: Script = {
   lua: `
 local wait, active, prioritized, delayed, events, meta, marker, counter, producer = unpack(KEYS)
 local base, number, lowest, maxSize = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local jobs = cmsgpack.unpack(ARGV[5])
-local digits = {[0] = '0', '1', '2', '3'}
+local rows = cmsgpack.unpack(ARGV[5])
 ${NOW}${ATTEMPT}${TRIM_EVENTS}${DELAY_JOB}${PRIORITIZE_JOB}
-local seen = redis.call('HMGET', producer, 'n', 'r', number)
+local seen = redis.call('HMGET', producer, 'n', 'r', ARGV[2])
 local highest, renewAt, kept = tonumber(seen[1]) or (lowest - 1), tonumber(seen[2]) or 0, seen[3]
 if number <= highest and kept ~= '' then
   redis.call('PEXPIRE', producer, ${2 * REMEMBERED_MS})
@@ -97,13 +99,13 @@ local state = redis.call('HMGET', meta, 'paused', 'concurrency', 'opts.maxLenEve
 local capped = state[2] and redis.call('LLEN', active) >= tonumber(state[2])
 local waits = redis.call('LLEN', wait)
 local plain = maxSize == 0
-for _, job in ipairs(jobs) do plain = plain and job[5] == 0 and job[6] == 0 and job[7] == 0 end
+for at = 0, #rows - 1, ${WIDTH} do plain = plain and rows[at + 5] == 0 and rows[at + 6] == 0 and rows[at + 7] == 0 end
 if not plain then waits = waits + redis.call('ZCARD', prioritized) + redis.call('ZCARD', delayed) end
 local room = maxSize - waits
 trimmed = redis.call('XLEN', events) <= (tonumber(state[3]) or -1)
 
--- Redis takes its time over a number of Lua's, and most of these are one digit.
-local function text(n) return digits[n] or string.format('%.0f', n) end
+-- Redis takes its time over a number of Lua's, and most of these are none.
+local function text(n) return n == 0 and '0' or string.format('%.0f', n) end
 local function reply(answer)
   for missing = math.max(highest + 1, lowest), number - 1 do redis.call('HSET', producer, missing, '') end
   for i = 6, #ARGV do redis.call('HDEL', producer, ARGV[i]) end
@@ -124,20 +126,20 @@ local function reply(answer)
   end
   return answer
 end
-if maxSize > 0 and room < #jobs then return reply({1, math.max(room, 0)}) end
+if maxSize > 0 and room < #rows / ${WIDTH} then return reply({1, math.max(room, 0)}) end
 local existing = {0}
 local waiting, written, last, isPushed, anyDelayed, anyReady = {}, {}, 0, false, false, false
 local function put()
-  for position, job in ipairs(jobs) do
-    local id, name, data, options, delay, runAt, priority, lifo, version, timeout, deadline, expireAt = unpack(job)
+  for at = 0, #rows - 1, ${WIDTH} do
+    local id, name, data, options, delay, runAt, priority, lifo, version, timeout, deadline, expireAt = unpack(rows, at + 1, at + ${WIDTH})
     local key = base .. id
     if redis.call('EXISTS', key) == 1 then
       redis.call('XADD', events, '*', 'event', 'duplicated', 'jobId', id)
-      existing[#existing + 1] = position
+      existing[#existing + 1] = at / ${WIDTH} + 1
     else
       if runAt > 0 then delay = math.max(runAt - now, 0) end
       written[#written + 1] = id
-      redis.call('HSET', key, 'name', name, 'data', data, 'opts', options, 'timestamp', nowText, 'delay', text(delay), 'priority', text(priority), '${VERSION_FIELD}', text(version))
+      redis.call('HSET', key, 'name', name, 'data', data, 'opts', options, 'timestamp', nowText, 'delay', text(delay), 'priority', text(priority), '${VERSION_FIELD}', version)
       if timeout > 0 then redis.call('HSET', key, '${TIMEOUT_FIELD}', timeout) end
       if deadline > 0 then redis.call('HSET', key, '${DEADLINE_FIELD}', deadline) end
       if expireAt > 0 then redis.call('HSET', key, '${EXPIRE_FIELD}', expireAt) end
@@ -165,7 +167,7 @@ local function put()
     isPushed = true
   end
   if anyDelayed then markDelayed(marker, delayed) end
-  if anyReady and not state[1] and not capped then redis.call('ZADD', marker, 0, '0') end
+  if anyReady and not state[1] and not capped then redis.call('ZADD', marker, '0', '0') end
   return reply(existing)
 end
 local function takeBack()

@@ -1,5 +1,6 @@
 /** The part of the turn script that reserves jobs: takes what is ready from a queue and leases it to this process. */
-import { type PlainJob, readPlainJob, readStoredJob, type StoredJob, VERSION_FIELD } from "./stored-job.ts";
+import { readJobs, TELL_JOBS, type ToldJobs } from "./reserved-jobs.ts";
+import type { StoredJob } from "./stored-job.ts";
 
 /** Where a batch has more than so much text it ends; one job goes whatever its size. */
 const BATCH_BYTES = 1 << 20;
@@ -36,21 +37,18 @@ export interface ReserveRequest {
   readonly onlyUnanswered?: true;
 }
 
-/** What the script answers of it: next delayed at, limited for ms, last fence, [[id, [field, value, …]] or [id, values, 1], …]. */
-export type ReserveReply = readonly [number, number, number, readonly (readonly [string, readonly string[]] | readonly [string, PlainJob, 1])[]];
+/** What the script answers of it. */
+export type ReserveReply = readonly [nextDelayedAt: number, limitedForMs: number, lastFence: number, jobs: ToldJobs];
 
 export function readReserved(now: number, reply: ReserveReply, request: ReserveRequest): Reserved {
-  const [nextDelayedAt, limitedForMs, lastFence, rows] = reply;
-  const leased = rows.map((row, i) => ({
-    job: row.length === 3 ? readPlainJob(row[0], row[1]) : readStoredJob(row[0], row[1]),
-    token: request.token,
-    fence: lastFence - rows.length + 1 + i,
-  }));
+  const [nextDelayedAt, limitedForMs, lastFence, told] = reply;
+  const jobs = readJobs(told);
+  const leased = jobs.map((job, i) => ({ job, token: request.token, fence: lastFence - jobs.length + 1 + i }));
   return { leased, now, nextDelayedAt, limitedForMs };
 }
 
 /**
- * `reserve(…)`: see {@link ReserveReply}. Pause, global concurrency and rate limit are BullMQ's, kept in `meta`.
+ * `reserve(…)`: the first three of a {@link ReserveReply}, and the jobs in `told`. Pause, global concurrency and rate limit are BullMQ's, kept in `meta`.
  *
  * Who takes the last of what it asked for, or as many bytes as a batch may have, may not be back soon: it passes on whatever
  * else waits, or will be due.
@@ -66,90 +64,62 @@ local function leasedBefore(most, unanswered)
   return ids
 end
 
--- Counts one more start in what HGETALL gave: a command less than asking Redis to.
-local function started(hash)
-  for i = 1, #hash, 2 do
-    if hash[i] == 'ats' then
-      hash[i + 1] = tostring((tonumber(hash[i + 1]) or 0) + 1)
-      return hash[i + 1]
-    end
-  end
-  hash[#hash + 1] = 'ats'
-  hash[#hash + 1] = '1'
-  return '1'
-end
-
--- The values of a job that has just the fields it was put with, as most have: cheaper than all fields and values.
-local function plainValues(key)
-  local count = redis.call('HLEN', key)
-  if count ~= 6 and count ~= 7 then return nil end
-  local values = redis.call('HMGET', key, 'name', 'data', 'opts', 'timestamp', 'priority', '${VERSION_FIELD}', 'delay')
-  for i = 1, 7 do if not values[i] and (i ~= 6 or count == 7) then return nil end end
-  return (count == 7 or not values[6]) and values or nil
-end
-
--- What is answered of a job, and its count of starts with this one.
-local function rowOf(id)
-  local values = plainValues(base .. id)
-  if values then return {id, values, 1}, '1' end
-  local hash = redis.call('HGETALL', base .. id)
-  local starts = started(hash)
-  return {id, hash}, starts
-end
-
+${TELL_JOBS}
 local function reserve(most, token, leaseMs, worker, unanswered, onlyUnanswered)
   local ids = leasedBefore(most, unanswered)
   if #ids > 0 then
-    local rows = {}
     trimEvents(meta, events, state[5])
-    for i, id in ipairs(ids) do
-      redis.call('SET', base .. id .. ':lock', token, 'PX', leaseMs)
-      rows[i] = {id, redis.call('HGETALL', base .. id)}
+    for _, id in ipairs(ids) do
+      local key = base .. id
+      redis.call('SET', key .. ':lock', token, 'PX', leaseMs)
+      tell(id, key, false)
     end
-    redis.call('ZADD', marker, 0, '0')
-    return 0, 0, redis.call('INCRBY', fence, #ids), rows
+    redis.call('ZADD', marker, '0', '0')
+    return 0, 0, redis.call('INCRBY', fence, #ids)
   end
-  if onlyUnanswered then return 0, 0, 0, {} end
+  if onlyUnanswered then return 0, 0, 0 end
 
   local function open() trimEvents(meta, events, state[5]) end
   promoteDue({delayed = delayed, wait = wait, prioritized = prioritized, counter = counter, events = events}, base, now, open)
   local asked, cap, rate, duration = most, tonumber(state[2]), tonumber(state[3]), tonumber(state[4])
-  if state[1] then return 0, 0, 0, {} end
+  if state[1] then return 0, 0, 0 end
   if cap then most = math.min(most, cap - redis.call('LLEN', active)) end
   if rate and duration then
     local used = tonumber(redis.call('GET', limiter)) or 0
     if used >= rate then
       local left = redis.call('PTTL', limiter)
-      if left > 0 then return 0, left, 0, {} end
+      if left > 0 then return 0, left, 0 end
       redis.call('DEL', limiter)
       used = 0
     end
     most = math.min(most, rate - used)
   end
-  if most < 1 then return nextDelayedAt(delayed), 0, 0, {} end
+  if most < 1 then return nextDelayedAt(delayed), 0, 0 end
 
-  local waiting = redis.call('LRANGE', wait, -most, -1)
+  local waiting = redis.call('LRANGE', wait, -most, '-1')
   for i = #waiting, 1, -1 do ids[#ids + 1] = waiting[i] end
-  local high = #ids < most and redis.call('ZRANGE', prioritized, 0, most - #ids - 1) or {}
+  local high = #ids < most and redis.call('ZRANGE', prioritized, '0', most - #ids - 1) or {}
   for _, id in ipairs(high) do ids[#ids + 1] = id end
   if #ids == 0 then
     redis.call('DEL', counter)
-    return nextDelayedAt(delayed), 0, 0, {}
+    return nextDelayedAt(delayed), 0, 0
   end
-  local rows, startsOf, bytes = {}, {}, 0
+  local keys, startsOf, total = {}, {}, 0
   for i, id in ipairs(ids) do
-    if bytes > ${BATCH_BYTES} then break end
-    rows[i], startsOf[i] = rowOf(id)
-    for _, text in ipairs(rows[i][2]) do bytes = bytes + (text and #text or 0) end
+    if total > ${BATCH_BYTES} then break end
+    local key = base .. id
+    local starts, bytes = tell(id, key, true)
+    keys[i], startsOf[i] = key, starts
+    total = total + bytes
   end
-  local isCut = #rows < #ids
-  for i = #ids, #rows + 1, -1 do ids[i] = nil end
+  local isCut = #startsOf < #ids
+  for i = #ids, #startsOf + 1, -1 do ids[i] = nil end
   local fromWait = math.min(#waiting, #ids)
   open()
   redis.call('LPUSH', active, unpack(ids))
   local trimmedTo = 0
   attempt(function()
-    if fromWait > 0 then redis.call('LTRIM', wait, 0, -fromWait - 1) end
+    if fromWait > 0 then redis.call('LTRIM', wait, '0', -fromWait - 1) end
     trimmedTo = fromWait
     if #ids > fromWait then redis.call('ZREM', prioritized, unpack(high, 1, #ids - fromWait)) end
   end, function()
@@ -164,7 +134,7 @@ local function reserve(most, token, leaseMs, worker, unanswered, onlyUnanswered)
     if used >= rate then limited = math.max(redis.call('PTTL', limiter), 0) end
   end
   for i, id in ipairs(ids) do
-    local key = base .. id
+    local key = keys[i]
     -- With GET the answer is nothing at all, where OK would be a table.
     redis.call('SET', key .. ':lock', token, 'PX', leaseMs, 'GET')
     redis.call('HSET', key, 'processedOn', nowText, 'pb', worker, 'ats', startsOf[i])
@@ -172,10 +142,10 @@ local function reserve(most, token, leaseMs, worker, unanswered, onlyUnanswered)
   end
   local full = isCut or #ids == asked
   if full and (redis.call('LLEN', wait) > 0 or redis.call('ZCARD', prioritized) > 0) then
-    redis.call('ZADD', marker, 0, '0')
+    redis.call('ZADD', marker, '0', '0')
   elseif full then
     markDelayed(marker, delayed)
   end
-  return full and 0 or nextDelayedAt(delayed), limited, redis.call('INCRBY', fence, #ids), rows
+  return full and 0 or nextDelayedAt(delayed), limited, redis.call('INCRBY', fence, #ids)
 end
 `;

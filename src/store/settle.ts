@@ -59,7 +59,7 @@ export class SettleLane {
   }
 
   /**
-   * Settles a delivery. Whatever is asked for after this call finds it settled.
+   * Settles a delivery: before, or with, what is asked for last in the same turn of the event loop.
    *
    * @throws BackendError when Redis has not answered within the patience
    */
@@ -93,12 +93,9 @@ export class SettleLane {
     const asking = this.#asking;
     this.#endings = [];
     this.#asking = [];
-    const last = asking.pop();
-    for (const each of asking) void this.#send([], each);
-    const batches = batchesOf(endings);
-    const rest = batches.pop() ?? [];
-    for (const batch of batches) void this.#send(batch, undefined);
-    void this.#send(rest, last);
+    const batches = batchesOf(endings, Math.min(BATCH_JOBS, Math.ceil(endings.length / Math.max(asking.length, 1))));
+    // The last go together: what is asked for finds settled what it can.
+    for (let left = Math.max(batches.length, asking.length); left > 0; left -= 1) void this.#send(batches.at(-left) ?? [], asking.at(-left));
   }
 
   /** From now on nothing is sent again. */
@@ -145,14 +142,14 @@ export class SettleLane {
   }
 }
 
-/** In order; one goes whatever its size. */
-function batchesOf(endings: readonly Ending[]): Ending[][] {
+/** In order, at most so many each; one goes whatever its size. */
+function batchesOf(endings: readonly Ending[], most: number): Ending[][] {
   const batches: Ending[][] = [];
   let from = 0;
   let bytes = 0;
   for (const [i, { settlement }] of endings.entries()) {
     const size = textOf(settlement).length;
-    if (i > from && (i - from === BATCH_JOBS || bytes + size > BATCH_BYTES)) {
+    if (i > from && (i - from === most || bytes + size > BATCH_BYTES)) {
       batches.push(endings.slice(from, i));
       from = i;
       bytes = 0;

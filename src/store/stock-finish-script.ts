@@ -70,12 +70,11 @@ local function finish(rows)
     facts[i] = alone and tokens[i] == row[2] and known
     if facts[i] then ids[#ids + 1] = row[1] end
   end
-  local tail, between, gone = 0, {}, {}
-  if #ids > 0 then tail, between, gone = activeOf(ids) end
+  local found = #ids > 0 and activeOf(ids) or {gone = {}}
   local held, freed, n = {}, {}, 0
   for i, row in ipairs(rows) do
     if facts[i] then n = n + 1 end
-    if facts[i] and not gone[n] then
+    if facts[i] and not found.gone[n] then
       mine[#mine + 1] = i
       held[#held + 1] = row[1]
       freed[#freed + 1] = locks[i]
@@ -104,7 +103,7 @@ local function finish(rows)
     ended[#ended + 1] = {id, kind == 2 and 'failed' or 'completed', field, value, kind == 2 and made >= attempts and made}
     if fetching == 1 then askers[#askers + 1] = {token, at} end
   end
-  moveFromActive(held, tail, between, function()
+  moveFromActive(held, found, function()
     for target, members in pairs(scored) do
       if #members > 0 then redis.call('ZADD', target, unpack(members)) end
     end

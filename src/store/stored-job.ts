@@ -50,10 +50,8 @@ export const WAITING_FIELD = "mw";
 /** Empty where BullMQ's script ended the job. */
 export const CANCEL_FIELD = "mc";
 
-/** Name, data, options, timestamp, priority, version and delay of a job that has no other field, and was started just now. */
-export type PlainJob = readonly [name: string, data: string, options: string, timestamp: string, priority: string, version: string | false, delay: string];
-
-export function readPlainJob(id: string, [name, data, options, timestamp, priority, version]: PlainJob): StoredJob {
+/** A job that has no other fields than it was put with, and was started just now. `version` is false where a stock producer put it. */
+export function readPlainJob(id: string, name: string, data: string, options: string, timestamp: string, priority: string, version: string | false): StoredJob {
   return {
     id,
     name,

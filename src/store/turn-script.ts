@@ -43,7 +43,7 @@ export async function takeTurn(queue: StoredQueue, settlements: readonly Settlem
 /**
  * KEYS  wait, active, prioritized, delayed, completed, failed, events, meta, marker, priority counter, stalled, limiter, fence
  * ARGV  base, msgpack of settlements or "", most or 0, token, leaseMs, worker, 1 for nothing but what the following leased or 0, unanswered token…
- * reply msgpack {now, {code, …}, next delayed at, limited for ms, last fence, {{id, {field, value, …}}, …}}
+ * reply msgpack {now, {code, …}, next delayed at, limited for ms, last fence, {told of the jobs}}
  */
 const TURN: Script = {
   name: "turn",
@@ -58,7 +58,7 @@ local most = tonumber(ARGV[3])
 if most == 0 then return cmsgpack.pack({now, codes, 0, 0, 0, {}}) end
 local unanswered = {}
 for i = 8, #ARGV do unanswered[ARGV[i]] = true end
-local nextAt, limited, lastFence, rows = reserve(most, ARGV[4], ARGV[5], ARGV[6], unanswered, ARGV[7] == '1')
-return cmsgpack.pack({now, codes, nextAt, limited, lastFence, rows})
+local nextAt, limited, lastFence = reserve(most, ARGV[4], ARGV[5], ARGV[6], unanswered, ARGV[7] == '1')
+return cmsgpack.pack({now, codes, nextAt, limited, lastFence, told})
 `,
 };

@@ -190,6 +190,22 @@ test("one delivery that is settled twice in one batch is settled once", async ()
   expect(await placesOf(queue, "a")).toEqual(["completed"]);
 });
 
+test("many that end in no order leave the rest of the active as they stand, each where it stood", async () => {
+  const queue = await openQueue();
+  const { client, keys } = queue;
+  const held = await leased(queue, Array.from({ length: 60 }, (_, n) => `j${n}`));
+  await client.lrem(keys.active, 1, "j7");
+  const ending = held.filter((_, n) => n % 2 === 1).toReversed();
+  const twice = ending[3]!;
+  const answers = await settle(queue, ...ending.map((each) => ack(each)), ack(twice));
+  const gone = ending.findIndex((each) => each.job.id === "j7");
+  expect(answers).toEqual([...ending.map((_, n) => (n === gone ? "lost" : "done")), "lost"]);
+  expect(await client.lrange(keys.active, 0, -1)).toEqual(held.filter((_, n) => n % 2 === 0).map((each) => each.job.id).toReversed());
+  expect(await client.keys(`${keys.base}millrace:staying`)).toEqual([]);
+  await settle(queue, ...held.filter((_, n) => n % 2 === 0).toReversed().map((each) => ack(each)));
+  expect(await client.exists(keys.active)).toBe(0);
+});
+
 test("more settlements than one script takes are all settled, each as it was asked", async () => {
   const queue = await openQueue();
   const held = await leased(queue, Array.from({ length: 250 }, (_, n) => `j${n}`));
