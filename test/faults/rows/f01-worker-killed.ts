@@ -35,6 +35,8 @@ export const f01 = scenario({
         victim = heir;
       }
       await stage.comesTrue(() => stage.did("ended").length >= JOBS * (before === 0 ? 1 : 2), 5000);
+      // That a run has ended is known before Redis has heard of it.
+      await stage.comesTrue(async () => (await stage.stored()).every(({ states }) => !states.includes("active")), 5000);
       victim.kill("SIGKILL");
       return longestMs;
     };
