@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { findOrphans, sampleJobs } from "../../src/store/orphans.ts";
-import { freshPrefix } from "../support/redis.ts";
+import { freshPrefix, startRedis } from "../support/redis.ts";
 import { newJob, openQueue, putAll } from "./opened-queue.ts";
 
 test("of thousands that wait, those in no state are found, and no more are told of than a hundred", async () => {
@@ -15,8 +15,10 @@ test("of thousands that wait, those in no state are found, and no more are told 
 });
 
 test("one walk samples every queue of a prefix: of a large one a part, of a small one all, of none that has no jobs", async () => {
-  const [large, small] = [await openQueue(), await openQueue({ prefix: freshPrefix() })];
-  const beside = await openQueue({ prefix: large.prefix, name: "small" });
+  // The walk ends after so many keys, whosesoever they are.
+  const { url } = await startRedis();
+  const [large, small] = [await openQueue({ url }), await openQueue({ url, prefix: freshPrefix() })];
+  const beside = await openQueue({ url, prefix: large.prefix, name: "small" });
   await putAll(large, Array.from({ length: 5000 }, (_, n) => newJob(`job-${n}`)));
   await putAll(beside, [newJob("a"), newJob("b")]);
   await putAll(small, [newJob("elsewhere")]);

@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import { readJobs, type ToldJobs } from "../../src/store/reserved-jobs.ts";
+import { readStoredJob } from "../../src/store/stored-job.ts";
+import { consumerOf, newJob, openQueue, putAll } from "./opened-queue.ts";
+
+test("a job is told as its hash reads, whether it has just what it was put with, less, more, or was started before", async () => {
+  const queue = await openQueue();
+  const { client, keys } = queue;
+  const put = [
+    newJob("plain", { data: '{"to":"Zoë"}', priority: 3 }),
+    newJob("limited", { timeoutMs: 1000, deadlineMs: 5000 }),
+    newJob("started"),
+    newJob("empty", { data: "" }),
+  ];
+  await putAll(queue, put);
+  await client.hset(`${keys.base}started`, "ats", "4", "atm", "2", "stacktrace", '["Error: é"]');
+  // By a stock producer, who writes no version; by one who forgot the delay, and one who adds a parent to what has no delay.
+  const stock = { name: "stock", data: "[1]", opts: "{}", timestamp: "1700000000000", delay: "0", priority: "0" };
+  const { delay: _, ...undelayed } = stock;
+  const others = { stock, undelayed, child: { ...undelayed, parentKey: "bull:parents:1" }, nameless: { data: "{}" } };
+  for (const [id, hash] of Object.entries(others)) {
+    await client.hset(keys.base + id, hash);
+    await client.lpush(keys.wait, id);
+  }
+  const leased = await consumerOf(queue).reserver.take(100);
+  expect(leased.map(({ job }) => job.id).toSorted()).toEqual([...put.map(({ id }) => id), ...Object.keys(others)].toSorted());
+  for (const { job } of leased) expect(job).toEqual(readStoredJob(job.id, Object.entries(await client.hgetall(keys.base + job.id)).flat()));
+  expect(leased.find(({ job }) => job.id === "started")?.job).toMatchObject({ starts: 5, attemptsMade: 2, stacktrace: ["Error: é"] });
+});
+
+test("what is told stands one behind the other", () => {
+  const told: ToldJobs = [0, "a", "mail", "{}", "{}", "1000", "0", false, 4, "b", "name", "sms", "ats", "2", 0, "c", "mail", "[]", "{}", "1000", "2", "7"];
+  expect(readJobs(told).map(({ id, name, starts, version, priority }) => [id, name, starts, version, priority])).toEqual([
+    ["a", "mail", 1, undefined, 0],
+    ["b", "sms", 2, undefined, 0],
+    ["c", "mail", 1, 7, 2],
+  ]);
+  expect(readJobs([])).toEqual([]);
+});
