@@ -104,6 +104,7 @@ export function commandLine(program: Command, version: string, run: Run, argv: r
   // Last, so that a command's own options are listed first.
   withGlobals(program, false);
   for (const command of commandsBelow(program)) withGlobals(command, command.commands.length > 0);
+  for (const command of [program, ...commandsBelow(program)]) if (command !== admin && leavesOf(command).some((one) => operators.has(one))) command.addOption(readOnly().hideHelp());
   return program;
 }
 

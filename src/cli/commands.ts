@@ -96,6 +96,8 @@ export function merged(command: Command): GlobalFlags {
   for (let at: Command | null = command; at !== null; at = at.parent) {
     for (const [name, value] of Object.entries(at.opts())) if (GLOBALS.has(name) && value) flags[name] ??= value;
   }
+  // Typed before a command that does not know it, it would be passed over in silence.
+  if (flags["readOnly"] === true && !command.options.some(({ long }) => long === "--read-only")) throw new CommanderError(1, "commander.unknownOption", `error: --read-only does not go with ${pathOf(command)}`);
   return flags;
 }
 

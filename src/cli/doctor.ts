@@ -5,6 +5,7 @@ import { openOperator, type Context } from "./context.ts";
 import { EXIT } from "./exit-code.ts";
 import { count, counted, milliseconds, size } from "./quantity.ts";
 import { painted, printable } from "./table.ts";
+import { wrapped } from "./wrapped.ts";
 
 /** @returns 5 when something was found */
 export async function doctor(context: Context, { deep }: { readonly deep?: true }): Promise<number> {
@@ -24,7 +25,7 @@ const WIDTH = 78;
 function shown({ severity, subject, message, evidence, remedy }: Finding): string {
   const mark = severity === "error" ? painted("red", "error", process.stdout) : painted("yellow", "warning", process.stdout);
   const facts = Object.entries(evidence).filter(([, value]) => value !== undefined).map(fact);
-  const lines = [...wrapped(message), ...(facts.length === 0 ? [] : wrapped(facts.join(", ")))];
+  const lines = [...wrapped(printable(message), WIDTH), ...(facts.length === 0 ? [] : wrapped(printable(facts.join(", ")), WIDTH))];
   return [`${mark} ${painted("bold", printable(subject), process.stdout)}`, ...lines.map((line) => `  ${line}`), `  > ${printable(remedy)}`].join("\n");
 }
 
@@ -41,14 +42,4 @@ function text(value: unknown, unit?: string): string {
   if (typeof value === "number") return unit === "Ms" ? milliseconds(value) : unit === "Bytes" ? size(value) : Number.isInteger(value) ? count(value) : value.toFixed(1);
   if (Array.isArray(value)) return `${value.slice(0, SHOWN).map((each) => text(each)).join(", ")}${value.length > SHOWN ? ", …" : ""}`;
   return typeof value === "object" && value !== null ? `(${Object.entries(value).map(fact).join(" ")})` : String(value);
-}
-
-function wrapped(long: string): string[] {
-  const lines = [""];
-  for (const word of printable(long).split(" ")) {
-    const line = lines.at(-1)!;
-    if (line !== "" && line.length + 1 + word.length > WIDTH) lines.push(word);
-    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
-  }
-  return lines;
 }

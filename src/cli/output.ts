@@ -8,6 +8,7 @@ import { maskSecrets } from "../config.ts";
 import { MillraceError } from "../errors.ts";
 import { EXIT, exitCodeOf } from "./exit-code.ts";
 import { tableLines, type Column } from "./table.ts";
+import { wrapped } from "./wrapped.ts";
 
 export class Output {
   readonly json: boolean;
@@ -74,9 +75,15 @@ export class Output {
   }
 
   #aside(kind: "warning" | "error", facts: { readonly message: string }, stack?: string): void {
-    const text = this.json ? JSON.stringify({ [kind]: facts }) : `${kind}: ${facts.message}${stack === undefined ? "" : `\n${maskSecrets(stack)}`}`;
+    const text = this.json ? JSON.stringify({ [kind]: facts }) : `${readable(`${kind}: ${facts.message}`)}${stack === undefined ? "" : `\n${maskSecrets(stack)}`}`;
     process.stderr.write(`${text}\n`);
   }
+}
+
+/** On a terminal no word is broken; elsewhere a message is one line. */
+function readable(text: string): string {
+  const { isTTY, columns } = process.stderr;
+  return isTTY ? text.split("\n").flatMap((line) => wrapped(line, columns || 80)).join("\n") : text;
 }
 
 /** Lines to standard output, many in one write: those that come together, and none later than the event loop turns. */

@@ -10,12 +10,13 @@ const OWN = [OWN_PATH, pathToFileURL(OWN_PATH).href];
 /** Shipped workers are somebody's program, and so are libraries that a handler calls. */
 const RUNNER = /[\\/]node_modules[\\/](?:millrace[\\/](?:dist[\\/])?src|bullmq)[\\/]|\(?node:[^\s)]*:\d+:\d+\)?$/;
 const FRAME = /^\s+at /;
+const NATIVE = /^\s+at .*\(<anonymous>\)$/;
 
 /** Lines for people; nothing in them reaches the terminal but text. Where every frame is a runner's, all of them stand. */
 export function stackLines(stack: string): string[] {
   const lines = stack.split("\n").filter((line) => line.trim() !== "");
-  const isFolded = lines.some(isProgram) ? isRunner : () => false;
-  const shown = lines.filter((line) => !isFolded(line)).map((line) => `${FRAME.test(line) ? "  " : ""}${printable(line).trim()}`);
+  const folds = lines.some(isProgram);
+  const shown = lines.filter((_, at) => !folds || !isRunner(outerOf(lines, at))).map((line) => `${FRAME.test(line) ? "  " : ""}${printable(line).trim()}`);
   const folded = lines.length - shown.length;
   return folded === 0 ? shown : [...shown, `  (and ${counted(folded, "frame")} of Node, Millrace or BullMQ: --json has all)`];
 }
@@ -28,7 +29,12 @@ export function throwPlace(stack: string | undefined): string | undefined {
 }
 
 function isProgram(line: string): boolean {
-  return FRAME.test(line) && !isRunner(line);
+  return FRAME.test(line) && !NATIVE.test(line) && !isRunner(line);
+}
+
+/** What JavaScript itself calls, `new Promise (<anonymous>)`, belongs to whoever called that. */
+function outerOf(lines: readonly string[], at: number): string {
+  return NATIVE.test(lines[at]!) ? (lines.slice(at).find((line) => !NATIVE.test(line)) ?? lines[at]!) : lines[at]!;
 }
 
 function isRunner(line: string): boolean {

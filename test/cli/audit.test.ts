@@ -31,11 +31,17 @@ test("an empty trail ends with 0 and says so; a time that is none with 2", async
   expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("--since") as string });
 }, 90_000);
 
+test("--read-only before a command that does not know it is refused, and not passed over", async () => {
+  expect(await millrace(["--read-only", "redis", "status"], { env })).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("--read-only does not go with redis status") as string });
+}, 90_000);
+
 test("--read-only, or MILLRACE_READ_ONLY, refuses what changes anything, before any I/O", async () => {
   const nowhere = { ...env, REDIS_URL: "redis://127.0.0.1:1" };
   const refused = await Promise.all([
     millrace(["job", ...put, "--read-only"], { env: nowhere }),
     millrace(put, { env: { ...nowhere, MILLRACE_READ_ONLY: "1" } }),
+    millrace(["--read-only", "job", ...put], { env: nowhere }),
+    millrace(["job", "--read-only", ...put], { env: nowhere }),
   ]);
   for (const { code, stdout, stderr } of refused) {
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });

@@ -29,6 +29,11 @@ test("the program's own frames stand, those of what ran it are counted", () => {
   expect(stackLines(["Error: x", ...OWN].join("\n"))).toEqual(["Error: x", ...OWN.map((line) => line.slice(2))]);
 });
 
+test("what JavaScript itself calls goes with whoever called that", () => {
+  const [map, promise] = ["    at Array.map (<anonymous>)", "    at new Promise (<anonymous>)"];
+  expect(stackLines(["Error: x", map, OWN[1], promise, RUNNERS[1]].join("\n"))).toEqual(["Error: x", map!.slice(2), OWN[1]!.slice(2), "  (and 2 frames of Node, Millrace or BullMQ: --json has all)"]);
+});
+
 test("where there are no others they stand all; what is no stack stands as it is", () => {
   expect(stackLines(["Error: x", ...RUNNERS].join("\n"))).toEqual(["Error: x", ...RUNNERS.map((line) => line.slice(2))]);
   expect(stackLines("just this\nand that")).toEqual(["just this", "and that"]);
