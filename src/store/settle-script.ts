@@ -7,6 +7,7 @@
  */
 import { Packr } from "msgpackr";
 import { CANCELLED } from "../job/state.ts";
+import { FROM_ACTIVE } from "./active-script.ts";
 import type { Leased } from "./reserve-script.ts";
 import { packBound, RETENTION, type Retention } from "./retention-script.ts";
 import { CANCEL_FIELD, UNKNOWN_SINCE_FIELD, type StoredJob } from "./stored-job.ts";
@@ -63,78 +64,6 @@ function standsAlone({ version, isLinked }: StoredJob): boolean {
   return version !== undefined && !isLinked;
 }
 
-/** From so many searches on, it costs Redis less to write the list of the active anew: measured at 100 to 10,000 active jobs. */
-const MANY_APART = 16;
-
-export const ACTIVE_OF = `
--- Where these ids stand in active: so many together at its old end (tail), others further up (between), or, by its place among the
--- ids, nowhere or twice (gone). Mostly jobs end in the order in which they were reserved. Where many do not, active is read once
--- and what stays is noted in order (rest): a search for each would go past all that were reserved before.
-local function activeOf(ids)
-  local oldest, found = redis.call('LRANGE', active, -#ids, '-1'), {tail = 0, between = {}, gone = {}}
-  while found.tail < #ids and oldest[#oldest - found.tail] == ids[found.tail + 1] do found.tail = found.tail + 1 end
-  if found.tail == #ids then return found end
-  local sought, stands = {}, {}
-  for _, id in ipairs(ids) do sought[id] = true end
-  found.tail = 0
-  while sought[oldest[#oldest - found.tail]] do
-    stands[oldest[#oldest - found.tail]] = true
-    sought[oldest[#oldest - found.tail]] = nil
-    found.tail = found.tail + 1
-  end
-  local apart = #ids - found.tail
-  if apart >= ${MANY_APART} then
-    found.rest = {}
-    for _, id in ipairs(redis.call('LRANGE', active, 0, -found.tail - 1)) do
-      if sought[id] then
-        sought[id], stands[id] = nil, true
-      else
-        found.rest[#found.rest + 1] = id
-      end
-    end
-  end
-  for n, id in ipairs(ids) do
-    if not found.rest and sought[id] and redis.call('LPOS', active, id, 'RANK', -1) then
-      sought[id], stands[id] = nil, true
-      found.between[#found.between + 1] = id
-    end
-    found.gone[n] = not stands[id] or nil
-    stands[id] = nil
-  end
-  return found
-end
-
--- Takes from active what activeOf has found there.
-local function leaveActive(found)
-  if not found.rest then
-    if found.tail > 0 then redis.call('LTRIM', active, '0', -found.tail - 1) end
-    for _, id in ipairs(found.between) do redis.call('LREM', active, -1, id) end
-  elseif #found.rest == 0 then
-    redis.call('DEL', active)
-  else
-    local staying = base .. 'millrace:staying'
-    redis.call('DEL', staying)
-    for from = 1, #found.rest, 1000 do redis.call('RPUSH', staying, unpack(found.rest, from, math.min(from + 999, #found.rest))) end
-    redis.call('RENAME', staying, active)
-  end
-end
-
--- Places them anew, and takes them from active. Should that fail, those that stay leave their new places again.
-local function moveFromActive(ids, found, place)
-  attempt(function()
-    place()
-    leaveActive(found)
-  end, function()
-    for _, id in ipairs(ids) do
-      if redis.call('LPOS', active, id, 'RANK', -1) then
-        for _, set in ipairs({completed, failed, delayed, prioritized}) do redis.call('ZREM', set, id) end
-        redis.call('LREM', wait, 0, id)
-      end
-    end
-  end)
-end
-`;
-
 /**
  * `settle(rows)`: a code a row.
  * rows  id, token, starts, kind, and by kind
@@ -147,7 +76,7 @@ end
  * A lease that ran out while nobody took the job, so that it has not been started again, is still ours.
  */
 export const SETTLE = `
-${RETENTION}${ACTIVE_OF}
+${RETENTION}${FROM_ACTIVE}
 local function settle(rows)
   local codes, facts, keys, locks, families = {}, {}, {}, {}, {}
   for i = 1, #rows / ${WIDTH} do
