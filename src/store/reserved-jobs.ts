@@ -4,7 +4,7 @@ import { readPlainJob, readStoredJob, type StoredJob, VERSION_FIELD } from "./st
 /** What is told of jobs, one behind the other: {@link PLAIN}, id and the values that `readPlainJob` takes; or how many fields and values follow, id, and these. */
 export type ToldJobs = readonly (number | string | false)[];
 
-const PLAIN = 0;
+const PLAIN = -1;
 const PLAIN_VALUES = 6;
 
 /**

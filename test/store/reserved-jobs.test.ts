@@ -22,17 +22,19 @@ test("a job is told as its hash reads, whether it has just what it was put with,
     await client.hset(keys.base + id, hash);
     await client.lpush(keys.wait, id);
   }
+  await client.lpush(keys.wait, "gone");
   const leased = await consumerOf(queue).reserver.take(100);
-  expect(leased.map(({ job }) => job.id).toSorted()).toEqual([...put.map(({ id }) => id), ...Object.keys(others)].toSorted());
+  expect(leased.map(({ job }) => job.id).toSorted()).toEqual([...put.map(({ id }) => id), ...Object.keys(others), "gone"].toSorted());
   for (const { job } of leased) expect(job).toEqual(readStoredJob(job.id, Object.entries(await client.hgetall(keys.base + job.id)).flat()));
   expect(leased.find(({ job }) => job.id === "started")?.job).toMatchObject({ starts: 5, attemptsMade: 2, stacktrace: ["Error: é"] });
 });
 
 test("what is told stands one behind the other", () => {
-  const told: ToldJobs = [0, "a", "mail", "{}", "{}", "1000", "0", false, 4, "b", "name", "sms", "ats", "2", 0, "c", "mail", "[]", "{}", "1000", "2", "7"];
+  const told: ToldJobs = [-1, "a", "mail", "{}", "{}", "1000", "0", false, 4, "b", "name", "sms", "ats", "2", 0, "gone", -1, "c", "mail", "[]", "{}", "1000", "2", "7"];
   expect(readJobs(told).map(({ id, name, starts, version, priority }) => [id, name, starts, version, priority])).toEqual([
     ["a", "mail", 1, undefined, 0],
     ["b", "sms", 2, undefined, 0],
+    ["gone", "", 0, undefined, 0],
     ["c", "mail", 1, 7, 2],
   ]);
   expect(readJobs([])).toEqual([]);
