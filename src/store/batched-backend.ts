@@ -39,6 +39,8 @@ const SERVERS: ReadonlySet<string> = new Set(["redis", "valkey"]);
 const OLDEST_REDIS = "6.2.0";
 /** A script holds Redis while it runs: 10 to 20 us a job. */
 const LARGEST_BATCH = 100;
+/** A script of puts has costs of its own. */
+const WORTH_HALVING = 50;
 const LARGEST_BYTES = 1_000_000;
 
 /** As {@link createMillraceBackend}, of a copy of BullMQ of one's own. */
@@ -66,7 +68,7 @@ export function millraceBackend({ RedisQueueBackend, createRedisBackend, raw2Nex
       const largest = Math.min(Math.max(Math.ceil(concurrency / 2), 1), LARGEST_BATCH);
       const bounds = { largestBytes: LARGEST_BYTES };
       this.#turns = new Gathered({ ...bounds, largest, bytesOf: (row) => ("value" in row ? row.value.length : 0), send: (rows) => this.#takeTurn(rows) });
-      this.#puts = new Gathered({ ...bounds, largest: LARGEST_BATCH, bytesOf: ([, , data]) => data.length, send: (jobs) => this.#add(jobs) });
+      this.#puts = new Gathered({ ...bounds, largest: LARGEST_BATCH, halvedFrom: WORTH_HALVING, bytesOf: ([, , data]) => data.length, send: (jobs) => this.#add(jobs) });
     }
 
     override async addJob(...args: Parameters<RedisQueueBackend["addJob"]>): Promise<string> {

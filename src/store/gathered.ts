@@ -14,6 +14,8 @@ export interface GatheredOptions<Row, Answer> {
   /** Most rows of a batch, and most bytes, near enough. */
   readonly largest: number;
   readonly largestBytes: number;
+  /** From so many on they go in two halves, where nothing is on its way: who asks and Redis would take turns. @default none do */
+  readonly halvedFrom?: number;
   bytesOf(row: Row): number;
   /** Sends one batch before it first awaits anything; an answer a row, in order. */
   send(rows: readonly Row[]): Promise<readonly (Answer | Promise<Answer>)[]>;
@@ -56,9 +58,11 @@ export class Gathered<Row, Answer> {
   }
 
   #nextBatch(): Entry<Row, Answer>[] {
-    const { largest, largestBytes, bytesOf } = this.#options;
+    const { largest, largestBytes, halvedFrom = Infinity, bytesOf } = this.#options;
+    const asked = this.#entries.length;
+    const most = this.#onTheirWay === 0 && asked >= halvedFrom ? Math.ceil(asked / 2) : asked;
     let [count, bytes] = [0, 0];
-    for (; count < Math.min(this.#entries.length, largest); count += 1) {
+    for (; count < Math.min(most, largest); count += 1) {
       bytes += bytesOf(this.#entries[count]!.row);
       if (count > 0 && bytes > largestBytes) break;
     }

@@ -2,11 +2,12 @@ import { expect, test, vi } from "vitest";
 import { Gathered } from "../../src/store/gathered.ts";
 
 /** Gathers numbers; every batch stays on its way until it is let go. */
-function gathering(largest = 100, largestBytes = 1_000_000) {
+function gathering(largest = 100, largestBytes = 1_000_000, halvedFrom?: number) {
   const batches: { readonly rows: readonly number[]; letGo(): void; fail(error: unknown): void }[] = [];
   const gathered = new Gathered<number, string>({
     largest,
     largestBytes,
+    ...(halvedFrom !== undefined && { halvedFrom }),
     bytesOf: (row) => row,
     send: (rows) => new Promise((resolve, reject) => batches.push({ rows, letGo: () => resolve(rows.map((row) => `answer ${row}`)), fail: reject })),
   });
@@ -50,6 +51,22 @@ test("batches are bounded by rows and by bytes; one row goes whatever its size",
   for (const row of [1, 1, 1, 8, 5, 50]) void gathered.add(row);
   for (let i = 0; i < 6; i += 1) await turn();
   expect(rows()).toEqual([[1, 1], [1, 8], [5], [50]]);
+});
+
+test("many go in two halves where nothing is on its way, and together behind another", async () => {
+  const { gathered, batches, rows } = gathering(100, 1000, 3);
+  for (const row of [1, 2, 3]) void gathered.add(row);
+  await turn();
+  await turn();
+  expect(rows()).toEqual([[1, 2], [3]]);
+  for (const row of [4, 5, 6]) void gathered.add(row);
+  await turn();
+  expect(rows().slice(2)).toEqual([[4, 5, 6]]);
+  for (const batch of batches) batch.letGo();
+  await turn();
+  for (const row of [7, 8]) void gathered.add(row);
+  await turn();
+  expect(rows().slice(3)).toEqual([[7, 8]]);
 });
 
 test("a flush sends all of it now, in order", () => {

@@ -168,6 +168,20 @@ const releasing: Scene = {
   ends: { parent: ["wait"], child: ["gone"], one: ["failed", "gone"], two: ["failed"] },
 };
 
+const MANY = Array.from({ length: 34 }, (_, n) => `n${n}`);
+const scattered: Scene = {
+  script: "turn",
+  name: "settles so many from between that the list of the active is written anew",
+  async prepare(queue) {
+    await putAll(queue, MANY.map((id) => newJob(id)));
+    const leased = await take(queue, MANY.length);
+    settlementsOf.set(queue.prefix, leased.filter((_, i) => i % 2 === 1).map((each) => ({ leased: each, kind: "ack", result: "1", keep: {} })));
+  },
+  act: (queue) => takeTurn(queue, settlementsOf.get(queue.prefix)!, false, undefined),
+  again: async (queue) => (await takeTurn(queue, settlementsOf.get(queue.prefix)!, true, undefined)).settled,
+  ends: Object.fromEntries(MANY.map((id, i) => [id, [i % 2 === 1 ? "completed" : "wait"]])),
+};
+
 function cancelling(name: string, job: Partial<NewJob>, arrange?: (queue: StoredQueue) => Promise<unknown>): Scene {
   const ask = (queue: StoredQueue, token: string) => requestCancel(queue, "a", { reason: "asked", token, leaseMs: 10_000 });
   return {
@@ -257,6 +271,7 @@ export const scenes: readonly Scene[] = [
     ...heldEnds, ...waitingEnds, acked: ["wait"], "failed-one": ["wait"], later: ["wait"], "released-late": ["wait"], "acked-too": ["wait"], old: ["completed"],
     dropped: ["gone"], retried: ["wait"], released: ["wait"], "retried-high": ["prioritized"],
   }),
+  scattered,
   releasing,
   stockTurning("without a limit", limits),
   stockTurning("under a limit, with metrics", { ...limits, limiter: { max: 100, duration: 60_000 }, metricsMost: 5 }),

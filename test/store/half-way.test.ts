@@ -64,7 +64,7 @@ test("no script that writes is left out", () => {
   expect(scripts.filter(({ name, writes }) => writes && !known.has(name)).map(({ name }) => name)).toEqual([]);
 });
 
-const WRITES = /^(SET|DEL|INCR|INCRBY|EXPIRE|PEXPIRE|[LR]PUSH|[LR]POP|LREM|LSET|LTRIM|HSET|HSETNX|HDEL|HINCRBY|SADD|SREM|ZADD|ZREM|XADD|XDEL|XTRIM)$/;
+const WRITES = /^(SET|DEL|INCR|INCRBY|EXPIRE|PEXPIRE|[LR]PUSH|[LR]POP|LREM|LSET|LTRIM|HSET|HSETNX|HDEL|HINCRBY|RENAME|SADD|SREM|ZADD|ZREM|XADD|XDEL|XTRIM)$/;
 
 async function prepared(scene: Scene): Promise<StoredQueue> {
   const queue = storedQueue(connections, freshPrefix(), "work");
