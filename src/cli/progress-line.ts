@@ -23,7 +23,7 @@ const terminalMs = 200;
 const plainMs = 3000;
 /** The rate is that of the last few seconds. */
 const rateMs = 5000;
-const eraseLine = "\r\u001b[2K";
+export const ERASE_LINE = "\r\u001b[2K";
 
 /**
  * Shows progress until it is stopped.
@@ -47,7 +47,7 @@ export function showProgress(stream: ProgressStream, look: () => Promise<Progres
     while (seen.length > 2 && at - (seen[0]?.at ?? at) > rateMs) seen.shift();
     const first = seen[0] ?? { at, done: 0 };
     const text = progressText(progress, at === first.at ? undefined : ((progress.done - first.done) / (at - first.at)) * 1000);
-    stream.write(stream.isTTY === true ? `${eraseLine}${text.slice(0, (stream.columns ?? 80) - 1)}` : `${text}\n`);
+    stream.write(stream.isTTY === true ? overLine(stream, text) : `${text}\n`);
   };
   const stopShowing = startTicker(everyMs, () => {
     if (!busy) looking = show();
@@ -57,8 +57,13 @@ export function showProgress(stream: ProgressStream, look: () => Promise<Progres
     stopped = true;
     stopShowing();
     await looking;
-    if (stream.isTTY === true) stream.write(eraseLine);
+    if (stream.isTTY === true) stream.write(ERASE_LINE);
   };
+}
+
+/** A text in place of the terminal's line, and no longer than that. */
+export function overLine({ columns = 80 }: ProgressStream, text: string): string {
+  return `${ERASE_LINE}${text.slice(0, columns - 1)}`;
 }
 
 /**

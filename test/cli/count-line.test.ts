@@ -1,26 +1,12 @@
-import { EventEmitter, once } from "node:events";
+import { once } from "node:events";
 import { expect, test } from "vitest";
 import { showingCount } from "../../src/cli/count-line.ts";
-
-/** Keeps what is written, and tells of it. */
-class Screen extends EventEmitter {
-  text = "";
-  readonly columns = 20;
-  readonly isTTY: boolean;
-  constructor(isTTY: boolean) {
-    super();
-    this.isTTY = isTTY;
-  }
-  write(text: string): void {
-    this.text += text;
-    this.emit("write");
-  }
-}
+import { Screen } from "../support/screen.ts";
 
 test("rewrites one line on a terminal, no longer than it is wide, and erases it at the end, of a failure too", async () => {
   const lost = new Error("lost");
   for (const end of ["done", lost]) {
-    const screen = new Screen(true);
+    const screen = new Screen(true, 20);
     let seen = 0;
     const shown = showingCount(() => `${(seen += 1)} dead letters looked at`, once(screen, "write").then(() => (end === lost ? Promise.reject(lost) : end)), screen, 1);
     expect(await shown.catch((error: unknown) => error)).toBe(end);
@@ -31,7 +17,7 @@ test("rewrites one line on a terminal, no longer than it is wide, and erases it 
 });
 
 test("shows nothing of what is over at once, and nothing where there is no terminal", async () => {
-  const [terminal, pipe] = [new Screen(true), new Screen(false)];
+  const [terminal, pipe] = [new Screen(true, 20), new Screen(false, 20)];
   expect(await showingCount(() => "1", Promise.resolve(1), terminal, 1)).toBe(1);
   let asked = 0;
   await showingCount(() => `${(asked += 1)}`, new Promise((resolve) => setTimeout(resolve, 20)), pipe, 1);

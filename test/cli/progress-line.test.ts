@@ -1,21 +1,7 @@
-import { once, EventEmitter } from "node:events";
+import { once } from "node:events";
 import { expect, test } from "vitest";
 import { progressText, showProgress, type Progress } from "../../src/cli/progress-line.ts";
-
-/** Keeps what is written, and tells of it. */
-class Screen extends EventEmitter {
-  text = "";
-  readonly isTTY: boolean;
-  readonly columns = 30;
-  constructor(isTTY: boolean) {
-    super();
-    this.isTTY = isTTY;
-  }
-  write(text: string): void {
-    this.text += text;
-    this.emit("write");
-  }
-}
+import { Screen } from "../support/screen.ts";
 
 const at: Progress = { put: 3210, running: 16, done: 2000, left: 1210, growing: false };
 
@@ -27,7 +13,7 @@ test("says what is put, running, done, how fast, and what is left", () => {
 });
 
 test("writes plain lines where there is no terminal", async () => {
-  const screen = new Screen(false);
+  const screen = new Screen(false, 30);
   const stop = showProgress(screen, async () => at, 1);
   while (screen.text.split("\n").length < 3) await once(screen, "write");
   await stop();
@@ -36,7 +22,7 @@ test("writes plain lines where there is no terminal", async () => {
 });
 
 test("rewrites one line on a terminal, no longer than it is wide, and erases it at the end", async () => {
-  const screen = new Screen(true);
+  const screen = new Screen(true, 30);
   const stop = showProgress(screen, async () => at, 1);
   while (screen.text.split("\r").length < 4) await once(screen, "write");
   await stop();
@@ -50,7 +36,7 @@ test("rewrites one line on a terminal, no longer than it is wide, and erases it 
 });
 
 test("shows nothing while it cannot look, and goes on", async () => {
-  const screen = new Screen(false);
+  const screen = new Screen(false, 30);
   let looks = 0;
   const stop = showProgress(screen, async () => (++looks < 4 ? Promise.reject(new Error("Redis is away")) : at), 1);
   await once(screen, "write");
@@ -60,7 +46,7 @@ test("shows nothing while it cannot look, and goes on", async () => {
 });
 
 test("writes nothing after it was stopped, not even of a look that was under way", async () => {
-  const screen = new Screen(false);
+  const screen = new Screen(false, 30);
   const { promise: looking, resolve: looked } = Promise.withResolvers<void>();
   const { promise, resolve } = Promise.withResolvers<Progress>();
   const stop = showProgress(screen, () => (looked(), promise), 1);
