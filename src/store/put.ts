@@ -44,11 +44,11 @@ export class PutLane {
   readonly #open: () => Promise<void>;
   readonly #replicated: ReplicatedPuts | undefined;
   readonly #numbers = new PutNumbers();
+  readonly #redactions = new DueRedactions();
   #entries: Entry[] = [];
   #flushing = false;
   #onTheirWay = 0;
   #hasOpened = false;
-  readonly #redactions = new DueRedactions();
 
   /**
    * @param producerId  this process's own; two lanes of one queue must not share it

@@ -37,6 +37,15 @@ test.each([
   expect(await waitingIds(queue)).toEqual(ids(jobs));
 });
 
+/** A lane on a server of its own, behind a network that can break. */
+async function laneBehindProxy() {
+  const server = await startRedis();
+  const proxy = await startProxy(server.port);
+  onTestFinished(() => proxy[Symbol.asyncDispose]());
+  const queue = await openQueue({ url: `redis://127.0.0.1:${proxy.port}` });
+  return { server, proxy, queue, lane: new PutLane(queue, "p", 0) };
+}
+
 test("order holds over many scripts, whatever the size of payloads", async () => {
   const queue = await openQueue();
   const lane = new PutLane(queue, "p", 0);
@@ -131,11 +140,7 @@ test("a put whose signal has fired already sends nothing, and what was sent is n
 });
 
 test("a batch whose answer is lost is sent again and put once", async () => {
-  const server = await startRedis();
-  const proxy = await startProxy(server.port);
-  onTestFinished(() => proxy[Symbol.asyncDispose]());
-  const queue = await openQueue({ url: `redis://127.0.0.1:${proxy.port}` });
-  const lane = new PutLane(queue, "p", 0);
+  const { lane, proxy, queue } = await laneBehindProxy();
   await lane.put(newJob("a"), waits);
   proxy.loseReplies();
   // It was there before, so the second answer must still be the first one's.
@@ -238,11 +243,7 @@ test("a retry into a bounded queue that has become full says so, and puts once t
 });
 
 test("a full Redis refuses at once; after an unanswered sending it is not certain that nothing was put", async () => {
-  const server = await startRedis();
-  const proxy = await startProxy(server.port);
-  onTestFinished(() => proxy[Symbol.asyncDispose]());
-  const queue = await openQueue({ url: `redis://127.0.0.1:${proxy.port}` });
-  const lane = new PutLane(queue, "p", 0);
+  const { lane, proxy, queue, server } = await laneBehindProxy();
   await lane.put(newJob("a"), waits);
   await limit(server, "1");
   const refused = await failure(lane.put(newJob("b"), waits));
@@ -272,11 +273,7 @@ test("an error of the script fails its own puts and no later ones", async () => 
 });
 
 test("what a contract redacts is noted before its first job is sent; until it is no job is there", async () => {
-  const server = await startRedis();
-  const proxy = await startProxy(server.port);
-  onTestFinished(() => proxy[Symbol.asyncDispose]());
-  const queue = await openQueue({ url: `redis://127.0.0.1:${proxy.port}` });
-  const lane = new PutLane(queue, "p", 0);
+  const { lane, proxy, queue } = await laneBehindProxy();
   await lane.put(newJob("a"), waits);
   const redacting = { name: "n", redact: ["body"] };
   proxy.loseReplies();
