@@ -15,7 +15,7 @@ const masked = z.literal(true).optional();
 
 const line = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("queue"), format: z.literal(1), queue: z.string(), at: instant, settings: fields, redact: z.record(z.string(), z.array(z.string()).readonly()).optional(), masked }),
-  z.object({ kind: z.literal("schedule"), schedule: z.string().min(1), at: instant, fields, masked }),
+  z.object({ kind: z.literal("schedule"), schedule: z.string().min(1), at: instant.nullable(), fields, masked }),
   z.object({
     kind: z.literal("job"),
     id: z.string().min(1),

@@ -1,13 +1,14 @@
 /** What a queue is beside its jobs: its settings and its schedules, as they are stored. */
 import { asBackendError } from "../redis/errors.ts";
 import { runScript, type Script } from "../redis/script.ts";
+import { pausedSchedulesKey } from "./keys.ts";
 import { readLimits, shareOf, sumOfLimits } from "./queue-limits.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
 export interface ScheduleRecord {
   readonly schedule: string;
-  /** When its next run is due. */
-  readonly at: number;
+  /** When its next run is due; `null` while it is paused. */
+  readonly at: number | null;
   readonly fields: Readonly<Record<string, string>>;
 }
 
@@ -50,45 +51,59 @@ async function writeSettings({ client, keys }: StoredQueue, settings: Readonly<R
   }
 }
 
-/** @throws BackendError */
+/** Those that run, then those that are paused. @throws BackendError */
 export async function readSchedules({ client, keys }: StoredQueue): Promise<ScheduleRecord[]> {
   try {
     const flat = await client.zrange(keys.repeat, "0", "-1", "WITHSCORES");
     const schedules: ScheduleRecord[] = [];
     for (let i = 0; i + 1 < flat.length; i += 2) schedules.push({ schedule: flat[i]!, at: Number(flat[i + 1]), fields: await client.hgetall(`${keys.repeat}:${flat[i]!}`) });
+    const running = new Set(schedules.map(({ schedule }) => schedule));
+    for (const [schedule, hash] of Object.entries(await client.hgetall(pausedSchedulesKey(keys)))) {
+      if (!running.has(schedule)) schedules.push({ schedule, at: null, fields: JSON.parse(hash) as Record<string, string> });
+    }
     return schedules;
   } catch (error) {
     throw asBackendError(error);
   }
 }
 
-/** One that is there keeps its rule; its next run is the later of the two. @returns whether it was new @throws BackendError */
+/** One that is there keeps its rule, and stays paused or not; its next run is the later of the two. @returns whether it was new @throws BackendError */
 export async function writeSchedule({ client, keys }: StoredQueue, { schedule, at, fields }: ScheduleRecord): Promise<boolean> {
-  return (await runScript(client, WRITE, [keys.repeat, `${keys.repeat}:${schedule}`], [schedule, at, ...Object.entries(fields).flat()])) === 1;
+  const all = [keys.repeat, `${keys.repeat}:${schedule}`, pausedSchedulesKey(keys)];
+  return (await runScript(client, WRITE, all, [schedule, at ?? "", JSON.stringify(fields), ...Object.entries(fields).flat()])) === 1;
 }
 
 /** Removes it, unless its next run is there: who runs that would find no schedule. @returns whether it was removed @throws BackendError */
 export async function removeSchedule({ client, keys }: StoredQueue, schedule: string): Promise<boolean> {
-  return (await runScript(client, REMOVE, [keys.repeat, `${keys.repeat}:${schedule}`], [keys.base, schedule])) === 1;
+  return (await runScript(client, REMOVE, [keys.repeat, `${keys.repeat}:${schedule}`, pausedSchedulesKey(keys)], [keys.base, schedule])) === 1;
 }
 
 /**
- * KEYS  schedules, hash of this one
- * ARGV  its id, when it is due, {field, value}…
+ * KEYS  schedules, hash of this one, what is kept of those that are paused
+ * ARGV  its id, when it is due or "" while it is paused, its fields as JSON, {field, value}…
  * reply 1 it was new
  */
 const WRITE: Script = {
   name: "write-schedule",
   lua: `
-local isNew = redis.call('ZSCORE', KEYS[1], ARGV[1]) and 0 or 1
-if isNew == 1 and #ARGV > 2 then redis.call('HSET', KEYS[2], unpack(ARGV, 3)) end
-redis.call('ZADD', KEYS[1], 'GT', ARGV[2], ARGV[1])
-return isNew
+local runs, paused = redis.call('ZSCORE', KEYS[1], ARGV[1]), redis.call('HEXISTS', KEYS[3], ARGV[1]) == 1
+if runs or paused then
+  if runs and ARGV[2] ~= '' then redis.call('ZADD', KEYS[1], 'GT', ARGV[2], ARGV[1]) end
+  return 0
+end
+if ARGV[2] == '' then
+  redis.call('HSET', KEYS[3], ARGV[1], ARGV[3])
+  return 1
+end
+-- Its fields come first: who finds it has its rule.
+if #ARGV > 3 then redis.call('HSET', KEYS[2], unpack(ARGV, 4)) end
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+return 1
 `,
 };
 
 /**
- * KEYS  schedules, hash of this one
+ * KEYS  schedules, hash of this one, what is kept of those that are paused
  * ARGV  base, its id
  */
 const REMOVE: Script = {
@@ -98,6 +113,7 @@ local at = redis.call('ZSCORE', KEYS[1], ARGV[2])
 if at and redis.call('EXISTS', string.format('%srepeat:%s:%.0f', ARGV[1], ARGV[2], at)) == 1 then return 0 end
 redis.call('ZREM', KEYS[1], ARGV[2])
 redis.call('DEL', KEYS[2])
+redis.call('HDEL', KEYS[3], ARGV[2])
 return 1
 `,
 };

@@ -5,6 +5,7 @@ import { importQueue } from "../../src/admin/queue-import.ts";
 import type { Operator } from "../../src/admin/operator.ts";
 import { audit } from "../../src/admin/audit.ts";
 import { showJob } from "../../src/admin/job-show.ts";
+import { pauseSchedule, putSchedule } from "../../src/admin/schedules.ts";
 import { listJobs } from "../../src/admin/jobs.ts";
 import { OptionError, ReadOnlyError } from "../../src/errors.ts";
 import { defineHandler, defineJob, defineQueue, typed } from "../../src/index.ts";
@@ -41,6 +42,8 @@ async function full(operator: Operator): Promise<void> {
   await stock.addBulk(Array.from({ length: 5 }, (_, n) => ({ name: "later", data: { n }, opts: { delay: 3_600_000 + n } })));
   await stock.add("once", {}, { deduplication: { id: "one", ttl: 3_600_000 } });
   await stock.upsertJobScheduler("nightly", { pattern: "0 0 3 * * *" }, { name: "night", data: { n: 3 } });
+  await putSchedule(operator, "work", "weekly", { name: "week", cron: "0 7 * * 1", tz: "Europe/Zurich" });
+  await pauseSchedule(operator, "work", "weekly");
   await stock.setGlobalConcurrency(7);
   await stockFlows(prefix).add({ name: "parent", queueName: "work", children: [{ name: "child", queueName: "work" }] });
   await stock.pause();
@@ -54,7 +57,7 @@ test("what was exported and imported is exported again to the same lines: states
   for (const line of first) if (line.kind === "job") states.set(line.state, (states.get(line.state) ?? 0) + 1);
   expect(Object.fromEntries(states)).toEqual({ "waiting-children": 1, delayed: 6, prioritized: 5, waiting: 7, failed: 1, completed: 1 });
   const other = testOperator();
-  expect(await importQueue(other, "work", asText(first))).toEqual({ queue: "work", jobs: 21, existing: 0, schedules: 1, complete: true });
+  expect(await importQueue(other, "work", asText(first))).toEqual({ queue: "work", jobs: 21, existing: 0, schedules: 2, complete: true });
   const withoutTtl = (lines: ExportLine[]) => lines.map((line) => (line.kind === "job" && line.deduplicationMs > 0 ? { ...line, deduplicationMs: 1 } : line));
   const second = withoutTtl(await exported(other));
   expect(second).toEqual(withoutTtl(first));

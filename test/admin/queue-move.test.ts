@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { exportQueue } from "../../src/admin/queue-export.ts";
 import { moveQueue } from "../../src/admin/queue-move.ts";
 import type { Operator } from "../../src/admin/operator.ts";
+import { listSchedules, pauseSchedule, putSchedule } from "../../src/admin/schedules.ts";
 import { doctor } from "../../src/admin/doctor.ts";
 import { defineHandler, defineJob, typed } from "../../src/index.ts";
 import { readRecords, writeRecords } from "../../src/store/job-records.ts";
@@ -24,6 +25,8 @@ async function filled(operator: Operator): Promise<void> {
   await stock.addBulk(Array.from({ length: 5 }, (_, n) => ({ name: "low", data: { n }, opts: { priority: 10 - n } })));
   await stock.add("later", {}, { delay: 3_600_000 });
   await stock.upsertJobScheduler("nightly", { pattern: "0 0 3 * * *" }, { name: "night" });
+  await putSchedule(operator, "work", "weekly", { name: "week", cron: "0 7 * * 1" });
+  await pauseSchedule(operator, "work", "weekly");
   await stock.setGlobalConcurrency(7);
 }
 
@@ -33,12 +36,13 @@ test("moves jobs of every state to another queue as they stand, with schedules a
   const before = await jobsOf(operator);
   const told: number[] = [];
   const result = await moveQueue(operator, "work", target, "post", { onProgress: (moved) => told.push(moved) });
-  expect(result).toEqual({ queue: "work", to: "post", moved: before.length, schedules: 1, paused: false, left: { active: 0, flow: 0, taken: [] } });
+  expect(result).toEqual({ queue: "work", to: "post", moved: before.length, schedules: 2, paused: false, left: { active: 0, flow: 0, taken: [] } });
   expect(told.at(-1)).toBe(before.length);
   expect(await jobsOf(target, "post")).toEqual(before);
   expect(await jobsOf(operator)).toEqual([]);
   const stock = stockQueue(target.prefix, "post");
   expect((await stock.getJobSchedulers()).map(({ key }) => key)).toEqual(["nightly"]);
+  expect((await listSchedules(target, "post")).map(({ id, paused }) => [id, paused])).toEqual([["nightly", false], ["weekly", true]]);
   expect(await stock.getGlobalConcurrency()).toBe(7);
   expect(await stockQueue(operator.prefix).getJobSchedulers()).toEqual([]);
   expect((await redisClient().keys(`${operator.prefix}:work:*`)).filter((key) => !/:(meta|events|id|marker|pc|stalled-check|millrace:.*)$/.test(key))).toEqual([]);
