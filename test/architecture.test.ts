@@ -41,7 +41,7 @@ const schemaLibraries = new Set(["zod", "valibot", "arktype", "@standard-schema/
 const developmentOnly = new Map([["src/redis/container.ts", "testcontainers"]]);
 /** Who may set timers of its own, and why. All others wait with what `src/concurrency` has. */
 const timekeepers = new Map([
-  ["src/redis/client.ts", "stands in for the timers that ioredis would set, one a connection and not one a command, and ioredis clears them"],
+  ["src/redis/client.ts", "stands in for the timer that ioredis would set on a silent socket, and ioredis clears it"],
 ]);
 const ownTimer = /(?<![.\w])(?:setTimeout|setInterval)\(|\bAbortSignal\.timeout\(/;
 /** Named after a part of the toolkit, or of its durable counterpart: there is one of each. */

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { hostname } from "node:os";
-import { digestOn } from "../../producers/jobs/digest.ts";
+import { type Digest, digestOn } from "../../producers/jobs/digest.ts";
 import { type FoundFile, type NotFound, openTree, putFile, putFiles, type Tree } from "../../producers/files.ts";
 import { digestFile } from "../../workers/digest.ts";
 import { type App, connect } from "../app.ts";
@@ -152,6 +152,8 @@ const endless = (): Promise<never> => new Promise(() => {});
 class Run {
   readonly entries: Entry[] = [];
   readonly counted = { put: 0, known: 0, processed: 0 };
+  /** What was digested here, by the job's id: of this nobody needs to be asked. */
+  readonly #digested = new Map<string, Digest>();
   readonly #app: App;
   readonly #job: DigestJob;
   readonly #queue: DigestQueue;
@@ -171,7 +173,15 @@ class Run {
   async run(): Promise<Map<Entry, Finding> | undefined> {
     const { signal, producers = demoDefaults.producers, consumers = demoDefaults.consumers, concurrency = demoDefaults.concurrency } = this.#options;
     const handler = defineHandler(this.#job, {
-      handle: (payload, task) => digestFile(payload, task).finally(() => void this.counted.processed++),
+      handle: async (payload, task) => {
+        try {
+          const found = await digestFile(payload, task);
+          this.#digested.set(task.id, found);
+          return found;
+        } finally {
+          this.counted.processed++;
+        }
+      },
     });
     const pools = range(consumers).map(() => this.#app.pool([handler], { concurrency, lease }));
     const work = async (): Promise<Map<Entry, Finding>> => {
@@ -208,8 +218,8 @@ class Run {
   }
 
   /**
-   * Asks for the outcomes of all. A job that was known when it was put may be past its retention by now: its file is put
-   * again, as often as a run can be overtaken by another one.
+   * What was not digested here, an earlier run or another one has done, or it failed: these outcomes are asked for. A job that was
+   * known when it was put may be past its retention by now: its file is put again, as often as a run can be overtaken by another one.
    */
   async #findings(): Promise<Map<Entry, Finding>> {
     const findings = new Map<Entry, Finding>();
@@ -237,10 +247,14 @@ class Run {
     return { ...entry, jobId: id };
   }
 
-  /** Undefined when the job is gone. */
   async #findingOf(entry: Entry): Promise<Finding | undefined> {
     if ("error" in entry) return { error: entry.error };
-    const outcome = await this.#queue.job(entry.jobId).outcome({ signal: this.#options.signal });
+    return this.#digested.get(entry.jobId) ?? this.#outcomeOf(entry.jobId);
+  }
+
+  /** Undefined when the job is gone. */
+  async #outcomeOf(jobId: string): Promise<Finding | undefined> {
+    const outcome = await this.#queue.job(jobId).outcome({ signal: this.#options.signal });
     switch (outcome.state) {
       case "completed":
         return outcome.result;

@@ -1,6 +1,7 @@
 /** The ioredis client we use everywhere, with what it gets wrong about lost connections put right. */
 import { Redis, type Command, type RedisOptions } from "ioredis";
 import { describeError } from "./errors.ts";
+import { Unanswered } from "./unanswered.ts";
 
 type Stream = Parameters<Redis["sendCommand"]>[1];
 type Queue = Redis["commandQueue"];
@@ -13,8 +14,6 @@ interface Internals {
   socketTimeoutTimer: NodeJS.Timeout | undefined;
 }
 
-/** Where an ioredis command keeps its timer. */
-const COMMAND_TIMER = "_commandTimeoutTimer";
 const SILENCE_CHECK_MS = 1000;
 const CLOSED = "Connection is closed.";
 
@@ -28,6 +27,7 @@ const CLOSED = "Connection is closed.";
  * - When `SELECT` fails it goes on in database 0. Here the connection is not used.
  * - After the event loop was blocked, commands time out and the connection is given up for dead although the answers
  *   are there, unread. They are read first.
+ * - `commandTimeout` sets a timer a command, which is a tenth of what a command costs this process. One watches over all.
  */
 export class Client extends Redis {
   /** What went wrong last with the connection, in one line; `undefined` once it is ready again. */
@@ -35,9 +35,11 @@ export class Client extends Redis {
   /** Since when it has been without a connection that was ready before (`performance.now()`). */
   lostAt: number | undefined;
   readonly #droppedPipelines = new WeakSet<object>();
+  readonly #unanswered: Unanswered | undefined;
 
-  constructor(options: RedisOptions) {
+  constructor({ commandTimeout, ...options }: RedisOptions) {
     super(options as RedisOptions & { replyMapping?: "legacy" });
+    this.#unanswered = commandTimeout === undefined ? undefined : new Unanswered(commandTimeout);
     this.#internals().setSocketTimeout = () => this.#watchForSilence();
     this.on("error", (error: Error) => {
       this.connectionFault = describeError(error);
@@ -56,7 +58,7 @@ export class Client extends Redis {
 
   override sendCommand(command: Command, stream?: Stream): unknown {
     if (stream === undefined ? command.isSettled : this.#isDropped(command, stream)) return command.promise;
-    if (this.options.commandTimeout !== undefined && this.status !== "end") expireAfter(command, this.options.commandTimeout);
+    if (this.status !== "end") this.#unanswered?.add(command);
     return super.sendCommand(command, stream);
   }
 
@@ -117,19 +119,6 @@ export class Client extends Redis {
   #internals(): Internals {
     return this as unknown as Internals;
   }
-}
-
-/** Takes the place of the timer that ioredis would set, and that it clears when the command settles. */
-function expireAfter(command: Command, timeoutMs: number): void {
-  const timed = command as unknown as { [COMMAND_TIMER]?: NodeJS.Timeout };
-  timed[COMMAND_TIMER] ??= setTimeout(expire, timeoutMs, command);
-}
-
-/** Timers come before input in the event loop, immediates after it. */
-function expire(command: Command): void {
-  setImmediate(() => {
-    if (!command.isSettled) command.reject(new Error("Command timed out"));
-  });
 }
 
 function rejectAll(queue: Queue): void {

@@ -8,6 +8,7 @@
 import { sleep } from "../concurrency/sleep.ts";
 import { startTimer } from "../concurrency/timer.ts";
 import { BackendError, EnqueueTimeoutError, NotReplicatedError, QueueFullError } from "../errors.ts";
+import { COMMAND_MS } from "../redis/connection.ts";
 import { PutNumbers } from "./put-numbers.ts";
 import { putJobs, type NewJob, type PutReply } from "./put-script.ts";
 import { Unreplicated, type ReplicatedPuts } from "./replicated-put.ts";
@@ -200,7 +201,7 @@ export class PutLane {
       try {
         if (this.#redactions.areDue) await beforeDeadline(deadlineAt, this.#redactions.note(this.#queue), { mayHaveRun: false });
         const numbered = { own: number, lowestOpen: Math.min(number, this.#numbers.lowestOpen()), heard: this.#numbers.heard() };
-        const ownDeadlineAt = performance.now() + (this.#queue.client.options.commandTimeout ?? Infinity);
+        const ownDeadlineAt = performance.now() + COMMAND_MS;
         const put = this.#replicated?.put ?? putJobs;
         const sent = put(this.#queue, this.#producerId, numbered, this.#maxSize, jobs);
         return await (ownDeadlineAt <= deadlineAt ? sent : beforeDeadline(deadlineAt, sent, { mayHaveRun: true }));
