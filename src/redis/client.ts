@@ -35,11 +35,11 @@ export class Client extends Redis {
   /** Since when it has been without a connection that was ready before (`performance.now()`). */
   lostAt: number | undefined;
   readonly #droppedPipelines = new WeakSet<object>();
-  readonly #unanswered: Unanswered | undefined;
+  readonly #unanswered: Unanswered<Command> | undefined;
 
   constructor({ commandTimeout, ...options }: RedisOptions) {
     super(options as RedisOptions & { replyMapping?: "legacy" });
-    this.#unanswered = commandTimeout === undefined ? undefined : new Unanswered(commandTimeout);
+    this.#unanswered = commandTimeout === undefined ? undefined : new Unanswered(commandTimeout, (command) => command.reject(new Error("Command timed out")));
     this.#internals().setSocketTimeout = () => this.#watchForSilence();
     this.on("error", (error: Error) => {
       this.connectionFault = describeError(error);

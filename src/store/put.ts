@@ -80,8 +80,11 @@ export class PutLane {
       this.#entries.push({ job, waits, signal, resolve, reject });
       if (this.#flushing) return;
       this.#flushing = true;
-      // After whatever is ready now has had its say, so what is put together goes together, and before the loop turns.
-      process.nextTick(() => void this.#flush());
+      // After whatever is ready now has had its say, so what is put together goes together; where something is on its way already,
+      // after all that this turn of the loop has: one request after another finds a few jobs each.
+      const flush = (): void => void this.#flush();
+      if (this.#onTheirWay === 0) process.nextTick(flush);
+      else setImmediate(flush);
     });
   }
 

@@ -6,6 +6,7 @@
  * request that was not answered is not repeated: whoever made it asks again, and names it.
  */
 import { sleep } from "../concurrency/sleep.ts";
+import { startTimer } from "../concurrency/timer.ts";
 import { BackendError } from "../errors.ts";
 import type { Reserved, ReserveRequest } from "./reserve-script.ts";
 import type { Settled } from "./settle-by-stock.ts";
@@ -21,6 +22,9 @@ export type { Settlement } from "./settle-script.ts";
 const BATCH_JOBS = 100;
 const BATCH_BYTES = 1 << 20;
 const RESEND_PAUSE_MS = 100;
+/** One is worked on by Redis while another comes. */
+const MOST_ON_THEIR_WAY = 2;
+const GATHER_MS = 20;
 
 interface Ending {
   readonly settlement: Settlement;
@@ -48,6 +52,8 @@ export class SettleLane {
   #asking: Asking[] = [];
   #scheduled = false;
   #onTheirWay = 0;
+  /** While what comes is gathered for longer than a turn of the loop. */
+  #stopGathering: (() => void) | undefined;
 
   /**
    * @param patienceMs  for how long a settlement without an answer is sent again. It may be longer than a lease lasts:
@@ -82,13 +88,16 @@ export class SettleLane {
     if (this.#scheduled) return;
     this.#scheduled = true;
     const flush = (): void => this.#flush();
-    // With nothing on its way it goes at once, together with what is ready now; else the loop may turn and gather more.
+    // With nothing on its way it goes at once, together with what is ready now; else the loop may turn and gather more. Behind
+    // so many it would only wait in Redis: it is gathered until one is back, though not for long, should none come back.
     if (this.#onTheirWay === 0) process.nextTick(flush);
-    else setImmediate(flush);
+    else if (this.#onTheirWay < MOST_ON_THEIR_WAY) setImmediate(flush);
+    else this.#stopGathering = startTimer(GATHER_MS, flush);
   }
 
   #flush(): void {
     this.#scheduled = false;
+    this.#stopGathering = undefined;
     const endings = this.#endings;
     const asking = this.#asking;
     this.#endings = [];
@@ -138,6 +147,11 @@ export class SettleLane {
       return { error, unanswered: open };
     } finally {
       this.#onTheirWay -= 1;
+      if (this.#stopGathering !== undefined) {
+        this.#stopGathering();
+        this.#stopGathering = undefined;
+        setImmediate(() => this.#flush());
+      }
     }
   }
 }

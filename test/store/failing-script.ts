@@ -38,7 +38,6 @@ export const READS: ReadonlySet<string> = new Set(["GET", "MGET", "HMGET", "HGET
 
 /** Everything in Redis that belongs to the queue. */
 export async function dump({ client, keys }: StoredQueue): Promise<Record<string, unknown>> {
-  const found: Record<string, unknown> = {};
-  for (const key of (await client.keys(`${keys.base}*`)).toSorted()) found[key] = [(await client.dump(key))?.toString(), (await client.pttl(key)) > 0];
-  return found;
+  const found = (await client.keys(`${keys.base}*`)).toSorted();
+  return Object.fromEntries(await Promise.all(found.map(async (key) => [key, [(await client.dump(key))?.toString(), (await client.pttl(key)) > 0]] as const)));
 }
