@@ -4,6 +4,7 @@ import { queueStats, type QueueStats } from "../admin/queue-stats.ts";
 import { listQueues, type QueueRow } from "../admin/queues.ts";
 import { sleep } from "../concurrency/sleep.ts";
 import { numberOrText } from "../config.ts";
+import { BackendError } from "../errors.ts";
 import { durationMs } from "../options.ts";
 import { confirm, type ConfirmFlags } from "./confirm.ts";
 import { openOperator, type Context } from "./context.ts";
@@ -33,16 +34,27 @@ export interface StatsFlags {
 
 const WATCH_MS = 2000;
 
-/** With `--watch` again and again until Ctrl-C, in place on a terminal. */
+/** With `--watch` again and again until Ctrl-C, in place on a terminal, and through an outage of Redis once it has begun. */
 export async function stats(context: Context, name: string, { since = "5m", watch }: StatsFlags): Promise<void> {
   const { output, interruption } = context;
   const options = { since: durationMs(numberOrText(since), "--since") };
   await using operator = await openOperator(context);
   const isInPlace = watch === true && process.stdout.isTTY && !output.json;
+  let hasBegun = false;
+  const look = async (): Promise<QueueStats | undefined> => {
+    try {
+      return await queueStats(operator, name, options);
+    } catch (error) {
+      if (!hasBegun || !(error instanceof BackendError)) throw error;
+      output.warning(`what is shown is old: ${error.message}`);
+      return undefined;
+    }
+  };
   for (;;) {
-    const found = await queueStats(operator, name, options);
-    await output.result(`${isInPlace ? "\u001b[H\u001b[2J" : ""}${shown(found, since)}`, found);
+    const found = await look();
+    if (found !== undefined) await output.result(`${isInPlace ? "\u001b[H\u001b[2J" : ""}${shown(found, since)}`, found);
     if (watch !== true) return;
+    hasBegun = true;
     await sleep(WATCH_MS, { signal: interruption.signal });
   }
 }

@@ -1,4 +1,5 @@
 /** Counts a queue in one step, so that no job is seen twice or missed between two states. */
+import { asBackendError } from "../redis/errors.ts";
 import { runScript, type Script } from "../redis/script.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
@@ -74,8 +75,11 @@ return {
 `,
 };
 
-/** Whether anybody has ever used the queue: it has settings, jobs, or a delivery was made. */
-export async function queueExists(queue: StoredQueue): Promise<boolean> {
-  const { client, keys } = queue;
-  return (await client.exists(keys.meta, keys.fence, keys.wait, keys.active, keys.delayed, keys.completed, keys.failed, keys.repeat)) > 0;
+/** Whether anybody has ever used the queue: it has settings, jobs, or a delivery was made. @throws BackendError */
+export async function queueExists({ client, keys }: StoredQueue): Promise<boolean> {
+  try {
+    return (await client.exists(keys.meta, keys.fence, keys.wait, keys.active, keys.delayed, keys.completed, keys.failed, keys.repeat)) > 0;
+  } catch (error) {
+    throw asBackendError(error);
+  }
 }

@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from "vitest";
 import { stockQueue } from "../interop/stock.ts";
 import { millrace, start } from "../support/command.ts";
-import { freshPrefix, redisUrl } from "../support/redis.ts";
+import { freshPrefix, redisUrl, startRedis } from "../support/redis.ts";
 
 let prefix: string;
 let env: Record<string, string>;
@@ -66,6 +66,23 @@ test("queue stats tells how a queue fares, and watches until Ctrl-C", async () =
   expect(wrong.code).toBe(2);
   expect(unknown).toMatchObject({ code: 4, stderr: 'error: no queue is called "mial": did you mean mail?\n' });
   await watching.says('"queue":"mail"', 2);
+  watching.kill("SIGINT");
+  expect((await watching.ended).code).toBe(130);
+}, 90_000);
+
+test("queue stats --watch says that Redis is away, and goes on when it is back; without it, and at first, it ends", async () => {
+  const server = await startRedis({ appendonly: "yes" });
+  const there = { REDIS_URL: server.url, MILLRACE_PREFIX: prefix };
+  await millrace(["put", "--queue", "mail", "--name", "n", "--unchecked", "1"], { env: there });
+  const watching = start(["queue", "stats", "mail", "--watch", "--json"], { env: there });
+  await watching.says('"queue":"mail"');
+  await server.kill();
+  const told = JSON.parse(await watching.said("what is shown is old")) as { warning: { message: string } };
+  expect(told.warning.message).toMatch(/^what is shown is old: Redis did not answer: /);
+  expect(await millrace(["queue", "stats", "mail", "--watch"], { env: there })).toMatchObject({ code: 6, stdout: "", stderr: expect.stringMatching(/^error: .*Redis/) as string });
+  await server.start();
+  await millrace(["queue", "pause", "mail"], { env: there });
+  await watching.says('"paused":true');
   watching.kill("SIGINT");
   expect((await watching.ended).code).toBe(130);
 }, 90_000);
