@@ -3,7 +3,7 @@ import { Client } from "../../src/redis/client.ts";
 import { failure } from "../support/outcome.ts";
 import { startRedis } from "../support/redis.ts";
 
-const LIMIT_MS = 400;
+const LIMIT_MS = 1000;
 
 async function frozen() {
   const server = await startRedis();
