@@ -30,9 +30,17 @@ async function asleep(options: ProgramOptions = {}): Promise<{ program: Program;
   return { program, path: options.env?.["TMPDIR"] === undefined ? path : path.replace(tmpdir(), options.env["TMPDIR"]) };
 }
 
+/** Once somebody listens: the socket is a file a moment before it is listened at. */
 async function reportAt(path: string): Promise<TaskReport> {
-  while (!existsSync(path)) await new Promise((resolve) => setTimeout(resolve, 1));
-  return JSON.parse(await text(connect(path))) as TaskReport;
+  for (;;) {
+    try {
+      return JSON.parse(await text(connect(path))) as TaskReport;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== "ENOENT" && code !== "ECONNREFUSED") throw error;
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
 }
 
 test("a program of run() tells its tasks to who connects: names, parents and ages, and where they wait only in debug mode", async () => {
@@ -94,6 +102,7 @@ test("removes what killed processes left, and nothing else", async () => {
   await killed.program.ended;
   writeFileSync(join(sockets, "notes.txt"), "");
   const next = await asleep({ env });
+  await reportAt(next.path);
   while (existsSync(killed.path)) await new Promise((resolve) => setTimeout(resolve, 5));
   expect(readdirSync(sockets).toSorted()).toEqual([living, next].map(({ program }) => `${program.pid}.sock`).concat("notes.txt").toSorted());
 });
@@ -115,7 +124,7 @@ test.each([
 test("answers as long as one of those who asked for it has not disposed", async () => {
   const path = taskSocketOf(process.pid) ?? "";
   const [first, second] = [serveTasks(), serveTasks()];
-  while (!existsSync(path)) await new Promise((resolve) => setTimeout(resolve, 1));
+  await reportAt(path);
   first[Symbol.dispose]();
   first[Symbol.dispose]();
   const task = spawn(() => new Promise<void>((resolve) => setTimeout(resolve, 50)), { name: "here" });
