@@ -40,22 +40,19 @@ export async function stats(context: Context, name: string, { since = "5m", watc
   const options = { since: durationMs(numberOrText(since), "--since") };
   await using operator = await openOperator(context);
   const isInPlace = watch === true && process.stdout.isTTY && !output.json;
-  let hasBegun = false;
-  const look = async (): Promise<QueueStats | undefined> => {
-    try {
-      return await queueStats(operator, name, options);
-    } catch (error) {
-      if (!hasBegun || !(error instanceof BackendError)) throw error;
-      output.warning(`what is shown is old: ${error.message}`);
-      return undefined;
-    }
+  const look = async (): Promise<void> => {
+    const found = await queueStats(operator, name, options);
+    await output.result(`${isInPlace ? "\u001b[H\u001b[2J" : ""}${shown(found, since)}`, found);
   };
-  for (;;) {
-    const found = await look();
-    if (found !== undefined) await output.result(`${isInPlace ? "\u001b[H\u001b[2J" : ""}${shown(found, since)}`, found);
-    if (watch !== true) return;
-    hasBegun = true;
+  await look();
+  while (watch === true) {
     await sleep(WATCH_MS, { signal: interruption.signal });
+    try {
+      await look();
+    } catch (error) {
+      if (!(error instanceof BackendError)) throw error;
+      output.warning(`what is shown is old: ${error.message}`);
+    }
   }
 }
 

@@ -16,6 +16,7 @@ export type { RedisOption };
 const DEFAULT_PREFIX = "bull";
 /** Times in milliseconds. Callers are promised an answer within 5 s, so what we wait for is a little less. */
 const OPEN_MS = 4500;
+/** What the command client has not been answered by then is rejected. */
 export const COMMAND_MS = 4500;
 /** Redis is known to be down when it was not reached for as long as a caller waits, and was tried within the last second. */
 const DOWN_AFTER_MS = 4500;

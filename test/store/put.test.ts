@@ -46,6 +46,21 @@ async function laneBehindProxy() {
   return { server, proxy, queue, lane: new PutLane(queue, "p", 0) };
 }
 
+test("what is put by one callback after another, while a request is on its way, goes together", async () => {
+  const queue = await openQueue();
+  const lane = new PutLane(queue, "p", 0);
+  await lane.put(newJob("first"), waits);
+  const put: Promise<boolean>[] = [lane.put(newJob("a"), waits)];
+  await new Promise<void>((resolve) => {
+    // Both are of the turn after the one in which "a" went out; its answer comes no sooner than the turn's end.
+    for (const id of ["b", "c"]) setImmediate(() => put.push(lane.put(newJob(id), waits)));
+    setImmediate(resolve);
+  });
+  await Promise.all(put);
+  expect(await waitingIds(queue)).toEqual(["first", "a", "b", "c"]);
+  expect(await scriptsSent(queue)).toBe(3);
+});
+
 test("order holds over many scripts, whatever the size of payloads", async () => {
   const queue = await openQueue();
   const lane = new PutLane(queue, "p", 0);

@@ -390,3 +390,42 @@ test("many results that are large end in several scripts, all of them", async ()
   expect(sent.mock.calls.filter(([{ name }]) => name === "evalsha").length).toBe(4); // two and no third fit into a megabyte
   for (const id of ids) expect(await queue.client.hstrlen(`${queue.keys.base}${id}`, "returnvalue")).toBe(result.length);
 });
+
+/** Jobs that are held on a server which is stopped, and two requests on their way to it. */
+async function twoOnTheirWay() {
+  const server = await startRedis();
+  const queue = await openQueue({ url: server.url });
+  const held = await leased(queue, ["a", "b", "c", "d", "e"]);
+  const { lane } = consumerOf(queue);
+  const sent = vi.spyOn(queue.client, "sendCommand");
+  const scripts = (): number => sent.mock.calls.filter(([{ name }]) => name === "evalsha").length;
+  server.pause();
+  const settled = [lane.settle(ack(held[0]!))];
+  await vi.waitUntil(() => scripts() === 1);
+  settled.push(lane.settle(ack(held[1]!)));
+  await vi.waitUntil(() => scripts() === 2);
+  return { server, lane, held, scripts, settled };
+}
+
+test("what ends while two requests are on their way goes in one when one of them is back", async () => {
+  const { server, lane, held, scripts, settled } = await twoOnTheirWay();
+  // The time for which it may be gathered does not pass.
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
+  for (const each of held.slice(2)) {
+    settled.push(lane.settle(ack(each)));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(scripts()).toBe(2);
+  server.resume();
+  expect(await Promise.all(settled)).toEqual(held.map(() => "done"));
+  expect(scripts()).toBe(3);
+});
+
+test("where none of them comes back it goes all the same", async () => {
+  const { server, lane, held, scripts, settled } = await twoOnTheirWay();
+  settled.push(lane.settle(ack(held[2]!)));
+  await vi.waitUntil(() => scripts() === 3);
+  server.resume();
+  expect(await Promise.all(settled)).toEqual(["done", "done", "done"]);
+});
