@@ -45,7 +45,8 @@ export async function stats(context: Context, name: string, { since = "5m", watc
     await output.result(`${isInPlace ? "\u001b[H\u001b[2J" : ""}${shown(found, since)}`, found);
   };
   await look();
-  while (watch === true) {
+  if (watch !== true) return;
+  for (;;) {
     await sleep(WATCH_MS, { signal: interruption.signal });
     try {
       await look();
