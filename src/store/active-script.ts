@@ -7,8 +7,10 @@ const MANY_APART = 16;
 export const FROM_ACTIVE = `
 -- Where these ids stand in active: so many together at its old end (tail), others further up (between), or, by its place among the
 -- ids, nowhere or twice (gone). Mostly jobs end in the order in which they were reserved. Where many do not, active is read once
--- and what stays is noted in order (rest): a search for each would go past all that were reserved before.
+-- and what stays is noted in order (rest): a search for each would go past all that were reserved before. One by itself is taken
+-- as it is found: nothing may fail from here to moveFromActive.
 local function activeOf(ids)
+  if #ids == 1 then return {isTaken = true, gone = {redis.call('LREM', active, -1, ids[1]) == 0 or nil}} end
   local oldest, found = redis.call('LRANGE', active, -#ids, '-1'), {tail = 0, between = {}, gone = {}}
   while found.tail < #ids and oldest[#oldest - found.tail] == ids[found.tail + 1] do found.tail = found.tail + 1 end
   if found.tail == #ids then return found end
@@ -44,6 +46,7 @@ end
 
 -- Takes from active what activeOf has found there.
 local function leaveActive(found)
+  if found.isTaken then return end
   if not found.rest then
     if found.tail > 0 then redis.call('LTRIM', active, '0', -found.tail - 1) end
     for _, id in ipairs(found.between) do redis.call('LREM', active, -1, id) end
@@ -57,17 +60,16 @@ local function leaveActive(found)
   end
 end
 
--- Places them anew, and takes them from active. Should that fail, those that stay leave their new places again.
+-- Takes them from active, which needs no memory and so comes first, and places them anew. Should that fail, they are active again.
 local function moveFromActive(ids, found, place)
   attempt(function()
-    place()
     leaveActive(found)
+    place()
   end, function()
-    for _, id in ipairs(ids) do
-      if redis.call('LPOS', active, id, 'RANK', -1) then
-        for _, set in ipairs({completed, failed, delayed, prioritized}) do redis.call('ZREM', set, id) end
-        redis.call('LREM', wait, 0, id)
-      end
+    for i = #ids, 1, -1 do
+      for _, set in ipairs({completed, failed, delayed, prioritized}) do redis.call('ZREM', set, ids[i]) end
+      redis.call('LREM', wait, 0, ids[i])
+      if not redis.call('LPOS', active, ids[i]) then redis.call('RPUSH', active, ids[i]) end
     end
   end)
 end

@@ -6,7 +6,7 @@ import { Packr } from "msgpackr";
 import type { JobState } from "../job/state.ts";
 import { asBackendError } from "../redis/errors.ts";
 import { runPacked, type Script } from "../redis/script.ts";
-import { ATTEMPT, DELAY_JOB, NOW } from "./lua.ts";
+import { ATTEMPT, DELAY_JOB, NEXT_DELAYED, NOW } from "./lua.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
 /** One job. Its place is its state and score: of a waiting one, the order of the rows is the order in which they run. */
@@ -136,7 +136,7 @@ const WRITE: Script = {
   lua: `
 local wait, prioritized, delayed, children, completed, failed, counter, ids, marker, meta, batch = unpack(KEYS)
 local base, rows, number = ARGV[1], cmsgpack.unpack(ARGV[2]), tonumber(ARGV[3])
-${NOW}${ATTEMPT}${DELAY_JOB}
+${NOW}${ATTEMPT}${NEXT_DELAYED}${DELAY_JOB}
 if number > 0 then
   local known = redis.call('GET', batch)
   local last = known and cmsgpack.unpack(known)

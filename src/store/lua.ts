@@ -3,8 +3,8 @@
 /** `now`: the server's clock, in milliseconds. `nowText` is what to write: Redis takes its time over a number of Lua's. */
 export const NOW = `
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local nowText = string.format('%.0f', now)
+local nowText = time[1] .. (#time[2] == 6 and string.sub(time[2], 1, 3) or string.format('%03d', math.floor(time[2] / 1000)))
+local now = tonumber(nowText)
 `;
 
 /**
@@ -19,6 +19,9 @@ local function attempt(work, undo)
   error(failure)
 end
 `;
+
+/** The hot path trims the event stream once in so many scripts. */
+export const TRIM_EVERY = 8;
 
 /**
  * Trims the event stream once a script, before anything is added to it. `max`: `opts.maxLenEvents` of the queue's meta.
@@ -36,8 +39,16 @@ local function trimEvents(metaKey, eventsKey, max)
 end
 `;
 
+/** `nextDelayedAt(key)`: when the first of `delayed` is due, 0 for none. */
+export const NEXT_DELAYED = `
+local function nextDelayedAt(delayedKey)
+  local next = redis.call('ZRANGE', delayedKey, '0', '0', 'WITHSCORES')
+  return next[2] and math.floor(next[2] / 0x1000) or 0
+end
+`;
+
 /**
- * Places a job in `delayed`. Score: 12 bits of order below the milliseconds, as in BullMQ, so that jobs of one
+ * Places a job in `delayed`. Needs `NEXT_DELAYED`. Score: 12 bits of order below the milliseconds, as in BullMQ, so that jobs of one
  * millisecond keep their order.
  */
 export const DELAY_JOB = `
@@ -49,10 +60,6 @@ local function delayJob(delayedKey, eventsKey, id, dueAt)
   if taken[2] then score = math.min(tonumber(taken[2]) + 1, last) end
   redis.call('ZADD', delayedKey, score, id)
   redis.call('XADD', eventsKey, '*', 'event', 'delayed', 'jobId', id, 'delay', dueAt)
-end
-local function nextDelayedAt(delayedKey)
-  local next = redis.call('ZRANGE', delayedKey, '0', '0', 'WITHSCORES')
-  return next[2] and math.floor(next[2] / 0x1000) or 0
 end
 local function markDelayed(markerKey, delayedKey)
   local at = nextDelayedAt(delayedKey)
@@ -68,11 +75,15 @@ local function prioritizeJob(prioritizedKey, counterKey, id, priority)
 end
 `;
 
-/** Moves what is due from `delayed` to where it waits; at most 1000 a call. `open()` comes before the first write. Needs `ATTEMPT`. */
+/**
+ * `promoteDue(…)` moves what is due from `delayed` to where it waits, at most 1000 a call; it returns when the next one is due, 0 for none.
+ * `open()` comes before the first write. Needs `ATTEMPT`, `NEXT_DELAYED` and `PRIORITIZE_JOB`.
+ */
 export const PROMOTE_DUE = `
 local function promoteDue(keys, base, now, open)
+  local nextAt = nextDelayedAt(keys.delayed)
+  if nextAt == 0 or nextAt > now then return nextAt end
   local due = redis.call('ZRANGE', keys.delayed, '0', (now + 1) * 0x1000 - 1, 'BYSCORE', 'LIMIT', '0', '1000')
-  if #due == 0 then return end
   open()
   local priorities = {}
   for i, id in ipairs(due) do priorities[i] = tonumber(redis.call('HGET', base .. id, 'priority')) or 0 end
@@ -88,5 +99,6 @@ local function promoteDue(keys, base, now, open)
     redis.call('XADD', keys.events, '*', 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
     redis.call('HSET', base .. id, 'delay', 0)
   end
+  return nextDelayedAt(keys.delayed)
 end
 `;

@@ -1,8 +1,7 @@
 /** The script that puts jobs into a queue: numbered, so that it may be sent twice; all of a batch or nothing. */
-import { Packr } from "msgpackr";
-import { runScript, type Script } from "../redis/script.ts";
+import { packValues, runScript, type Script } from "../redis/script.ts";
 import { producerKey } from "./keys.ts";
-import { ATTEMPT, DELAY_JOB, NOW, PRIORITIZE_JOB, TRIM_EVENTS } from "./lua.ts";
+import { ATTEMPT, DELAY_JOB, NEXT_DELAYED, NOW, PRIORITIZE_JOB, TRIM_EVENTS, TRIM_EVERY } from "./lua.ts";
 import { REMEMBERED_MS } from "./put-numbers.ts";
 import { DEADLINE_FIELD, EXPIRE_FIELD, TIMEOUT_FIELD, VERSION_FIELD } from "./stored-job.ts";
 import type { StoredQueue } from "./stored-queue.ts";
@@ -55,39 +54,37 @@ export async function putJobs(
     client,
     PUT,
     [keys.wait, keys.active, keys.prioritized, keys.delayed, keys.events, keys.meta, keys.marker, keys.priorityCounter, producerKey(keys, producerId)],
-    [keys.base, number.own, number.lowestOpen, maxSize, packr.pack(rows), ...(number.heard ?? [])],
+    [keys.base, number.own, packValues([number.own, number.lowestOpen, maxSize, ...rows]), ...(number.heard ?? [])],
   )) as number[];
   if (reply[0] === 1) return { state: "full", room: reply[1] ?? 0 };
   return { state: "put", existing: new Set(reply.slice(1).map((position) => position - 1)) };
 }
 
-const packr = new Packr({ useRecords: false });
-
-/** Values of a job in the list that the script takes. */
+/** Values before the first job's, and of a job, in what the script takes. */
+const HEAD = 3;
 const WIDTH = 12;
 
 /**
  * KEYS  wait, active, prioritized, delayed, events, meta, marker, priority counter, producer
- * ARGV  base, number, lowest open number, maxSize,
- *       msgpack [id, name, data, options, delayMs, runAtMs, priority, lifo, version, timeoutMs, deadlineMs, expireAtMs, …] in
- *       one list, since a list each costs Redis as much as what is in it, number whose answer was heard…
+ * ARGV  base, number, values as `packValues` packs them: number, lowest open number, maxSize, and then of each job
+ *       id, name, data, options, delayMs, runAtMs, priority, lifo, version, timeoutMs, deadlineMs, expireAtMs; number whose answer was heard…
  * reply {0, positions that existed…} put; {1, room} full, nothing written
  *
  * The producer's hash: `n` is the highest number seen; a field `<number>` is empty while that number has not come, and
  * holds its answer where that was more than "put", so that a repeat gets the answer that was lost, until it was heard.
  * From `r` on the next call renews its life, and forgets what stands below the lowest open number: nobody asks again.
  *
- * What can fail fails before a job is written: a key of another type at a read, a full Redis at the first write. Should
- * anything fail all the same, the jobs are taken back. The number has come with the last write. A repeat writes as well: see
+ * A full Redis refuses the first write. Should anything fail later, a key of another type for one, the jobs are taken back. The number has come with the last write. A repeat writes as well: see
  * `replicated-put.ts`.
  */
 const PUT: Script = {
   name: "put",
   lua: `
 local wait, active, prioritized, delayed, events, meta, marker, counter, producer = unpack(KEYS)
-local base, number, lowest, maxSize = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local rows = cmsgpack.unpack(ARGV[5])
-${NOW}${ATTEMPT}${TRIM_EVENTS}${DELAY_JOB}${PRIORITIZE_JOB}
+local base = ARGV[1]
+local rows = {cmsgpack.unpack(ARGV[3])}
+local number, lowest, maxSize = rows[1], rows[2], rows[3]
+${NOW}${ATTEMPT}
 local seen = redis.call('HMGET', producer, 'n', 'r', ARGV[2])
 local highest, renewAt, kept = tonumber(seen[1]) or (lowest - 1), tonumber(seen[2]) or 0, seen[3]
 if number <= highest and kept ~= '' then
@@ -97,59 +94,36 @@ end
 
 local state = redis.call('HMGET', meta, 'paused', 'concurrency', 'opts.maxLenEvents')
 local capped = state[2] and redis.call('LLEN', active) >= tonumber(state[2])
-local waits = redis.call('LLEN', wait)
-local plain = maxSize == 0
-for at = 0, #rows - 1, ${WIDTH} do plain = plain and rows[at + 5] == 0 and rows[at + 6] == 0 and rows[at + 7] == 0 end
-if not plain then waits = waits + redis.call('ZCARD', prioritized) + redis.call('ZCARD', delayed) end
-local room = maxSize - waits
-trimmed = redis.call('XLEN', events) <= (tonumber(state[3]) or -1)
+local room = maxSize > 0 and maxSize - redis.call('LLEN', wait) - redis.call('ZCARD', prioritized) - redis.call('ZCARD', delayed)
+local isFull = room and room < (#rows - ${HEAD}) / ${WIDTH}
+local answer = isFull and {1, math.max(room, 0)} or {0}
+local waiting, written, last, isPushed = {}, {}, 0, false
 
--- Redis takes its time over a number of Lua's, and most of these are none.
-local function text(n) return n == 0 and '0' or string.format('%.0f', n) end
-local function reply(answer)
-  for missing = math.max(highest + 1, lowest), number - 1 do redis.call('HSET', producer, missing, '') end
-  for i = 6, #ARGV do redis.call('HDEL', producer, ARGV[i]) end
-  if now >= renewAt then
-    redis.call('HSET', producer, 'r', now + ${REMEMBERED_MS})
-    redis.call('PEXPIRE', producer, ${2 * REMEMBERED_MS})
-    for _, field in ipairs(redis.call('HKEYS', producer)) do
-      if (tonumber(field) or lowest) < lowest then redis.call('HDEL', producer, field) end
-    end
-  end
-  local isNewest = number > highest
-  if #answer > 1 then
-    local packed = cmsgpack.pack(answer)
-    if isNewest then redis.call('HSET', producer, number, packed, 'n', ARGV[2]) else redis.call('HSET', producer, number, packed) end
-  else
-    if kept then redis.call('HDEL', producer, number) end
-    if isNewest then redis.call('HSET', producer, 'n', ARGV[2]) end
-  end
-  return answer
-end
-if maxSize > 0 and room < #rows / ${WIDTH} then return reply({1, math.max(room, 0)}) end
-local existing = {0}
-local waiting, written, last, isPushed, anyDelayed, anyReady = {}, {}, 0, false, false, false
 local function put()
-  for at = 0, #rows - 1, ${WIDTH} do
+  local anyDelayed, anyReady = false, false
+  for at = ${HEAD}, #rows - 1, ${WIDTH} do
     local id, name, data, options, delay, runAt, priority, lifo, version, timeout, deadline, expireAt = unpack(rows, at + 1, at + ${WIDTH})
     local key = base .. id
     if redis.call('EXISTS', key) == 1 then
       redis.call('XADD', events, '*', 'event', 'duplicated', 'jobId', id)
-      existing[#existing + 1] = at / ${WIDTH} + 1
+      answer[#answer + 1] = (at - ${HEAD}) / ${WIDTH} + 1
     else
       if runAt > 0 then delay = math.max(runAt - now, 0) end
       written[#written + 1] = id
-      redis.call('HSET', key, 'name', name, 'data', data, 'opts', options, 'timestamp', nowText, 'delay', text(delay), 'priority', text(priority), '${VERSION_FIELD}', version)
+      -- Redis takes its time over a number of Lua's, and most of these are none.
+      local delayText, priorityText = delay == 0 and '0' or string.format('%.0f', delay), priority == 0 and '0' or string.format('%.0f', priority)
+      redis.call('HSET', key, 'name', name, 'data', data, 'opts', options, 'timestamp', nowText, 'delay', delayText, 'priority', priorityText, '${VERSION_FIELD}', version)
       if timeout > 0 then redis.call('HSET', key, '${TIMEOUT_FIELD}', timeout) end
       if deadline > 0 then redis.call('HSET', key, '${DEADLINE_FIELD}', deadline) end
       if expireAt > 0 then redis.call('HSET', key, '${EXPIRE_FIELD}', expireAt) end
-      trimEvents(meta, events, state[3])
       redis.call('XADD', events, '*', 'event', 'added', 'jobId', id, 'name', name)
       if delay > 0 then
+        ${NEXT_DELAYED}${DELAY_JOB}
         delayJob(delayed, events, id, now + delay)
         anyDelayed = true
       else
         if priority > 0 then
+          ${PRIORITIZE_JOB}
           prioritizeJob(prioritized, counter, id, priority)
         elseif lifo == 1 then
           redis.call('RPUSH', wait, id)
@@ -166,19 +140,49 @@ local function put()
     redis.call('LPUSH', wait, unpack(waiting))
     isPushed = true
   end
-  if anyDelayed then markDelayed(marker, delayed) end
+  if anyDelayed then
+    ${NEXT_DELAYED}${DELAY_JOB}
+    markDelayed(marker, delayed)
+  end
   if anyReady and not state[1] and not capped then redis.call('ZADD', marker, '0', '0') end
-  return reply(existing)
-end
-local function takeBack()
-  if isPushed then redis.call('LTRIM', wait, #waiting, -1) end
-  if last > 0 then redis.call('LTRIM', wait, 0, -last - 1) end
-  for _, id in ipairs(written) do
-    redis.call('ZREM', delayed, id)
-    redis.call('ZREM', prioritized, id)
-    redis.call('DEL', base .. id)
+  -- Not before: a full Redis that has let anything go takes what follows.
+  if number % ${TRIM_EVERY} == 0 or not state[3] then
+    ${TRIM_EVENTS}
+    trimEvents(meta, events, state[3])
   end
 end
-return attempt(put, takeBack)
+local function note()
+  for missing = math.max(highest + 1, lowest), number - 1 do redis.call('HSET', producer, missing, '') end
+  for i = 4, #ARGV do redis.call('HDEL', producer, ARGV[i]) end
+  if now >= renewAt then
+    redis.call('HSET', producer, 'r', now + ${REMEMBERED_MS})
+    redis.call('PEXPIRE', producer, ${2 * REMEMBERED_MS})
+    for _, field in ipairs(redis.call('HKEYS', producer)) do
+      if (tonumber(field) or lowest) < lowest then redis.call('HDEL', producer, field) end
+    end
+  end
+  local isNewest = number > highest
+  if #answer > 1 then
+    local packed = cmsgpack.pack(answer)
+    if isNewest then redis.call('HSET', producer, number, packed, 'n', ARGV[2]) else redis.call('HSET', producer, number, packed) end
+  else
+    if kept then redis.call('HDEL', producer, number) end
+    if isNewest then redis.call('HSET', producer, 'n', ARGV[2]) end
+  end
+end
+attempt(function()
+  if not isFull then put() end
+  note()
+end, function()
+  -- Each for itself: where a key is of another type, there is nothing to be taken out of it.
+  if isPushed then redis.pcall('LTRIM', wait, #waiting, -1) end
+  if last > 0 then redis.pcall('LTRIM', wait, 0, -last - 1) end
+  for _, id in ipairs(written) do
+    redis.pcall('ZREM', delayed, id)
+    redis.pcall('ZREM', prioritized, id)
+    redis.pcall('DEL', base .. id)
+  end
+end)
+return answer
 `,
 };

@@ -1,5 +1,6 @@
 /** The part of the turn script that reserves jobs: takes what is ready from a queue and leases it to this process. */
-import { readJobs, TELL_JOBS, type ToldJobs } from "./reserved-jobs.ts";
+import { PRIORITIZE_JOB, PROMOTE_DUE, TRIM_EVENTS, TRIM_EVERY } from "./lua.ts";
+import { readJobs, TELL_JOB, type ToldJobs } from "./reserved-jobs.ts";
 import type { StoredJob } from "./stored-job.ts";
 
 /** Where a batch has more than so much text it ends; one job goes whatever its size. */
@@ -38,114 +39,118 @@ export interface ReserveRequest {
 }
 
 /** What the script answers of it. */
-export type ReserveReply = readonly [nextDelayedAt: number, limitedForMs: number, lastFence: number, jobs: ToldJobs];
+export type ReserveReply = readonly [now: number, nextDelayedAt: number, limitedForMs: number, lastFence: number, told: ToldJobs];
 
-export function readReserved(now: number, reply: ReserveReply, request: ReserveRequest): Reserved {
-  const [nextDelayedAt, limitedForMs, lastFence, told] = reply;
+export function readReserved([now, nextDelayedAt, limitedForMs, lastFence, told]: ReserveReply, request: ReserveRequest): Reserved {
   const jobs = readJobs(told);
   const leased = jobs.map((job, i) => ({ job, token: request.token, fence: lastFence - jobs.length + 1 + i }));
   return { leased, now, nextDelayedAt, limitedForMs };
 }
 
 /**
- * `reserve(…)`: the first three of a {@link ReserveReply}, and the jobs in `told`. Pause, global concurrency and rate limit are BullMQ's, kept in `meta`.
+ * Reserves up to `most` jobs: how many in `taken`, told in `plain` and `others`; `isFull`: more may wait; `nextAt`, `limited` and `lastFence` as in a
+ * {@link ReserveReply}. Pause, global concurrency and rate limit are BullMQ's, kept in `meta`.
  *
- * Who takes the last of what it asked for, or as many bytes as a batch may have, may not be back soon: it passes on whatever
- * else waits, or will be due.
+ * Jobs are taken from where they wait before anything else is written, which needs no memory: consumers drain a Redis that is full.
  */
 export const RESERVE = `
-local function leasedBefore(most, unanswered)
-  local ids = {}
-  if not next(unanswered) then return ids end
+local token, leaseMs, worker = ARGV[4], ARGV[5], ARGV[6]
+local ids, scores, isStarting, free = {}, {}, true, most
+if #ARGV > 7 then
+  local unanswered = {}
+  for i = 8, #ARGV do unanswered[ARGV[i]] = true end
   for _, id in ipairs(redis.call('LRANGE', active, 0, -1)) do
     if #ids == most then break end
     if unanswered[redis.call('GET', base .. id .. ':lock')] then ids[#ids + 1] = id end
   end
-  return ids
+  isStarting = #ids == 0
 end
-
-${TELL_JOBS}
-local function reserve(most, token, leaseMs, worker, unanswered, onlyUnanswered)
-  local ids = leasedBefore(most, unanswered)
-  if #ids > 0 then
-    trimEvents(meta, events, state[5])
-    for _, id in ipairs(ids) do
-      local key = base .. id
-      redis.call('SET', key .. ':lock', token, 'PX', leaseMs)
-      tell(id, key, false)
-    end
-    redis.call('ZADD', marker, '0', '0')
-    return 0, 0, redis.call('INCRBY', fence, #ids)
+local rate, duration = tonumber(state[3]), tonumber(state[4])
+nextAt = nextDelayedAt(delayed)
+if not isStarting then
+  ${TRIM_EVENTS}
+  trimEvents(meta, events, state[5])
+elseif ARGV[7] == '1' then
+  free = 0
+else
+  if nextAt > 0 and nextAt <= now then
+    ${TRIM_EVENTS}${PRIORITIZE_JOB}${PROMOTE_DUE}
+    nextAt = promoteDue({delayed = delayed, wait = wait, prioritized = prioritized, counter = counter, events = events}, base, now, function() trimEvents(meta, events, state[5]) end)
   end
-  if onlyUnanswered then return 0, 0, 0 end
-
-  local function open() trimEvents(meta, events, state[5]) end
-  promoteDue({delayed = delayed, wait = wait, prioritized = prioritized, counter = counter, events = events}, base, now, open)
-  local asked, cap, rate, duration = most, tonumber(state[2]), tonumber(state[3]), tonumber(state[4])
-  if state[1] then return 0, 0, 0 end
-  if cap then most = math.min(most, cap - redis.call('LLEN', active)) end
-  if rate and duration then
+  if state[1] then
+    free, nextAt = 0, 0
+  elseif state[2] then
+    free = math.min(free, tonumber(state[2]) - redis.call('LLEN', active))
+  end
+  if rate and duration and free > 0 then
     local used = tonumber(redis.call('GET', limiter)) or 0
     if used >= rate then
-      local left = redis.call('PTTL', limiter)
-      if left > 0 then return 0, left, 0 end
-      redis.call('DEL', limiter)
-      used = 0
+      limited = math.max(redis.call('PTTL', limiter), 0)
+      if limited == 0 then redis.call('DEL', limiter) end
+      used = limited > 0 and rate or 0
     end
-    most = math.min(most, rate - used)
+    free = math.min(free, rate - used)
+    if limited > 0 then nextAt = 0 end
   end
-  if most < 1 then return nextDelayedAt(delayed), 0, 0 end
+end
 
-  local waiting = redis.call('LRANGE', wait, -most, '-1')
-  for i = #waiting, 1, -1 do ids[#ids + 1] = waiting[i] end
-  local high = #ids < most and redis.call('ZRANGE', prioritized, '0', most - #ids - 1) or {}
-  for _, id in ipairs(high) do ids[#ids + 1] = id end
-  if #ids == 0 then
-    redis.call('DEL', counter)
-    return nextDelayedAt(delayed), 0, 0
+if isStarting and free > 0 then
+  ids = redis.call('RPOP', wait, free) or {}
+  local high = #ids < free and redis.pcall('ZPOPMIN', prioritized, free - #ids) or {}
+  for n = 1, #high, 2 do
+    ids[#ids + 1] = high[n]
+    scores[#ids] = high[n + 1]
   end
-  local keys, startsOf, total = {}, {}, 0
-  for i, id in ipairs(ids) do
-    if total > ${BATCH_BYTES} then break end
-    local key = base .. id
-    local starts, bytes = tell(id, key, true)
-    keys[i], startsOf[i] = key, starts
-    total = total + bytes
+  local pushed = #ids > 0 and not high.err and redis.pcall('LPUSH', active, unpack(ids))
+  local failure = high.err or (type(pushed) == 'table' and pushed.err)
+  if failure then
+    for i = #ids, 1, -1 do
+      if scores[i] then redis.call('ZADD', prioritized, scores[i], ids[i]) else redis.call('RPUSH', wait, ids[i]) end
+    end
+    error(failure)
   end
-  local isCut = #startsOf < #ids
-  for i = #ids, #startsOf + 1, -1 do ids[i] = nil end
-  local fromWait = math.min(#waiting, #ids)
-  open()
-  redis.call('LPUSH', active, unpack(ids))
-  local trimmedTo = 0
-  attempt(function()
-    if fromWait > 0 then redis.call('LTRIM', wait, '0', -fromWait - 1) end
-    trimmedTo = fromWait
-    if #ids > fromWait then redis.call('ZREM', prioritized, unpack(high, 1, #ids - fromWait)) end
-  end, function()
-    redis.call('LTRIM', active, #ids, -1)
-    for i = trimmedTo, 1, -1 do redis.call('RPUSH', wait, ids[i]) end
-  end)
+  if #ids == 0 then redis.call('DEL', counter) end
+end
 
-  local limited = 0
-  if rate and duration then
-    local used = redis.call('INCRBY', limiter, #ids)
-    if used == #ids then redis.call('PEXPIRE', limiter, math.floor(math.abs(duration))) end
-    if used >= rate then limited = math.max(redis.call('PTTL', limiter), 0) end
-  end
-  for i, id in ipairs(ids) do
-    local key = keys[i]
-    -- With GET the answer is nothing at all, where OK would be a table.
-    redis.call('SET', key .. ':lock', token, 'PX', leaseMs, 'GET')
-    redis.call('HSET', key, 'processedOn', nowText, 'pb', worker, 'ats', startsOf[i])
+local total, isCut = 0, false
+for i, id in ipairs(ids) do
+  local key = base .. id
+  local starts
+  -- With GET the answer is nothing at all, where OK would be a table.
+  redis.call('SET', key .. ':lock', token, 'PX', leaseMs, 'GET')
+  ${TELL_JOB}
+  if isStarting then
+    redis.call('HSET', key, 'processedOn', nowText, 'pb', worker, 'ats', starts)
     redis.call('XADD', events, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
   end
-  local full = isCut or #ids == asked
-  if full and (redis.call('LLEN', wait) > 0 or redis.call('ZCARD', prioritized) > 0) then
-    redis.call('ZADD', marker, '0', '0')
-  elseif full then
-    markDelayed(marker, delayed)
+  if total > ${BATCH_BYTES} and isStarting and i < #ids then
+    isCut = true
+    -- The rest goes back to where it was; the last of them is the newest of the active.
+    for n = #ids, i + 1, -1 do
+      if scores[n] then
+        attempt(function()
+          redis.call('ZADD', prioritized, scores[n], ids[n])
+          redis.call('LPOP', active)
+        end, function() redis.call('ZREM', prioritized, ids[n]) end)
+      else
+        redis.call('LMOVE', active, wait, 'LEFT', 'RIGHT')
+      end
+      ids[n] = nil
+    end
   end
-  return full and 0 or nextDelayedAt(delayed), limited, redis.call('INCRBY', fence, #ids)
+end
+taken = #ids
+isFull = taken > 0 and (isCut or taken == most or not isStarting)
+if taken > 0 then
+  if rate and duration and isStarting then
+    local used = redis.call('INCRBY', limiter, taken)
+    if used == taken then redis.call('PEXPIRE', limiter, math.floor(math.abs(duration))) end
+    if used >= rate then limited = math.max(redis.call('PTTL', limiter), 0) end
+  end
+  if now % ${TRIM_EVERY} == 0 or not state[5] then
+    ${TRIM_EVENTS}
+    trimEvents(meta, events, state[5])
+  end
+  lastFence = redis.call('INCRBY', fence, taken)
 end
 `;

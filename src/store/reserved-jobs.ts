@@ -1,65 +1,58 @@
-/** How the turn script tells of the jobs it has reserved: one flat list, since each list within a list costs Redis as much as three texts. */
+/** How the turn script tells of the jobs it has reserved: values one behind the other, since each list within a list costs Redis as much as three of them. */
 import { readPlainJob, readStoredJob, type StoredJob, VERSION_FIELD } from "./stored-job.ts";
 
-/** What is told of jobs, one behind the other: {@link PLAIN}, id and the values that `readPlainJob` takes; or how many fields and values follow, id, and these. */
-export type ToldJobs = readonly (number | string | false)[];
+/**
+ * What is told of jobs: `plain`, {@link PLAIN_VALUES} a job one behind the other, and for each other one its fields and values, its id, and its place
+ * among all of them, from 1 on.
+ */
+export type ToldJobs = readonly [plain: readonly (string | false)[], others: readonly (readonly [...hash: string[], id: string, place: number])[]];
 
-const PLAIN = -1;
-const PLAIN_VALUES = 6;
+/** Id, and what `readPlainJob` takes. */
+const PLAIN_VALUES = 7;
 
 /**
- * `tell(id, key, isStarting)` notes a job in `told`; it returns how often the job has been started, this time among them if it is
- * starting, and how many bytes it has. A plain job has just the fields that it was put with, and starts for the first time.
+ * Tells the job `id` with the hash at `key`, the `i`th: in `plain` if it has just the fields that it was put with and starts for the first time, or else in
+ * `others`. `starts` is how often it has been started, this time among them if it `isStarting`; its bytes are added to `total`.
  */
-export const TELL_JOBS = `
-local told = {}
--- Most are plain: to ask for their values is cheaper than for fields and values.
-local function tellPlain(id, key)
-  local count = redis.call('HLEN', key)
-  if count ~= 6 and count ~= 7 then return nil end
+export const TELL_JOB = `
+local count = isStarting and redis.call('HLEN', key)
+if count == 6 or count == 7 then
+  -- Most are plain: to ask for their values is cheaper than for fields and values.
   local name, data, opts, timestamp, priority, version, delay = unpack(redis.call('HMGET', key, 'name', 'data', 'opts', 'timestamp', 'priority', '${VERSION_FIELD}', 'delay'))
-  if not (name and data and opts and timestamp and priority and delay) or (count == 7) ~= (version ~= false) then return nil end
-  local n = #told
-  told[n + 1], told[n + 2], told[n + 3], told[n + 4], told[n + 5], told[n + 6], told[n + 7], told[n + 8] = ${PLAIN}, id, name, data, opts, timestamp, priority, version
-  return #name + #data + #opts
+  if name and data and opts and timestamp and priority and delay and (count == 7) == (version ~= false) then
+    local n = #plain
+    starts = '1'
+    plain[n + 1], plain[n + 2], plain[n + 3], plain[n + 4], plain[n + 5], plain[n + 6], plain[n + 7] = id, name, data, opts, timestamp, priority, version
+    total = total + #name + #data + #opts
+  end
 end
-
-local function tell(id, key, isStarting)
-  local bytes = isStarting and tellPlain(id, key)
-  if bytes then return '1', bytes end
-  local hash, starts = redis.call('HGETALL', key), 0
-  for i = 1, #hash, 2 do
-    if hash[i] == 'ats' then starts = tonumber(hash[i + 1]) or 0 end
+if not starts then
+  local hash, made = redis.call('HGETALL', key), 0
+  for n = 1, #hash, 2 do
+    if hash[n] == 'ats' then made = tonumber(hash[n + 1]) or 0 end
+    total = total + #hash[n] + #hash[n + 1]
   end
   if isStarting then
-    starts = starts + 1
+    made = made + 1
     hash[#hash + 1] = 'ats'
-    hash[#hash + 1] = tostring(starts)
+    hash[#hash + 1] = tostring(made)
   end
-  told[#told + 1] = #hash
-  told[#told + 1] = id
-  bytes = 0
-  for _, text in ipairs(hash) do
-    told[#told + 1] = text
-    bytes = bytes + #text
-  end
-  return tostring(starts), bytes
+  starts = tostring(made)
+  hash[#hash + 1] = id
+  hash[#hash + 1] = i
+  others[#others + 1] = hash
 end
 `;
 
-export function readJobs(told: ToldJobs): StoredJob[] {
+export function readJobs([plain, others]: ToldJobs): StoredJob[] {
   const jobs: StoredJob[] = [];
-  for (let at = 0; at < told.length; ) {
-    const fields = told[at] as number;
-    const id = told[at + 1] as string;
-    const from = at + 2;
-    at = from + (fields === PLAIN ? PLAIN_VALUES : fields);
-    if (fields === PLAIN) {
-      const version = told[from + 5] as string | false;
-      jobs.push(readPlainJob(id, told[from] as string, told[from + 1] as string, told[from + 2] as string, told[from + 3] as string, told[from + 4] as string, version));
-    } else {
-      jobs.push(readStoredJob(id, told.slice(from, at) as string[]));
-    }
+  for (let at = 0; at < plain.length; at += PLAIN_VALUES) {
+    const text = plain as readonly string[];
+    jobs.push(readPlainJob(text[at]!, text[at + 1]!, text[at + 2]!, text[at + 3]!, text[at + 4]!, text[at + 5]!, plain[at + 6]!));
+  }
+  for (const other of others) {
+    const [id, place] = other.slice(-2) as [string, number];
+    jobs.splice(place - 1, 0, readStoredJob(id, other.slice(0, -2) as string[]));
   }
   return jobs;
 }

@@ -11,10 +11,13 @@ export function packBound(value: unknown): number {
   return typeof value === "number" && Number.isFinite(value) && value >= 0 ? Math.floor(value) : -1;
 }
 
-/** `drop(keys)` and `trim(target, count, age)`, where `target` is the set of the completed or of the failed. */
-export const RETENTION = `
--- What a job has beside its hash and its logs, if a flow has to do with it.
+/** What a job has beside its hash and its logs, if a flow has to do with it. */
+export const FAMILY = `
 local FAMILY = {':dependencies', ':unsuccessful', ':processed', ':failed'}
+`;
+
+/** `drop(keys)` and `trim(target, count, age)`, where `target` is the set of the completed or of the failed. Needs `FAMILY` and `ATTEMPT`. */
+export const RETENTION = `
 -- Deletes jobs with all that belongs to them; unpack ends near 8,000.
 local function drop(keys)
   for from = 1, #keys, 1000 do

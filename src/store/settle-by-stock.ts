@@ -23,13 +23,13 @@ export type Answer = Settled | "unanswered";
 /**
  * What became of each settlement.
  *
- * @param codes    what our script said of each
+ * @param codes    what our script said of each; none if all are done
  * @param hasRun   whether an earlier sending of them may have been applied
  */
 export function readSettled(queue: StoredQueue, settlements: readonly Settlement[], codes: readonly SettleCode[], hasRun: boolean): readonly Answer[] | Promise<readonly Answer[]> {
   const answers = settlements.map((settlement, i): Answer | Promise<Answer> => {
     const code = codes[i];
-    if (code === SETTLE_CODES.done) return "done";
+    if (code === undefined || code === SETTLE_CODES.done) return "done";
     if (typeof code === "string") return { cancelReason: code };
     if (code === SETTLE_CODES.leftToStock) return settleByStock(queue, settlement);
     return hasRun ? judge(queue, settlement) : "lost";

@@ -5,11 +5,12 @@
  * belongs to a flow or to a deduplication id is left to BullMQ's own script (`settle-by-stock.ts`). A job that is to be
  * cancelled ends completed or cancelled: anything else is answered with the reason, and whoever settles ends it so.
  */
-import { Packr } from "msgpackr";
 import { CANCELLED } from "../job/state.ts";
+import { packValues } from "../redis/script.ts";
 import { FROM_ACTIVE } from "./active-script.ts";
+import { DELAY_JOB, PRIORITIZE_JOB } from "./lua.ts";
 import type { Leased } from "./reserve-script.ts";
-import { packBound, RETENTION, type Retention } from "./retention-script.ts";
+import { FAMILY, packBound, RETENTION, type Retention } from "./retention-script.ts";
 import { CANCEL_FIELD, UNKNOWN_SINCE_FIELD, type StoredJob } from "./stored-job.ts";
 
 /** What is to become of a delivery. */
@@ -28,12 +29,10 @@ export const SETTLE_CODES = Object.freeze({ done: 0, leftToStock: 1, refused: 2 
 
 export type SettleCode = number | string;
 
-/** What the script takes of the settlements: one flat list, since each list within a list costs Redis as much as three values. */
+/** What the script takes of the settlements: their values one behind the other, which Redis unpacks for half of what a list of them costs. */
 export function packSettlements(settlements: readonly Settlement[]): Buffer {
-  return packr.pack(settlements.flatMap(rowOf));
+  return packValues(settlements.flatMap(rowOf));
 }
-
-const packr = new Packr({ useRecords: false });
 
 /** Where a settlement's values stand in its part of the list; some have another meaning by kind. */
 const AT = Object.freeze({ id: 1, token: 2, starts: 3, kind: 4, value: 5, first: 6, second: 7, text: 8, limit: 9 });
@@ -64,8 +63,62 @@ function standsAlone({ version, isLinked }: StoredJob): boolean {
   return version !== undefined && !isLinked;
 }
 
+/** Writes where the jobs of the rows `placed` stand now, and notes in `bounds` how many of the finished stay. */
+const PLACE = `
+local scored = {[completed] = {}, [failed] = {}}
+for _, i in ipairs(placed) do
+  local at = (i - 1) * ${WIDTH}
+  local id, key, known, kind, value, text = ids[i], keys[i], facts[i], rows[at + ${AT.kind}], rows[at + ${AT.value}], rows[at + ${AT.text}]
+  if kind <= 2 then
+    local count, age = rows[at + ${AT.first}], rows[at + ${AT.second}]
+    local target, field = completed, 'returnvalue'
+    if kind == 2 then target, field = failed, 'failedReason' end
+    redis.call('HSET', key, field, value, 'finishedOn', nowText, 'atm', known and (tonumber(known[3]) or 0) + 1 or text)
+    if kind == 2 then
+      redis.call('HSET', key, 'stacktrace', text)
+      redis.call('HDEL', key, 'defa', '${CANCEL_FIELD}')
+    elseif known and known[6] then
+      redis.call('HDEL', key, '${CANCEL_FIELD}')
+    end
+    local members, bound = scored[target], bounds[#bounds]
+    members[#members + 1] = nowText
+    members[#members + 1] = id
+    if not (bound and bound[1] == target and bound[2] == count and bound[3] == age) then bounds[#bounds + 1] = {target, count, age} end
+  else
+    local delay, priority = rows[at + ${AT.first}], tonumber(known[4]) or 0
+    if delay > 0 then
+      ${DELAY_JOB}
+      delayJob(delayed, events, id, now + delay)
+      markDelayed(marker, delayed)
+      redis.call('HSET', key, 'delay', delay)
+    else
+      if priority == 0 then
+        redis.call((kind == 4 or rows[at + ${AT.second}] == 1) and 'RPUSH' or 'LPUSH', wait, id)
+      elseif kind == 3 then
+        ${PRIORITIZE_JOB}
+        prioritizeJob(prioritized, counter, id, priority)
+      else
+        redis.call('ZADD', prioritized, priority * 0x100000000, id)
+      end
+      redis.call('XADD', events, '*', 'event', 'waiting', 'jobId', id, 'prev', 'active')
+      isGivenBack = true
+    end
+    if kind == 3 then
+      redis.call('HSET', key, 'failedReason', value, 'stacktrace', text, 'atm', (tonumber(known[3]) or 0) + 1)
+      redis.call('HDEL', key, '${UNKNOWN_SINCE_FIELD}')
+    elseif rows[at + ${AT.second}] == 1 then
+      redis.call('HSETNX', key, '${UNKNOWN_SINCE_FIELD}', nowText)
+    end
+  end
+end
+for target, members in pairs(scored) do
+  if #members > 0 then redis.call('ZADD', target, unpack(members)) end
+end
+`;
+
 /**
- * `settle(rows)`: a code a row.
+ * Settles what `ARGV[2]` tells: notes a code a row in `codes` if not all are done, in `hasLeft` whether any job is active no more, in `hasEnded` whether
+ * one has completed or failed for good, in `isGivenBack` whether one waits again.
  * rows  id, token, starts, kind, and by kind
  *   1 ack      result, keep count, keep age, attempts made with this one, or "": look it up
  *   2 fail     reason, keep count, keep age, stacktrace, attempts
@@ -76,140 +129,100 @@ function standsAlone({ version, isLinked }: StoredJob): boolean {
  * A lease that ran out while nobody took the job, so that it has not been started again, is still ours.
  */
 export const SETTLE = `
-${RETENTION}${FROM_ACTIVE}
-local function settle(rows)
-  local codes, facts, keys, locks, families = {}, {}, {}, {}, {}
-  for i = 1, #rows / ${WIDTH} do
-    local at = (i - 1) * ${WIDTH}
-    local key = base .. rows[at + ${AT.id}]
-    keys[i], locks[i] = key, key .. ':lock'
-    if rows[at + ${AT.kind}] == 1 and rows[at + ${AT.text}] == '' then for n = 1, 2 do families[#families + 1] = key .. FAMILY[n] end end
+${FROM_ACTIVE}${FAMILY}local rows = {cmsgpack.unpack(ARGV[2])}
+local keys, locks, ids, families = {}, {}, {}, nil
+for at = 0, #rows - 1, ${WIDTH} do
+  local i, id = #keys + 1, rows[at + ${AT.id}]
+  local key = base .. id
+  keys[i], locks[i], ids[i] = key, key .. ':lock', id
+  if rows[at + ${AT.kind}] == 1 and rows[at + ${AT.text}] == '' then
+    families = families or {}
+    for n = 1, 2 do families[#families + 1] = key .. FAMILY[n] end
   end
-  local leases = redis.call('MGET', unpack(locks))
-  local anyFamily = #families > 0 and redis.call('EXISTS', unpack(families)) > 0
+end
+local leases = redis.call('MGET', unpack(locks))
 
-  -- What became of a row whose job has to be looked at, what was seen of it, and whether its lease had run out.
-  local function judge(i, at)
-    local key, kind = keys[i], rows[at + ${AT.kind}]
-    local known = redis.call('HMGET', key, 'parentKey', 'deid', 'atm', 'priority', 'ats', '${CANCEL_FIELD}')
-    local reason = known[6] ~= '' and known[6]
-    local expired = not leases[i] and tonumber(known[5]) == rows[at + ${AT.starts}] and redis.call('LPOS', active, rows[at + ${AT.id}])
-    if leases[i] ~= rows[at + ${AT.token}] and not expired then return 2 end
-    if reason and kind > 1 and not (kind == 2 and string.sub(rows[at + ${AT.value}], 1, ${CANCELLED.length}) == '${CANCELLED}') then return reason end
-    local isLinked = kind <= 2 and ((known[1] and known[1] ~= '') or known[2] or (kind == 1 and anyFamily and redis.call('EXISTS', key .. ':dependencies', key .. ':unsuccessful') > 0))
-    return isLinked and 1 or 0, known, expired
+-- What becomes of each row, which of them are ours to settle, and what was seen of jobs that have to be looked at.
+local mine, facts, judge = {}, {}, nil
+for i, key in ipairs(keys) do
+  local at = (i - 1) * ${WIDTH}
+  local code = 0
+  if leases[i] ~= rows[at + ${AT.token}] or rows[at + ${AT.kind}] ~= 1 or rows[at + ${AT.text}] == '' then
+    local anyFamily = judge == nil and families and redis.call('EXISTS', unpack(families)) > 0
+    judge = judge or function(i, at, key)
+      local kind, known = rows[at + ${AT.kind}], redis.call('HMGET', key, 'parentKey', 'deid', 'atm', 'priority', 'ats', '${CANCEL_FIELD}')
+      local reason = known[6] ~= '' and known[6]
+      local expired = not leases[i] and tonumber(known[5]) == rows[at + ${AT.starts}] and redis.call('LPOS', active, ids[i])
+      if leases[i] ~= rows[at + ${AT.token}] and not expired then return 2 end
+      if reason and kind > 1 and not (kind == 2 and string.sub(rows[at + ${AT.value}], 1, ${CANCELLED.length}) == '${CANCELLED}') then return reason end
+      local isLinked = kind <= 2 and ((known[1] and known[1] ~= '') or known[2] or (kind == 1 and anyFamily and redis.call('EXISTS', key .. ':dependencies', key .. ':unsuccessful') > 0))
+      return isLinked and 1 or 0, known
+    end
+    code, facts[i] = judge(i, at, key)
   end
-
-  local mine, ids, retaken = {}, {}, {}
-  for i = 1, #locks do
-    local at = (i - 1) * ${WIDTH}
-    local code, expired = 0, false
-    if leases[i] ~= rows[at + ${AT.token}] or rows[at + ${AT.kind}] ~= 1 or rows[at + ${AT.text}] == '' then code, facts[i], expired = judge(i, at) end
-    codes[i] = code
-    if code == 0 then
-      mine[#mine + 1], ids[#ids + 1] = i, rows[at + ${AT.id}]
-    elseif code == 1 and expired then
-      retaken[#retaken + 1] = i
-    end
+  codes[i] = code
+  if code == 0 then mine[#mine + 1] = i end
+end
+local heldIds = ids
+if #mine < #keys then
+  heldIds = {}
+  for i, code in ipairs(codes) do
+    if code == 1 and not leases[i] then redis.call('SET', locks[i], rows[(i - 1) * ${WIDTH} + ${AT.token}], 'PX', 10000) end
   end
-  for _, i in ipairs(retaken) do redis.call('SET', locks[i], rows[(i - 1) * ${WIDTH} + ${AT.token}], 'PX', 10000) end
-  if #mine == 0 then return codes end
-  local found = activeOf(ids)
-  if next(found.gone) then
-    local held, heldIds = {}, {}
-    for n, i in ipairs(mine) do
-      if found.gone[n] then
-        codes[i] = 2
-      else
-        held[#held + 1], heldIds[#heldIds + 1] = i, ids[n]
-      end
-    end
-    mine, ids = held, heldIds
-  end
-  if #mine == 0 then return codes end
-  trimEvents(meta, events, state[5])
-
-  local scored, bounds, dropped = {[completed] = {}, [failed] = {}}, {}, {}
-  local function finish(i, at)
-    local key, known, failing, count, age = keys[i], facts[i], rows[at + ${AT.kind}] == 2, rows[at + ${AT.first}], rows[at + ${AT.second}]
-    dropped[#dropped + 1] = locks[i]
-    if count == 0 then
-      dropped[#dropped + 1] = key
-      dropped[#dropped + 1] = key .. ':logs'
-      if known then for _, part in ipairs(FAMILY) do dropped[#dropped + 1] = key .. part end end
-      return
-    end
-    local target, field = failing and failed or completed, failing and 'failedReason' or 'returnvalue'
-    redis.call('HSET', key, field, rows[at + ${AT.value}], 'finishedOn', nowText, 'atm', known and (tonumber(known[3]) or 0) + 1 or rows[at + ${AT.text}])
-    if failing then
-      redis.call('HSET', key, 'stacktrace', rows[at + ${AT.text}])
-      redis.call('HDEL', key, 'defa', '${CANCEL_FIELD}')
-    elseif known and known[6] then
-      redis.call('HDEL', key, '${CANCEL_FIELD}')
-    end
-    local members = scored[target]
-    members[#members + 1] = nowText
-    members[#members + 1] = rows[at + ${AT.id}]
-    local bound = bounds[#bounds]
-    if not (bound and bound[1] == target and bound[2] == count and bound[3] == age) then bounds[#bounds + 1] = {target, count, age} end
-  end
-  local ready = false
-  local function giveBack(i, at)
-    local key, known, id, retrying, delay = keys[i], facts[i], rows[at + ${AT.id}], rows[at + ${AT.kind}] == 3, rows[at + ${AT.first}]
-    local priority = tonumber(known[4]) or 0
-    dropped[#dropped + 1] = locks[i]
-    if delay > 0 then
-      delayJob(delayed, events, id, now + delay)
-      markDelayed(marker, delayed)
-      redis.call('HSET', key, 'delay', delay)
-    else
-      if priority == 0 then
-        redis.call((not retrying or rows[at + ${AT.second}] == 1) and 'RPUSH' or 'LPUSH', wait, id)
-      elseif retrying then
-        prioritizeJob(prioritized, counter, id, priority)
-      else
-        redis.call('ZADD', prioritized, priority * 0x100000000, id)
-      end
-      redis.call('XADD', events, '*', 'event', 'waiting', 'jobId', id, 'prev', 'active')
-      ready = true
-    end
-    if retrying then
-      redis.call('HSET', key, 'failedReason', rows[at + ${AT.value}], 'stacktrace', rows[at + ${AT.text}], 'atm', (tonumber(known[3]) or 0) + 1)
-      redis.call('HDEL', key, '${UNKNOWN_SINCE_FIELD}')
-    elseif rows[at + ${AT.second}] == 1 then
-      redis.call('HSETNX', key, '${UNKNOWN_SINCE_FIELD}', nowText)
-    end
-  end
-  moveFromActive(ids, found, function()
-    for _, i in ipairs(mine) do
-      local at = (i - 1) * ${WIDTH}
-      if rows[at + ${AT.kind}] <= 2 then finish(i, at) else giveBack(i, at) end
-    end
-    for target, members in pairs(scored) do
-      if #members > 0 then redis.call('ZADD', target, unpack(members)) end
-    end
-  end)
-  redis.call('DEL', unpack(dropped))
-  redis.call('SREM', stalled, unpack(ids))
-  local ended = false
+  for n, i in ipairs(mine) do heldIds[n] = ids[i] end
+end
+local found = #mine > 0 and activeOf(heldIds) or {gone = {}}
+if next(found.gone) then
+  local held = {}
+  heldIds = {}
   for n, i in ipairs(mine) do
-    local id, at = ids[n], (i - 1) * ${WIDTH}
+    if found.gone[n] then
+      codes[i] = 2
+    else
+      held[#held + 1], heldIds[#heldIds + 1] = i, ids[i]
+    end
+  end
+  mine = held
+end
+if #mine > 0 then
+  hasLeft = true
+  local dropped, placed, bounds = {}, {}, {}
+  for _, i in ipairs(mine) do
+    local at = (i - 1) * ${WIDTH}
+    dropped[#dropped + 1] = locks[i]
+    if rows[at + ${AT.kind}] <= 2 and rows[at + ${AT.first}] == 0 then
+      dropped[#dropped + 1] = keys[i]
+      dropped[#dropped + 1] = keys[i] .. ':logs'
+      if facts[i] then for _, part in ipairs(FAMILY) do dropped[#dropped + 1] = keys[i] .. part end end
+    else
+      placed[#placed + 1] = i
+    end
+  end
+  if #placed == 0 then
+    leaveActive(found)
+  else
+    moveFromActive(heldIds, found, function()
+      ${PLACE}
+    end)
+  end
+  redis.call('DEL', unpack(dropped))
+  redis.call('SREM', stalled, unpack(heldIds))
+  for _, i in ipairs(mine) do
+    local at = (i - 1) * ${WIDTH}
     if rows[at + ${AT.kind}] == 1 then
-      redis.call('XADD', events, '*', 'event', 'completed', 'jobId', id, 'returnvalue', rows[at + ${AT.value}], 'prev', 'active')
-      ended = true
+      redis.call('XADD', events, '*', 'event', 'completed', 'jobId', ids[i], 'returnvalue', rows[at + ${AT.value}], 'prev', 'active')
+      hasEnded = true
     elseif rows[at + ${AT.kind}] == 2 then
       local made = (tonumber(facts[i][3]) or 0) + 1
-      redis.call('XADD', events, '*', 'event', 'failed', 'jobId', id, 'failedReason', rows[at + ${AT.value}], 'prev', 'active')
-      if made >= rows[at + ${AT.limit}] then redis.call('XADD', events, '*', 'event', 'retries-exhausted', 'jobId', id, 'attemptsMade', made) end
-      ended = true
+      redis.call('XADD', events, '*', 'event', 'failed', 'jobId', ids[i], 'failedReason', rows[at + ${AT.value}], 'prev', 'active')
+      if made >= rows[at + ${AT.limit}] then redis.call('XADD', events, '*', 'event', 'retries-exhausted', 'jobId', ids[i], 'attemptsMade', made) end
+      hasEnded = true
     end
   end
-  for _, bound in ipairs(bounds) do trim(bound[1], bound[2], bound[3]) end
-
-  -- A capped queue has room again, and what was given back waits: whoever sleeps is woken.
-  local anyWaiting = redis.call('LLEN', wait) > 0 or redis.call('ZCARD', prioritized) > 0
-  if not state[1] and (ready or (state[2] and anyWaiting)) then redis.call('ZADD', marker, '0', '0') end
-  if ended and not anyWaiting and redis.call('LLEN', active) == 0 then redis.call('XADD', events, '*', 'event', 'drained') end
-  return codes
+  if #bounds > 0 then
+    ${RETENTION}
+    for _, bound in ipairs(bounds) do trim(bound[1], bound[2], bound[3]) end
+  end
 end
+if #mine == #keys then codes = {} end
 `;

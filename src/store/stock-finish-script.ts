@@ -1,6 +1,6 @@
 /** The part of the stock turn script that finishes jobs: what BullMQ's `moveToFinished` does, but the next job. */
 import { FROM_ACTIVE } from "./active-script.ts";
-import { RETENTION } from "./retention-script.ts";
+import { FAMILY, RETENTION } from "./retention-script.ts";
 
 /** A job that has ended in a Worker's hands. */
 export interface Finish {
@@ -49,7 +49,7 @@ end
  * `finish(rows)`: how many jobs it finished. What it leaves is noted in `left`, who asks for a next job in `askers`.
  * rows  {id, token, 1 completed or 2 failed, value, keep count, keep age in ms, 1 to fetch or 0, at, attempts, {field, value, …}}
  */
-export const FINISH = `${RETENTION}${FROM_ACTIVE}${METRICS}
+export const FINISH = `${FAMILY}${RETENTION}${FROM_ACTIVE}${METRICS}
 local function finish(rows)
   local locks, families, facts, mine, ids = {}, {}, {}, {}, {}
   for i, row in ipairs(rows) do

@@ -8,7 +8,7 @@
 import { Packr } from "msgpackr";
 import { ForeignScript, type ForeignClient } from "../redis/foreign-script.ts";
 import type { QueueKeys } from "./keys.ts";
-import { ATTEMPT, DELAY_JOB, PRIORITIZE_JOB, PROMOTE_DUE, TRIM_EVENTS } from "./lua.ts";
+import { ATTEMPT, NEXT_DELAYED, PRIORITIZE_JOB, PROMOTE_DUE, TRIM_EVENTS } from "./lua.ts";
 import { packFetch, TAKE, type Fetch } from "./stock-fetch-script.ts";
 import { FINISH, packFinish, type Finish } from "./stock-finish-script.ts";
 
@@ -74,7 +74,7 @@ local wait, active, prioritized, events, stalled, limiter, delayed, meta, counte
 local base, now, lockMs, worker = ARGV[1], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local finishes, fetches = unpack(cmsgpack.unpack(ARGV[2]))
 local state = redis.call('HMGET', meta, 'paused', 'concurrency', 'max', 'duration', 'opts.maxLenEvents')
-${ATTEMPT}${TRIM_EVENTS}${DELAY_JOB}${PRIORITIZE_JOB}${PROMOTE_DUE}
+${ATTEMPT}${TRIM_EVENTS}${NEXT_DELAYED}${PRIORITIZE_JOB}${PROMOTE_DUE}
 local function open() trimEvents(meta, events, state[5]) end
 local left, askers = {}, {}
 
@@ -84,7 +84,7 @@ local idle = done > #askers
 for _, row in ipairs(fetches) do askers[#askers + 1] = row end
 local limited, nextAt, nothing = 0, 0, 0
 if #askers > 0 then
-  promoteDue({delayed = delayed, wait = wait, prioritized = prioritized, counter = counter, events = events}, base, now, open)
+  nextAt = promoteDue({delayed = delayed, wait = wait, prioritized = prioritized, counter = counter, events = events}, base, now, open)
   limited = limitedFor()
   local held = isHeld()
   if limited == 0 and not held then
@@ -99,7 +99,6 @@ if #askers > 0 then
   if #jobs < #askers then
     limited = limitedFor()
     if limited == 0 and not isHeld() then
-      nextAt = nextDelayedAt(delayed)
       if nextAt == 0 then nothing = 1 end
     end
   end

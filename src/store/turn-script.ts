@@ -1,7 +1,8 @@
 /** The script of the hot path: what ended is settled, and what is free is filled, in one round trip. */
-import { runPacked, type Script } from "../redis/script.ts";
-import { ATTEMPT, DELAY_JOB, NOW, PRIORITIZE_JOB, PROMOTE_DUE, TRIM_EVENTS } from "./lua.ts";
-import { readReserved, RESERVE, type Reserved, type ReserveReply, type ReserveRequest } from "./reserve-script.ts";
+import { runRaw, type Script, unpack } from "../redis/script.ts";
+import { ATTEMPT, NEXT_DELAYED, NOW } from "./lua.ts";
+import { readReserved, RESERVE, type Reserved, type ReserveRequest } from "./reserve-script.ts";
+import type { ToldJobs } from "./reserved-jobs.ts";
 import { readSettled, type Answer } from "./settle-by-stock.ts";
 import { packSettlements, SETTLE, type SettleCode, type Settlement } from "./settle-script.ts";
 import type { StoredQueue } from "./stored-queue.ts";
@@ -21,7 +22,7 @@ export interface Turn {
  */
 export async function takeTurn(queue: StoredQueue, settlements: readonly Settlement[], hasRun: boolean, request: ReserveRequest | undefined): Promise<Turn> {
   const { client, keys } = queue;
-  const [now, codes, ...reply] = (await runPacked(
+  const [now, nextDelayedAt, limitedForMs, lastFence, plain, rest] = (await runRaw(
     client,
     TURN,
     [
@@ -33,17 +34,22 @@ export async function takeTurn(queue: StoredQueue, settlements: readonly Settlem
       request?.most ?? 0, request?.token ?? "", request?.leaseMs ?? 0, request?.worker ?? "", request?.onlyUnanswered ? 1 : 0,
       ...(request?.unanswered ?? []),
     ],
-  )) as [number, SettleCode[], ...ReserveReply];
+  )) as [number, number, number, number, Buffer, Buffer];
+  const [codes, others] = (rest.length === 0 ? [[], []] : unpack(rest)) as [SettleCode[], ToldJobs[1]];
+  const told: ToldJobs = [plain.length === 0 ? [] : (unpack(plain) as ToldJobs[0]), others];
   return {
     settled: readSettled(queue, settlements, codes, hasRun),
-    reserved: request === undefined ? undefined : readReserved(now, reply, request),
+    reserved: request === undefined ? undefined : readReserved([now, nextDelayedAt, limitedForMs, lastFence, told], request),
   };
 }
 
 /**
  * KEYS  wait, active, prioritized, delayed, completed, failed, events, meta, marker, priority counter, stalled, limiter, fence
- * ARGV  base, msgpack of settlements or "", most or 0, token, leaseMs, worker, 1 for nothing but what the following leased or 0, unanswered token…
- * reply msgpack {now, {code, …}, next delayed at, limited for ms, last fence, {told of the jobs}}
+ * ARGV  base, settlements as packed or "", most or 0, token, leaseMs, worker, 1 for nothing but what the following leased or 0, unanswered token…
+ * reply {now, next delayed at, limited for ms, last fence, msgpack {plain jobs' values, …} or "", msgpack {{code, …} or {} if all are done, {other job, …}} or ""}
+ *
+ * Straight on, without functions where most turns pass: each that is made costs a run of the script a quarter of a command, and each
+ * variable from outside that it uses as much again. What is rare stands in the branch that needs it, with its functions.
  */
 const TURN: Script = {
   name: "turn",
@@ -51,14 +57,28 @@ const TURN: Script = {
 local wait, active, prioritized, delayed, completed, failed, events, meta, marker, counter, stalled, limiter, fence = unpack(KEYS)
 local base = ARGV[1]
 local state = redis.call('HMGET', meta, 'paused', 'concurrency', 'max', 'duration', 'opts.maxLenEvents')
-${NOW}${ATTEMPT}${TRIM_EVENTS}${DELAY_JOB}${PRIORITIZE_JOB}${PROMOTE_DUE}${SETTLE}${RESERVE}
-local codes = {}
-if ARGV[2] ~= '' then codes = settle(cmsgpack.unpack(ARGV[2])) end
+${NOW}${ATTEMPT}${NEXT_DELAYED}
+local codes, hasLeft, hasEnded, isGivenBack = {}, false, false, false
+if ARGV[2] ~= '' then
+  ${SETTLE}
+end
+local taken, isFull, nextAt, limited, lastFence, plain, others = 0, false, 0, 0, 0, {}, {}
 local most = tonumber(ARGV[3])
-if most == 0 then return cmsgpack.pack({now, codes, 0, 0, 0, {}}) end
-local unanswered = {}
-for i = 8, #ARGV do unanswered[ARGV[i]] = true end
-local nextAt, limited, lastFence = reserve(most, ARGV[4], ARGV[5], ARGV[6], unanswered, ARGV[7] == '1')
-return cmsgpack.pack({now, codes, nextAt, limited, lastFence, told})
+if most > 0 then
+  ${RESERVE}
+end
+
+-- Who took all that it asked for may not be back soon, a capped queue has room again, and what was given back waits: whoever sleeps is woken.
+if isFull or isGivenBack or (hasLeft and state[2]) or (hasEnded and taken == 0) then
+  local anyWaits = redis.call('LLEN', wait) > 0 or redis.call('ZCARD', prioritized) > 0
+  if anyWaits and not state[1] then
+    if isFull or isGivenBack or state[2] then redis.call('ZADD', marker, '0', '0') end
+  elseif isFull and nextAt > 0 then
+    redis.call('ZADD', marker, nextAt, '1')
+  end
+  if hasEnded and taken == 0 and not anyWaits and redis.call('LLEN', active) == 0 then redis.call('XADD', events, '*', 'event', 'drained') end
+end
+local rest = (#codes > 0 or #others > 0) and cmsgpack.pack({codes, others}) or ''
+return {now, isFull and 0 or nextAt, limited, lastFence, #plain > 0 and cmsgpack.pack(plain) or '', rest}
 `,
 };

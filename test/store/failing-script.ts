@@ -14,6 +14,11 @@ redis.call = function(command, ...)
   if count == ${n} then error('injected at call ' .. count .. ', ' .. command) end
   return real.call(command, ...)
 end
+redis.pcall = function(...)
+  local ok, reply = pcall(redis.call, ...)
+  if ok then return reply end
+  return {err = type(reply) == 'table' and reply.err or reply}
+end
 `;
   const failing = new Proxy(client, {
     get(target, property): unknown {

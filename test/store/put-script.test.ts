@@ -5,6 +5,7 @@ import { producerKey } from "../../src/store/keys.ts";
 import { putJobs, type NewJob, type PutReply } from "../../src/store/put-script.ts";
 import type { StoredQueue } from "../../src/store/stored-queue.ts";
 import { startRedis } from "../support/redis.ts";
+import { TRIM_EVERY } from "../../src/store/lua.ts";
 import { eventsOf, newJob, openQueue, waitingIds } from "./opened-queue.ts";
 
 let number = 0;
@@ -105,14 +106,17 @@ test("a paused queue, and one at its global concurrency, wakes nobody", async ()
   expect(await client.exists(keys.marker)).toBe(1);
 });
 
-test("the event stream is trimmed to the queue's setting, 10,000 where nobody set one", async () => {
+test("the event stream is trimmed to the queue's setting, 10,000 where nobody set one, by one put in eight", async () => {
   const queue = await openQueue();
   const { client, keys } = queue;
   await put(queue, [newJob("a")]);
   expect(await client.hget(keys.meta, "opts.maxLenEvents")).toBe("10000");
   await client.hset(keys.meta, "opts.maxLenEvents", 0);
-  await put(queue, [newJob("b")]);
-  expect(await eventsOf(queue)).toEqual(["added b", "waiting b"]);
+  do await put(queue, [newJob(`b${number}`)]);
+  while (number % TRIM_EVERY !== 0);
+  expect(await eventsOf(queue)).toEqual([]);
+  await put(queue, [newJob("c")]);
+  expect(await eventsOf(queue)).toEqual(["added c", "waiting c"]);
 });
 
 test("a repeat gets the answer that was lost: put, existing or full, and adds nothing", async () => {

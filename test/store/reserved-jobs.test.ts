@@ -29,13 +29,14 @@ test("a job is told as its hash reads, whether it has just what it was put with,
   expect(leased.find(({ job }) => job.id === "started")?.job).toMatchObject({ starts: 5, attemptsMade: 2, stacktrace: ["Error: é"] });
 });
 
-test("what is told stands one behind the other", () => {
-  const told: ToldJobs = [-1, "a", "mail", "{}", "{}", "1000", "0", false, 4, "b", "name", "sms", "ats", "2", 0, "gone", -1, "c", "mail", "[]", "{}", "1000", "2", "7"];
+test("what is told comes in the order in which it was reserved", () => {
+  const plain: ToldJobs[0] = ["a", "mail", "{}", "{}", "1000", "0", false, "c", "mail", "[]", "{}", "1000", "2", "7"];
+  const told: ToldJobs = [plain, [["name", "sms", "ats", "2", "b", 2], ["gone", 3]]];
   expect(readJobs(told).map(({ id, name, starts, version, priority }) => [id, name, starts, version, priority])).toEqual([
     ["a", "mail", 1, undefined, 0],
     ["b", "sms", 2, undefined, 0],
     ["gone", "", 0, undefined, 0],
     ["c", "mail", 1, 7, 2],
   ]);
-  expect(readJobs([])).toEqual([]);
+  expect(readJobs([[], []])).toEqual([]);
 });
