@@ -3,10 +3,12 @@ import { NotFoundError, OptionError } from "../errors.ts";
 import { reasonOfCancel } from "../job/state.ts";
 import { check, checkOptions, shown } from "../options.ts";
 import { lastStack, readJobDetails } from "../store/job-detail.ts";
+import { queueNames } from "../store/queue-names.ts";
 import { readRedaction } from "../store/redactions.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import type { WalkedJob } from "../store/walk.ts";
 import { inBulk, type BulkResult, type JobSelection } from "./bulk.ts";
+import { eachQueue } from "./each-queue.ts";
 import { errorPattern, groupOf } from "./error-group.ts";
 import { REMOVE, RETRY } from "./job-changes.ts";
 import { checkFilter, type JobFilter } from "./job-filter.ts";
@@ -67,27 +69,29 @@ export async function listDead(operator: Operator, name: string | undefined, opt
   if (isAll && which.limit !== undefined) throw new OptionError("expected either limit or all for listDead, got both");
   const filter = checkFilter("listDead", { ...which, ...(!isAll && { limit: which.limit ?? DEAD_LOOKED }), state: "failed" });
   if (name !== undefined) operator.queue(name);
-  const all: DeadGroup[] = [];
-  let looked = 0;
   let met = 0;
   const matches = (job: WalkedJob, now: number): boolean => {
     met += 1;
     return filter.matches(job, now);
   };
-  let isCut = false;
-  for (const queue of name === undefined ? await operator.queueNames() : [name]) {
+  const grouped = async (queue: string): Promise<Omit<DeadGroups, "isCut">> => {
     const groups = new Map<string, Grouped>();
-    let seen = 0;
+    let looked = 0;
     for await (const { queue: part, jobs } of pagesOf(await operator.parts(queue), { ...filter, matches })) {
       onProgress?.(met);
-      seen += jobs.length;
+      looked += jobs.length;
       for (const job of jobs) if (!isCancelled(job)) gather(groups, part, job);
     }
-    looked += seen;
-    isCut ||= seen >= filter.limit;
-    all.push(...(await Promise.all([...groups.values()].map((group) => finished(queue, group)))));
-  }
-  return { groups: all.toSorted((a, b) => b.count - a.count || b.lastAt - a.lastAt), looked, isCut };
+    return { groups: await Promise.all([...groups.values()].map((group) => finished(queue, group))), looked };
+  };
+  await operator.ready();
+  // The first ones are grouped while others are looked for.
+  const queues = await eachQueue(name === undefined ? queueNames(operator.connections.command, operator.prefix) : [name], grouped);
+  return {
+    groups: queues.flatMap(({ groups }) => groups).toSorted((a, b) => b.count - a.count || b.lastAt - a.lastAt),
+    looked: queues.reduce((sum, { looked }) => sum + looked, 0),
+    isCut: queues.some(({ looked }) => looked >= filter.limit),
+  };
 }
 
 interface Grouped {

@@ -15,6 +15,7 @@ import { queueNames } from "../store/queue-names.ts";
 import { isPaused } from "../store/queue-settings.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import { readSymptoms } from "../store/symptoms.ts";
+import { eachQueue } from "./each-queue.ts";
 import type { Finding } from "./finding.ts";
 import type { Operator } from "./operator.ts";
 import { poolFindings } from "./pool-findings.ts";
@@ -36,8 +37,6 @@ export interface DoctorOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Queues that are looked at at once: of a thousand, one after another waits for the way to Redis and back. */
-const AT_ONCE = 25;
 const PINGS = 10;
 const HOUR_MS = 3_600_000;
 const RATES_MS = 300_000;
@@ -60,6 +59,7 @@ export async function doctor(operator: Operator, options?: DoctorOptions): Promi
   const findings = [...server.findings, ...pools.flatMap(poolFindings)];
   const serverOf = onceAPrefix(names, deep, signal);
   const lookAtAll = async (name: string): Promise<Finding[]> => {
+    signal?.throwIfAborted();
     const all: Finding[] = [];
     for (const queue of await partitionsOf(operator.queue(name))) {
       const { connected, samples } = await serverOf(queue);
@@ -68,11 +68,7 @@ export async function doctor(operator: Operator, options?: DoctorOptions): Promi
     }
     return all;
   };
-  const sortedNames = names.toSorted();
-  for (let from = 0; from < sortedNames.length; from += AT_ONCE) {
-    signal?.throwIfAborted();
-    findings.push(...(await Promise.all(sortedNames.slice(from, from + AT_ONCE).map(lookAtAll))).flat());
-  }
+  findings.push(...(await eachQueue(names.toSorted(), lookAtAll)).flat());
   const sorted = findings.toSorted((one, other) => Number(other.severity === "error") - Number(one.severity === "error"));
   return { findings: sorted, server: server.name, queues: names.length, workers: pools.length };
 }

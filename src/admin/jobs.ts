@@ -34,17 +34,27 @@ export interface MatchedPage {
   took(isTaken: (id: string) => boolean): void;
 }
 
-/** State by state, of each partition in turn; pages without a match are not given. @throws BackendError */
-export async function* pagesOf(partitions: readonly StoredQueue[], filter: CheckedFilter): AsyncGenerator<MatchedPage, void> {
+/**
+ * State by state, of each partition in turn; pages without a match are not given.
+ *
+ * @param changes  whether who is given a page takes jobs out of their state: then the next one is read after that, else meanwhile,
+ *                 and `place` and `took` have no meaning
+ * @throws BackendError
+ */
+export async function* pagesOf(partitions: readonly StoredQueue[], filter: CheckedFilter, changes = false): AsyncGenerator<MatchedPage, void> {
   let left = filter.limit;
   for (const [state, queue] of filter.states.flatMap((state) => partitions.map((queue) => [state, queue] as const))) {
     const steps = walk(queue, state);
-    for (let page = await steps.next(); page.length > 0; page = await steps.next()) {
+    for (let page = await steps.next(); page.length > 0; ) {
+      // Not where this page may be enough.
+      const coming = changes || left <= page.length ? undefined : steps.next();
+      coming?.catch(() => undefined); // thrown below, unless nobody asks for it any more
       const now = queue.connections.clock.now();
       const jobs = page.filter((job) => filter.matches(job, now)).slice(0, left);
       left -= jobs.length;
       if (jobs.length > 0) yield { queue, state, place: steps.place, jobs, took: (isTaken) => steps.took(isTaken) };
       if (left === 0) return;
+      page = await (coming ?? steps.next());
     }
   }
 }

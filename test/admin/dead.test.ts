@@ -37,6 +37,13 @@ test("groups dead letters by their error, the most frequent first, with a sample
   expect(told).toEqual([5]);
 });
 
+test("of all queues the most frequent error comes first, and of each so many are looked at", async () => {
+  await failJobs(stockQueue(operator.prefix, "post"), operator.prefix, Array.from({ length: 2 }, () => ({ name: "send" })), () => Promise.reject(new Error("no route")));
+  const found = await listDead(operator, undefined, { limit: 4 });
+  expect(found.groups.map(({ queue, error, count }) => `${queue} ${error} ${count}`)).toEqual(["post no route 2", "mail connect ECONNREFUSED <n>:<n> 2", "mail no address 1"]);
+  expect(found).toMatchObject({ looked: 6, isCut: true });
+});
+
 test("shows a group, retries one as a whole, and discards another; it stands in the trail", async () => {
   const [refused, addressless] = (await listDead(operator, "mail")).groups;
   const shown = await showDead(operator, "mail", refused!.group);
