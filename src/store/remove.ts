@@ -104,7 +104,7 @@ return codes
  * reply as above
  *
  * A list is searched from end to end for each id that is taken out of it. So those near their place are found there,
- * marked, and taken out together.
+ * marked, and taken out together, from the nearer end.
  */
 const REMOVE_FROM_LIST: Script = {
   name: "remove-from-list",
@@ -135,7 +135,7 @@ attempt(function()
       marked = marked + 1
     end
   end
-  if marked > 0 then redis.call('LREM', list, -marked, mark) end
+  if marked > 0 then redis.call('LREM', list, place > length / 2 and marked or -marked, mark) end
 end, function() redis.call('LREM', list, 0, mark) end)
 return codes
 `,

@@ -35,17 +35,19 @@ export async function fillLists(url: string, jobs: number): Promise<void> {
     await reminds.putMany(payloads(CHUNK / RARE));
   }
   await queueOf("send", DEAD).putMany(payloads(jobs));
-  await letFail(url, jobs);
+  await letFail(url);
 }
 
 function* payloads(count: number): Generator<Payload> {
   for (let made = 0; made < count; made += 1) yield payload(PAYLOAD_BYTES);
 }
 
-async function letFail(url: string, jobs: number): Promise<void> {
+/** All that waits to be a dead letter fails. */
+export async function letFail(url: string): Promise<void> {
   const redis = new Redis(url);
   try {
     const base = `bull:${DEAD}:`;
+    const jobs = await redis.llen(`${base}wait`);
     for (let failed = 0; failed < jobs; failed += CHUNK) {
       const errors = Array.from({ length: Math.min(CHUNK, jobs - failed) }, (_, i) => errorOf((failed + i) % ERRORS, failed + i));
       await redis.eval(FAIL, 2, `${base}wait`, `${base}failed`, base, FRAMES, ...errors);

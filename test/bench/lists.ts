@@ -5,7 +5,7 @@
 import { availableParallelism, cpus, loadavg } from "node:os";
 import { groupOf } from "../../src/admin/error-group.ts";
 import { readCommand, type CommandReading } from "./command-reading.ts";
-import { DEAD, ERRORS, errorOf, fillLists, RARE, WAITING } from "./lists-fill.ts";
+import { DEAD, ERRORS, errorOf, fillLists, letFail, RARE, WAITING } from "./lists-fill.ts";
 import { openRedis } from "./redis-store.ts";
 import { spread } from "./statistics.ts";
 
@@ -19,6 +19,8 @@ interface Case {
   readonly lines: number;
   /** Jobs that its line must name as changed. */
   readonly changes?: number;
+  /** Those that were let run again fail before it. */
+  readonly failing?: true;
   /** The goal for its first line does not hold where that tells of all jobs. */
   readonly streams: boolean;
 }
@@ -42,12 +44,14 @@ export function casesOf(jobs: number): readonly Case[] {
     list(jobs, "dead", "export", DEAD),
     list(jobs + 2, "queue", "export", WAITING),
     list(jobs + 2, "queue", "export", DEAD),
+    change(jobs / RARE, "job", "remove", WAITING, "--name", "remind", "--yes"),
+    change(jobs - jobs / RARE, "job", "remove", WAITING, "--all", "--yes"),
+    change(jobs, "job", "retry", DEAD, "--all"),
+    { ...change(all(2), "job", "retry", DEAD, "--error", "expected a mailbox"), failing: true },
     change(of(0), "dead", "retry", DEAD, "--group", group(0)),
     change(of(1), "dead", "discard", DEAD, "--group", group(1), "--yes"),
     change(all(0) - of(0), "dead", "retry", DEAD, "--error", "ECONNREFUSED"),
     change(all(1) - of(1), "dead", "discard", DEAD, "--error", "ETIMEDOUT", "--yes"),
-    change(all(2), "job", "retry", DEAD, "--all"),
-    change(jobs - all(1), "job", "remove", DEAD, "--state", "waiting", "--yes"),
   ];
 }
 
@@ -71,6 +75,7 @@ export async function benchLists({ rounds, quick, only = "" }: ListsOptions): Pr
       await fillLists(redis.url, jobs);
     }
     for (const one of cases) {
+      if (one.failing) await letFail(redis.url);
       const reading = await readCommand(redis.url, one.args);
       checkReading(one, reading);
       readings.get(one)?.push(reading);
