@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { OptionError } from "../errors.ts";
 import { checkId } from "../job/name.ts";
+import { MOST_PARTITIONS } from "../job/queue-def.ts";
 import { JOB_STATES } from "../job/state.ts";
 import { shown } from "../options.ts";
 
@@ -14,7 +15,18 @@ const instant = z.number().nonnegative();
 const masked = z.literal(true).optional();
 
 const line = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("queue"), format: z.literal(1), queue: z.string(), at: instant, settings: fields, redact: z.record(z.string(), z.array(z.string()).readonly()).optional(), masked }),
+  z.object({
+    kind: z.literal("queue"),
+    format: z.literal(1),
+    queue: z.string(),
+    at: instant,
+    /** Of the whole. */
+    settings: fields,
+    /** Of a queue in partitions: of the plain one, and of each. */
+    shares: z.array(fields).min(3).max(MOST_PARTITIONS + 1).readonly().optional(),
+    redact: z.record(z.string(), z.array(z.string()).readonly()).optional(),
+    masked,
+  }),
   z.object({ kind: z.literal("schedule"), schedule: z.string().min(1), at: instant.nullable(), fields, masked }),
   z.object({
     kind: z.literal("job"),

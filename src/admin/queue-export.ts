@@ -2,7 +2,8 @@
 import type { JobState } from "../job/state.ts";
 import { placesOf, readRecords } from "../store/job-records.ts";
 import { partitionsOf } from "../store/partitions.ts";
-import { readSchedules, readWholeSettings } from "../store/queue-records.ts";
+import { readSchedules } from "../store/schedule-records.ts";
+import { readShares, wholeOf } from "../store/settings-shares.ts";
 import { walk } from "../store/walk.ts";
 import { check, checkOptions } from "../options.ts";
 import type { ExportLine } from "./export-line.ts";
@@ -39,7 +40,9 @@ export function exportQueue(operator: Operator, name: string, options?: ExportOp
     const redacts = Object.keys(redact).length > 0;
     const mask = new MaskedLines(operator, parts, redact);
     const seen = (line: ExportLine): ExportLine | Promise<ExportLine> => (unmasked ? line : mask.masked(line));
-    yield { kind: "queue", format: 1, queue: name, at: operator.connections.clock.now(), settings: await readWholeSettings(parts), ...(redacts && { redact, ...(!unmasked && { masked: true }) }) };
+    const shares = await readShares(parts);
+    const settings = { settings: wholeOf(shares).settings, ...(shares.length > 1 && { shares }) };
+    yield { kind: "queue", format: 1, queue: name, at: operator.connections.clock.now(), ...settings, ...(redacts && { redact, ...(!unmasked && { masked: true }) }) };
     let jobs = 0;
     let schedules = 0;
     for (const part of parts) {

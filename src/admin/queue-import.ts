@@ -2,9 +2,9 @@
 import { OptionError } from "../errors.ts";
 import { check, checkOptions } from "../options.ts";
 import { writeRecords, type JobRecord } from "../store/job-records.ts";
-import { writeSchedule, writeWholeSettings } from "../store/queue-records.ts";
-import { partitionsOf } from "../store/partitions.ts";
 import { writeRedactions } from "../store/redactions.ts";
+import { writeSchedule } from "../store/schedule-records.ts";
+import { writeShares } from "../store/settings-shares.ts";
 import { readLine } from "./export-line.ts";
 import type { Operator } from "./operator.ts";
 
@@ -28,10 +28,10 @@ export interface ImportResult {
 /**
  * Puts the jobs of an export into a queue, which need not exist, under their ids: done again, it adds nothing. What was active
  * waits again, first of all. Settings and schedules that the queue has are kept. A masked export is refused at its first line,
- * before anything is written.
+ * before anything is written; so are limits that only some of its partitions have, where the other queue has not as many.
  *
  * @param lines  text, a line each; empty ones are passed over
- * @throws ReadOnlyError, OptionError before any I/O; OptionError naming the line that is none: those before it are imported; BackendError, BackendFullError; the signal's reason
+ * @throws ReadOnlyError, OptionError before any I/O; OptionError naming the line that is none: those before it are imported; StateError; BackendError, BackendFullError; the signal's reason
  */
 export function importQueue(operator: Operator, name: string, lines: AsyncIterable<string> | Iterable<string>, options?: ImportOptions): Promise<ImportResult> {
   const { signal } = checkOptions("importQueue", options, { signal: check.signal() });
@@ -57,7 +57,7 @@ export function importQueue(operator: Operator, name: string, lines: AsyncIterab
       const line = readLine(text, number);
       if ("masked" in line) throw new OptionError(`expected jobs with all of their payloads for the import, got an export in which contracts' redactions are masked (line ${number}): millrace queue export --unmasked writes one that can be read in`);
       if (line.kind === "queue") {
-        await writeWholeSettings(await partitionsOf(queue), line.settings);
+        await writeShares(queue, line.shares ?? [line.settings]);
         await writeRedactions(queue, Object.entries(line.redact ?? {}));
       }
       else if (line.kind === "schedule") told.schedules += Number(await writeSchedule(queue, line));

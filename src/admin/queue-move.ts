@@ -4,11 +4,12 @@ import { OptionError, StateError } from "../errors.ts";
 import { check, checkOptions } from "../options.ts";
 import { countJobs } from "../store/count.ts";
 import { readRecords, writeRecords } from "../store/job-records.ts";
-import { beginMove, endMove, leave, movedKey, park, type Move, type MovedState } from "../store/parked.ts";
+import { beginMove, endMove, leave, movedKey, park, standingMove, type Move, type MovedState } from "../store/parked.ts";
 import { partitionsOf } from "../store/partitions.ts";
 import { isPaused } from "../store/queue-settings.ts";
-import { readSchedules, readWholeSettings, removeSchedule, writeSchedule, writeWholeSettings } from "../store/queue-records.ts";
 import { readRedactions, writeRedactions } from "../store/redactions.ts";
+import { readSchedules, removeSchedule, writeSchedule } from "../store/schedule-records.ts";
+import { readShares, writeShares } from "../store/settings-shares.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import type { Operator } from "./operator.ts";
 
@@ -42,7 +43,7 @@ const MOST_TOLD = 100;
  * Nobody is stopped meanwhile: what a worker of this queue takes runs here, what is put is moved, as long as anything is there.
  *
  * @param target  the operator of the other queue; the same one for another name
- * @throws ReadOnlyError, OptionError before any I/O; NotFoundError; StateError when a move to elsewhere was interrupted; BackendError, BackendFullError; the signal's reason
+ * @throws ReadOnlyError, OptionError before any I/O; NotFoundError; StateError when a move to elsewhere was interrupted, or when limits of its partitions cannot be had there: nothing is changed then; BackendError, BackendFullError; the signal's reason
  */
 export async function moveQueue(operator: Operator, name: string, target: Operator, to: string, options?: MoveOptions): Promise<MoveResult> {
   const { onProgress, signal } = checkOptions("moveQueue", options, { onProgress: check.callback<(moved: number) => void>(), signal: check.signal() });
@@ -59,8 +60,10 @@ export async function moveQueue(operator: Operator, name: string, target: Operat
       onProgress?.(moved);
     });
     const parts = await partitionsOf(source);
-    const settings = await readWholeSettings(parts);
-    for (const part of parts) await moving.all(part, settings);
+    const moves = await moving.begin(parts);
+    for (const [i, part] of parts.entries()) await moving.all(part, moves[i]!);
+    // One that stands until all have moved tells a repeat that the settings went along.
+    for (const part of parts) await endMove(part);
     await target.added(change, moving.moved);
     return { queue: name, to, moved: moving.moved, schedules: moving.schedules, paused: await isPaused(destination), left: moving.left };
   });
@@ -86,11 +89,22 @@ class Moving {
     this.#onMoved = onMoved;
   }
 
-  async all(source: StoredQueue, settings: Readonly<Record<string, string>>): Promise<void> {
-    const asked: Move = { id: randomBytes(9).toString("base64url"), to: this.#place };
-    const move = await beginMove(source, asked);
-    if (move.to !== this.#place) throw new StateError(`expected to go on with the move of ${source.name} to ${move.to}, which was interrupted, got one to ${this.#place}: do that one again first`);
-    if (move.id === asked.id) await writeWholeSettings(await partitionsOf(this.#to), settings);
+  /** Settings go first, and once: what is set there meanwhile is kept. */
+  async begin(parts: readonly StoredQueue[]): Promise<Move[]> {
+    const standing = (await Promise.all(parts.map(standingMove))).filter((move) => move !== undefined);
+    this.#assertHere(standing);
+    if (standing.length === 0) await writeShares(this.#to, await readShares(parts));
+    const moves = await Promise.all(parts.map((part) => beginMove(part, { id: randomBytes(9).toString("base64url"), to: this.#place })));
+    this.#assertHere(moves);
+    return moves;
+  }
+
+  #assertHere(moves: readonly Move[]): void {
+    const other = moves.find(({ to }) => to !== this.#place);
+    if (other !== undefined) throw new StateError(`expected to go on with the move to ${other.to}, which was interrupted, got one to ${this.#place}: do that one again first`);
+  }
+
+  async all(source: StoredQueue, move: Move): Promise<void> {
     // Before there is a job that somebody could read.
     await writeRedactions(this.#to, await readRedactions(source));
     // A run that comes there must find its schedule; here it goes when none of its runs is left.
@@ -109,7 +123,6 @@ class Moving {
     const { active, "waiting-children": children } = await countJobs(source);
     this.left.active += active;
     this.left.flow += children;
-    await endMove(source);
   }
 
   async #state(source: StoredQueue, move: Move, state: MovedState): Promise<void> {

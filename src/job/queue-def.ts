@@ -13,6 +13,8 @@ export interface QueueOptions {
   readonly partitions?: number;
 }
 
+export const MOST_PARTITIONS = 256;
+
 /** A queue by its name. Jobs of several names may share one. */
 export interface QueueDef {
   readonly name: string;
@@ -29,4 +31,4 @@ export function defineQueue(name: string, options?: QueueOptions): QueueDef {
   return Object.freeze({ name, options: checkOptions(`queue ${shown(name)}`, options, queueOptions) as QueueOptions });
 }
 
-const queueOptions = { maxSize: check.integer({ min: 1 }), partitions: check.integer({ min: 1, max: 256 }) };
+const queueOptions = { maxSize: check.integer({ min: 1 }), partitions: check.integer({ min: 1, max: MOST_PARTITIONS }) };

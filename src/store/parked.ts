@@ -5,6 +5,7 @@
  */
 import { Packr } from "msgpackr";
 import type { JobState } from "../job/state.ts";
+import { asBackendError } from "../redis/errors.ts";
 import { runPacked, runScript, type Script } from "../redis/script.ts";
 import type { JobPlace } from "./job-records.ts";
 import { ATTEMPT, TRIM_EVENTS } from "./lua.ts";
@@ -40,6 +41,12 @@ export function movedKey({ keys }: StoredQueue, move: string): string {
 export async function beginMove(queue: StoredQueue, move: Move): Promise<Move> {
   const [id, to] = (await runScript(queue.client, BEGIN, [parkedKey(queue)], [move.id, move.to])) as [string, string];
   return { id, to };
+}
+
+/** The one that was begun and has not ended. @throws BackendError */
+export async function standingMove(queue: StoredQueue): Promise<Move | undefined> {
+  const [id, to] = await queue.client.hmget(parkedKey(queue), "move", "to").catch((error: unknown) => Promise.reject(asBackendError(error)));
+  return typeof id === "string" ? { id, to: String(to) } : undefined;
 }
 
 /** What is parked: no more than one batch. @throws BackendError */

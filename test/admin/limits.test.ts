@@ -59,7 +59,7 @@ test("of a queue in partitions they are shared out, hold for the whole, and are 
   const other = testOperator();
   await setLimits(operator, "work", { concurrency: 8 });
   await importQueue(other, "work", (await all(exportQueue(operator, "work"))).map((line) => JSON.stringify(line)));
-  expect(await showLimits(other, "work")).toMatchObject({ concurrency: 8, shares: 1 });
+  expect(await showLimits(other, "work")).toMatchObject({ concurrency: 8, shares: 4 });
 });
 
 test("refuses what is none before any I/O", async () => {

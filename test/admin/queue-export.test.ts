@@ -209,3 +209,22 @@ test("of a queue in partitions too", async () => {
   expect(lines[0]).toMatchObject({ redact: { letter: ["body"] }, masked: true });
   expect(asText(lines).join("")).not.toContain("secret");
 });
+
+test("limits that a stock tool set of one partition come back there; a queue of another number refuses them before anything is changed", async () => {
+  const operator = testOperator();
+  const parted = defineJob("n", { queue: defineQueue("parts", { partitions: 2 }), payload: typed<{ n: number }>() });
+  await testApp({ prefix: operator.prefix }).queue(parted).putMany([1, 2, 3].map((n) => ({ n })));
+  const second = stockQueue(`{${operator.prefix}-1}`, "parts");
+  await second.setGlobalConcurrency(5);
+  await second.setGlobalRateLimit(100, 1000);
+  await second.pause();
+  const lines = await exported(operator, "parts");
+  expect(lines[0]).toMatchObject({ settings: {}, shares: [{}, {}, { concurrency: "5", max: "100", duration: "1000", paused: "1" }] });
+  const other = testOperator();
+  await importQueue(other, "parts", asText(lines));
+  expect((await exported(other, "parts"))[0]).toEqual(lines[0]);
+  await testApp({ prefix: other.prefix }).queue(parted).counts();
+  await stockQueue(other.prefix, "plain").pause();
+  await expect(importQueue(other, "plain", asText(lines))).rejects.toMatchObject({ code: "STATE_INVALID", message: expect.stringContaining("their own concurrency and rate,") as string });
+  expect(await exported(other, "plain")).toHaveLength(2);
+});

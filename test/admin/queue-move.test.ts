@@ -2,9 +2,10 @@ import { expect, test } from "vitest";
 import { exportQueue } from "../../src/admin/queue-export.ts";
 import { moveQueue } from "../../src/admin/queue-move.ts";
 import type { Operator } from "../../src/admin/operator.ts";
+import { pauseQueue, resumeQueue } from "../../src/admin/queue-changes.ts";
 import { listSchedules, pauseSchedule, putSchedule } from "../../src/admin/schedules.ts";
 import { doctor } from "../../src/admin/doctor.ts";
-import { defineHandler, defineJob, typed } from "../../src/index.ts";
+import { defineHandler, defineJob, defineQueue, typed } from "../../src/index.ts";
 import { readRecords, writeRecords } from "../../src/store/job-records.ts";
 import { beginMove, movedKey, park } from "../../src/store/parked.ts";
 import { stockFlows, stockQueue, stockWorker } from "../interop/stock.ts";
@@ -108,6 +109,37 @@ test("one that was interrupted is gone on with, nothing is doubled although its 
   await there.queue(job).join();
   expect(ran.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 10 }, (_, n) => n));
   expect(await jobsOf(operator)).toEqual([]);
+});
+
+test("takes limits of one partition along as they are; where they cannot be had nothing is changed", async () => {
+  const operator = testOperator();
+  const parted = defineJob("n", { queue: defineQueue("work", { partitions: 2 }), payload: typed<{ n: number }>() });
+  await testApp({ prefix: operator.prefix }).queue(parted).putMany([1, 2, 3].map((n) => ({ n })));
+  await stockQueue(`{${operator.prefix}-1}`).setGlobalConcurrency(5);
+  const before = await all(exportQueue(operator, "work"));
+  const plain = testOperator();
+  await stockQueue(plain.prefix).add("n", 1);
+  await expect(moveQueue(operator, "work", plain, "work")).rejects.toMatchObject({ code: "STATE_INVALID", message: expect.stringContaining("concurrency") as string });
+  expect((await all(exportQueue(operator, "work"))).slice(1)).toEqual(before.slice(1));
+  expect(await jobsOf(plain)).toHaveLength(1);
+  // It is not taken for one that was interrupted.
+  const target = testOperator();
+  await moveQueue(operator, "work", target, "work");
+  expect((await all(exportQueue(target, "work")))[0]).toMatchObject({ shares: [{}, {}, { concurrency: "5" }] });
+});
+
+test("settings went along once: interrupted, it does not pause again what was resumed there", async () => {
+  const [operator, target] = [testOperator(), testOperator()];
+  const parted = defineJob("n", { queue: defineQueue("work", { partitions: 2 }), payload: typed<{ n: number }>() });
+  await testApp({ prefix: operator.prefix }).queue(parted).putMany(Array.from({ length: 20 }, (_, n) => ({ n })));
+  await pauseQueue(operator, "work");
+  const breaking = new AbortController();
+  const interrupted = moveQueue(operator, "work", target, "work", { signal: breaking.signal, onProgress: () => breaking.abort() });
+  await expect(interrupted).rejects.toThrow();
+  await resumeQueue(target, "work");
+  expect(await moveQueue(operator, "work", target, "work")).toMatchObject({ paused: false });
+  expect(await jobsOf(target)).toHaveLength(20);
+  expect((await all(exportQueue(target, "work")))[0]).toMatchObject({ settings: {}, shares: [{}, {}, {}] });
 });
 
 test("refuses to move a queue to itself, one that is not there, and for an operator that only looks", async () => {

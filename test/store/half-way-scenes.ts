@@ -8,7 +8,7 @@ import { writeRecords, type JobRecord } from "../../src/store/job-records.ts";
 import { producerKey } from "../../src/store/keys.ts";
 import { leave, park, parkedJobs, type MovedState } from "../../src/store/parked.ts";
 import { putJobs, type NewJob } from "../../src/store/put-script.ts";
-import { readSchedules, removeSchedule, writeSchedule } from "../../src/store/queue-records.ts";
+import { readSchedules, removeSchedule, writeSchedule } from "../../src/store/schedule-records.ts";
 import { removeJobs, type RemovableState } from "../../src/store/remove.ts";
 import { Reserver, type Leased } from "../../src/store/reserve.ts";
 import { retryEnded } from "../../src/store/retry.ts";

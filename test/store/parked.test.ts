@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { beginMove, endMove, leave, park, parkedJobs, parkedKey } from "../../src/store/parked.ts";
+import { beginMove, endMove, leave, park, parkedJobs, parkedKey, standingMove } from "../../src/store/parked.ts";
 import type { StoredQueue } from "../../src/store/stored-queue.ts";
 import { newJob, openQueue, putAll, waitingIds } from "./opened-queue.ts";
 
@@ -48,11 +48,12 @@ test("a batch ends where it has enough bytes, and has one job at least", async (
 
 test("a move stands until it ends, and does not end while anything is parked", async () => {
   const queue = await queueOf("a");
+  expect(await standingMove(queue)).toBeUndefined();
   expect(await beginMove(queue, { id: "one", to: "there" })).toEqual({ id: "one", to: "there" });
   expect(await beginMove(queue, { id: "two", to: "elsewhere" })).toEqual({ id: "one", to: "there" });
   await park(queue, "waiting", 0, MOST);
   await endMove(queue);
-  expect(await queue.client.exists(parkedKey(queue))).toBe(1);
+  expect(await standingMove(queue)).toEqual({ id: "one", to: "there" });
   await leave(queue, 1, []);
   await endMove(queue);
   expect(await queue.client.exists(parkedKey(queue))).toBe(0);

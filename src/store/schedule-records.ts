@@ -1,8 +1,7 @@
-/** What a queue is beside its jobs: its settings and its schedules, as they are stored. */
+/** Schedules of a queue as they are stored, whole: read from one queue, written to another. */
 import { asBackendError } from "../redis/errors.ts";
 import { runScript, type Script } from "../redis/script.ts";
 import { pausedSchedulesKey } from "./keys.ts";
-import { readLimits, shareOf, sumOfLimits } from "./queue-limits.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
 export interface ScheduleRecord {
@@ -10,45 +9,6 @@ export interface ScheduleRecord {
   /** When its next run is due; `null` while it is paused. */
   readonly at: number | null;
   readonly fields: Readonly<Record<string, string>>;
-}
-
-/** Fields of BullMQ's meta that an operator sets: whether it is paused, its concurrency, its rate. */
-const SETTINGS = ["paused", "concurrency", "max", "duration"] as const;
-
-/** By field; what is not set is not there. @throws BackendError */
-async function readSettings({ client, keys }: StoredQueue): Promise<Record<string, string>> {
-  try {
-    const values = await client.hmget(keys.meta, ...SETTINGS);
-    return Object.fromEntries(SETTINGS.flatMap((name, i) => (values[i] === null || values[i] === undefined ? [] : [[name, values[i]]])));
-  } catch (error) {
-    throw asBackendError(error);
-  }
-}
-
-/** Of a queue in several queues of Redis, the plain one first: a limit is the sum of its shares. @throws BackendError */
-export async function readWholeSettings(parts: readonly StoredQueue[]): Promise<Record<string, string>> {
-  const { concurrency: _, max: __, duration: ___, ...settings } = await readSettings(parts[0]!);
-  const { concurrency, max, durationMs } = sumOfLimits(await Promise.all(parts.map(readLimits)));
-  const limits = { concurrency, max, duration: durationMs };
-  return { ...settings, ...Object.fromEntries(Object.entries(limits).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]))) };
-}
-
-/** Limits are shared out, at least one to each. @throws BackendError */
-export async function writeWholeSettings(parts: readonly StoredQueue[], { concurrency, max, duration, ...settings }: Readonly<Record<string, string>>): Promise<void> {
-  for (const [place, part] of parts.entries()) {
-    const share = (total: string | undefined, name: string): Record<string, string> => (total === undefined ? {} : { [name]: String(Math.max(1, shareOf(Number(total), place, parts.length))) });
-    await writeSettings(part, { ...(place === 0 && settings), ...share(concurrency, "concurrency"), ...share(max, "max"), ...(duration !== undefined && { duration }) });
-  }
-}
-
-/** Sets what nobody has set; makes the queue where it is not there. @throws BackendError */
-async function writeSettings({ client, keys }: StoredQueue, settings: Readonly<Record<string, string>>): Promise<void> {
-  try {
-    await client.hsetnx(keys.meta, "opts.maxLenEvents", "10000");
-    for (const name of SETTINGS) if (settings[name] !== undefined) await client.hsetnx(keys.meta, name, settings[name]);
-  } catch (error) {
-    throw asBackendError(error);
-  }
 }
 
 /** Those that run, then those that are paused. @throws BackendError */

@@ -1,35 +1,8 @@
 import { expect, test } from "vitest";
-import { readSchedules, readWholeSettings, removeSchedule, writeSchedule, writeWholeSettings } from "../../src/store/queue-records.ts";
+import { readSchedules, removeSchedule, writeSchedule } from "../../src/store/schedule-records.ts";
 import { pauseSchedule } from "../../src/store/schedules.ts";
 import { stockQueue } from "../interop/stock.ts";
 import { openQueue } from "./opened-queue.ts";
-
-test("settings are those that an operator sets; what a queue has is kept", async () => {
-  const [one, other] = [await openQueue(), await openQueue()];
-  const stock = stockQueue(one.prefix);
-  await stock.setGlobalConcurrency(3);
-  await stock.pause();
-  const settings = await readWholeSettings([one]);
-  expect(settings).toEqual({ concurrency: "3", paused: "1" });
-  await writeWholeSettings([other], { concurrency: "9" });
-  await writeWholeSettings([other], settings);
-  expect(await readWholeSettings([other])).toEqual({ concurrency: "9", paused: "1" });
-});
-
-test("limits of a queue that is several are shared out and summed up, its other settings are the first one's", async () => {
-  const parts = [await openQueue(), await openQueue(), await openQueue()];
-  const settings = { concurrency: "7", max: "100", duration: "1000", paused: "1" };
-  await writeWholeSettings(parts, settings);
-  expect(await readWholeSettings(parts)).toEqual(settings);
-  expect(await Promise.all(parts.map((part) => readWholeSettings([part])))).toEqual([
-    { concurrency: "3", max: "34", duration: "1000", paused: "1" },
-    { concurrency: "2", max: "33", duration: "1000" },
-    { concurrency: "2", max: "33", duration: "1000" },
-  ]);
-  const few = [await openQueue(), await openQueue()];
-  await writeWholeSettings(few, { concurrency: "1" });
-  expect(await readWholeSettings(few)).toEqual({ concurrency: "2" });
-});
 
 test("a schedule is there with its rule; one that was there keeps its own, and the later run", async () => {
   const [one, other] = [await openQueue(), await openQueue()];
