@@ -60,6 +60,7 @@ export async function stats(context: Context, name: string, { since = "5m", watc
 function shown(stats: QueueStats, since: string): string {
   const { queue, paused, waiting, prioritized, delayed, active, completed, failed, oldestWaitingMs, failedLastHour, history } = stats;
   const { perSecond, arrivalsPerSecond, wait, run } = history;
+  const toldOf = history.to - history.from;
   const rate = (value: number | undefined): string => (value === undefined ? "-" : `${value >= 10 ? count(Math.round(value)) : value.toFixed(1)}/s`);
   const times = (found: typeof wait): string => (found === undefined ? "-" : [found.p50, found.p95, found.p99].map(milliseconds).join(" / "));
   const rows: readonly (readonly [string, string])[] = [
@@ -68,7 +69,7 @@ function shown(stats: QueueStats, since: string): string {
     ["kept", `${count(completed)} completed, ${count(failed)} failed`],
     ["oldest waiting", oldestWaitingMs === undefined ? "-" : span(oldestWaitingMs)],
     ["failed, last hour", failedLastHour === 0 ? "0" : painted("red", count(failedLastHour), process.stdout)],
-    [`last ${since}`, `arrivals ${rate(arrivalsPerSecond)}, put ${rate(perSecond.put)}`],
+    [`last ${toldOf < durationMs(numberOrText(since), "--since") ? `${span(toldOf)} (all)` : since}`, `arrivals ${rate(arrivalsPerSecond)}, put ${rate(perSecond.put)}`],
     ["", `completed ${rate(perSecond.completed)}, failed ${rate(perSecond.failed)}, retried ${rate(perSecond.retried)}`],
     ["wait p50/p95/p99", times(wait)],
     ["run p50/p95/p99", times(run)],

@@ -13,11 +13,12 @@ export interface Times {
 }
 
 export interface History {
-  /** What it tells of, by the server's clock, in milliseconds. The last five seconds may not be in it yet. */
+  /** What it tells of, by the server's clock, in milliseconds: all that is asked for, or since the queue has a history. The last five seconds may not be in it yet. */
   readonly from: number;
   readonly to: number;
   /** Of Millrace's producers and pools; `started` counts deliveries. */
   readonly counts: Readonly<Record<Counted, number>>;
+  /** Over all of that time. */
   readonly perSecond: Readonly<Record<Counted, number>>;
   /**
    * Jobs that became ready a second, whoever put them: by how the backlog changed, and what ended. `undefined` where no
@@ -36,6 +37,9 @@ export interface History {
 
 export { HISTORY_MS };
 
+/** The shortest step. */
+const LEAST_MS = 10_000;
+
 /**
  * @param queues   the queues of Redis that are one queue
  * @param sinceMs  how far back, in milliseconds: at most seven days
@@ -43,7 +47,9 @@ export { HISTORY_MS };
  */
 export async function readHistory(queues: StoredQueue | readonly StoredQueue[], sinceMs: number): Promise<History> {
   const found = await Promise.all([queues].flat().map((queue) => readHistorySteps(queue, sinceMs)));
-  const { stepMs, from, to } = found[0]!;
+  const { stepMs, to, ...window } = found[0]!;
+  const began = Math.min(...found.map(({ beganAt }) => beganAt ?? Infinity));
+  const from = began === Infinity ? window.from : Math.max(window.from, began);
   const all = new Tally();
   const byInstant = Map.groupBy(found.flatMap(({ steps }) => steps), ({ at }) => at);
   const told = [...byInstant].toSorted(([a], [b]) => a - b).map(([at, steps]) => {
@@ -54,7 +60,8 @@ export async function readHistory(queues: StoredQueue | readonly StoredQueue[], 
     }
     return { at, backlog: steps.reduce((sum, { backlog }) => sum + backlog, 0), counts: tally.counts };
   });
-  const seconds = Math.max(to - from, 1) / 1000;
+  // When within a step things happened was not written down.
+  const seconds = Math.max(to - from, LEAST_MS) / 1000;
   const perSecond = Object.fromEntries(COUNTED.map((name) => [name, all.counts[name] / seconds])) as Record<Counted, number>;
   return { from, to, counts: all.counts, perSecond, arrivalsPerSecond: arrivals(told, stepMs, to), wait: times(all.wait), run: times(all.run), stepMs, steps: told };
 }

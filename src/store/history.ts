@@ -4,8 +4,9 @@
  * A step is a hash of counts that whoever works on the queue adds to, and that goes by itself when it is old. So it takes
  * so much memory and no more: 2,400 hashes a queue, most of them below a kilobyte.
  */
+import { asBackendError } from "../redis/errors.ts";
 import { runPacked, runScript, type Script } from "../redis/script.ts";
-import { historyKey } from "./keys.ts";
+import { historyBeganKey, historyKey } from "./keys.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
 const FINE = Object.freeze({ stepMs: 10_000, keptMs: 3_600_000 });
@@ -25,6 +26,8 @@ export interface HistoryStep {
 export interface HistorySteps {
   readonly stepMs: number;
   readonly from: number;
+  /** Before it nothing was written down, within these seven days; undefined where nothing was in any step. */
+  readonly beganAt: number | undefined;
   /** The server's now. */
   readonly to: number;
   /** Oldest first. */
@@ -37,7 +40,7 @@ export async function recordHistory(queue: StoredQueue, fields: Iterable<readonl
   const now = connections.clock.now();
   const steps = [FINE, COARSE].map(({ stepMs }) => historyKey(keys, stepMs, now - (now % stepMs)));
   const lives = [FINE, COARSE].map(({ stepMs, keptMs }) => keptMs + 2 * stepMs);
-  await runScript(client, RECORD, [...steps, keys.wait, keys.paused, keys.prioritized, keys.active], [...lives, ...[...fields].flat()]);
+  await runScript(client, RECORD, [...steps, historyBeganKey(keys), keys.wait, keys.paused, keys.prioritized, keys.active], [...lives, now - (now % FINE.stepMs), ...[...fields].flat()]);
 }
 
 /**
@@ -51,6 +54,7 @@ export async function readHistorySteps({ client, keys, connections }: StoredQueu
   const to = connections.clock.now();
   const from = Math.floor((to - Math.min(sinceMs, HISTORY_MS)) / stepMs) * stepMs;
   const instants = Array.from({ length: Math.floor((to - from) / stepMs) + 1 }, (_, i) => from + i * stepMs);
+  const began = await client.get(historyBeganKey(keys)).catch((error: unknown) => Promise.reject(asBackendError(error)));
   const steps: HistoryStep[] = [];
   for (let first = 0; first < instants.length; first += AT_ONCE) {
     const asked = instants.slice(first, first + AT_ONCE);
@@ -61,25 +65,27 @@ export async function readHistorySteps({ client, keys, connections }: StoredQueu
       steps.push({ at: asked[position - 1]!, fields, backlog: fields.get("backlog") ?? 0 });
     }
   }
-  return { stepMs, from, to, steps };
+  return { stepMs, from, beganAt: began === null ? undefined : Number(began), to, steps };
 }
 
 const AT_ONCE = 120;
 
 /**
- * KEYS  fine step, coarse step, wait, paused, prioritized, active
- * ARGV  life of the one in milliseconds, and of the other, {field, count to add}…
+ * KEYS  fine step, coarse step, when the first began, wait, paused, prioritized, active
+ * ARGV  life of the one in milliseconds, and of the other, when the fine one began, {field, count to add}…
  */
 const RECORD: Script = {
   name: "record-history",
   lua: `
-local backlog = redis.call('LLEN', KEYS[3]) + redis.call('LLEN', KEYS[4]) + redis.call('ZCARD', KEYS[5]) + redis.call('LLEN', KEYS[6])
-if #ARGV == 2 and backlog == 0 then return end
+local backlog = redis.call('LLEN', KEYS[4]) + redis.call('LLEN', KEYS[5]) + redis.call('ZCARD', KEYS[6]) + redis.call('LLEN', KEYS[7])
+if #ARGV == 3 and backlog == 0 then return end
 for step = 1, 2 do
   redis.call('HSET', KEYS[step], 'backlog', backlog)
-  for i = 3, #ARGV, 2 do redis.call('HINCRBY', KEYS[step], ARGV[i], ARGV[i + 1]) end
+  for i = 4, #ARGV, 2 do redis.call('HINCRBY', KEYS[step], ARGV[i], ARGV[i + 1]) end
   redis.call('PEXPIRE', KEYS[step], ARGV[step])
 end
+redis.call('SET', KEYS[3], ARGV[3], 'NX')
+redis.call('PEXPIRE', KEYS[3], ARGV[2])
 `,
 };
 

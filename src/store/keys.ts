@@ -66,6 +66,11 @@ export function historyKey(keys: QueueKeys, stepMs: number, at: number): string 
   return `${keys.base}millrace:history:${stepMs}:${at}`;
 }
 
+/** Ours: when the first step began of all that are kept of the queue. */
+export function historyBeganKey(keys: QueueKeys): string {
+  return `${keys.base}millrace:history:began`;
+}
+
 /** Ours: schedules that an operator paused, by id, as they stood in BullMQ's keys. */
 export function pausedSchedulesKey(keys: QueueKeys): string {
   return `${keys.base}millrace:paused-schedules`;

@@ -1,5 +1,7 @@
 import { beforeEach, expect, test } from "vitest";
+import { defineJob } from "../../src/index.ts";
 import { stockQueue } from "../interop/stock.ts";
+import { testApp } from "../support/app.ts";
 import { millrace, start } from "../support/command.ts";
 import { freshPrefix, redisUrl, startRedis } from "../support/redis.ts";
 
@@ -68,6 +70,14 @@ test("queue stats tells how a queue fares, and watches until Ctrl-C", async () =
   await watching.says('"queue":"mail"', 2);
   watching.kill("SIGINT");
   expect((await watching.ended).code).toBe(130);
+}, 90_000);
+
+test("queue stats of a queue that is younger than the time asked for says of how long it tells, and divides by that", async () => {
+  const app = testApp({ prefix });
+  await app.queue(defineJob("n", { queue: "mail" })).putMany(Array.from({ length: 50 }, () => undefined));
+  await app[Symbol.asyncDispose]();
+  const { stdout } = await millrace(["queue", "stats", "mail", "--since", "1h"], { env });
+  expect(stdout).toMatch(/^  last \d+ s \(all\) +arrivals -, put [1-5]\.\d\/s$/m);
 }, 90_000);
 
 test("queue stats --watch says that Redis is away, and goes on when it is back; without it, and at first, it ends", async () => {

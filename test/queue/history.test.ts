@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
 import { defineHandler, defineJob, typed } from "../../src/index.ts";
 import { readHistory } from "../../src/queue/history.ts";
-import { historyKey } from "../../src/store/keys.ts";
+import { recordHistory } from "../../src/store/history.ts";
+import { historyBeganKey, historyKey } from "../../src/store/keys.ts";
+import type { StoredQueue } from "../../src/store/stored-queue.ts";
 import { testApp } from "../support/app.ts";
 import { bucketOf } from "../../src/telemetry/histogram.ts";
 import { freshPrefix } from "../support/redis.ts";
@@ -24,6 +26,24 @@ test("tells rates and percentiles of all steps together", async () => {
   expect(steps.map(({ backlog }) => backlog)).toEqual([4, 14, 24]);
   // 60 ended and 20 more wait than at the end of the first step.
   expect(arrivalsPerSecond! * ((to - steps[0]!.at - 10_000) / 1000)).toBeCloseTo(80);
+});
+
+test("of a queue younger than the time asked for it tells since it began, over all of its partitions, and of no less than a step", async () => {
+  const queues = [await openQueue(), await openQueue(), await openQueue()];
+  const [one, other] = queues as [StoredQueue, StoredQueue];
+  const now = one.connections.clock.now();
+  await recordHistory(one, [["put", 60], ["completed", 30]]);
+  await other.client.set(historyBeganKey(other.keys), now - 120_000);
+  for (const sinceMs of [3_600_000, 7 * 86_400_000]) {
+    const { from, to, perSecond } = await readHistory(queues, sinceMs);
+    expect(from).toBe(now - 120_000);
+    expect([perSecond.put, perSecond.completed]).toEqual([60_000 / (to - from), 30_000 / (to - from)]);
+  }
+  // Longer ago than asked, and just now.
+  const { from, to, perSecond } = await readHistory(queues, 60_000);
+  expect(to - from).toBeGreaterThanOrEqual(60_000);
+  expect(perSecond.put).toBeCloseTo(60_000 / (to - from));
+  expect((await readHistory(one, 60_000)).perSecond.put).toBeLessThanOrEqual(6);
 });
 
 test("of a queue that nobody ever used it tells nothing", async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { HISTORY_MS, readHistorySteps, recordHistory } from "../../src/store/history.ts";
-import { historyKey } from "../../src/store/keys.ts";
+import { historyBeganKey, historyKey } from "../../src/store/keys.ts";
 import { consumerOf, newJob, openQueue, putAll } from "./opened-queue.ts";
 
 const HOUR_MS = 3_600_000;
@@ -24,13 +24,25 @@ test("what several write down within a step is added up, and its backlog is what
 test("a step is kept for an hour if it is fine, for seven days if it is coarse, and no longer", async () => {
   const queue = await openQueue();
   await recordHistory(queue, [["put", 1]]);
-  const keys = await queue.client.keys(`${queue.keys.base}millrace:history:*`);
+  const keys = await queue.client.keys(`${queue.keys.base}millrace:history:*:*`);
   const lives = await Promise.all(keys.toSorted().map(async (key) => [key.split(":").at(-2), await queue.client.pttl(key)] as const));
   expect(lives.map(([step]) => step)).toEqual(["10000", "300000"]);
   for (const [i, keptMs] of [HOUR_MS, HISTORY_MS].entries()) {
     expect(lives[i]![1]).toBeGreaterThan(keptMs);
     expect(lives[i]![1]).toBeLessThan(keptMs * 1.01 + 600_000);
   }
+});
+
+test("when it began stands as long as there is any of it", async () => {
+  const queue = await openQueue();
+  expect((await readHistorySteps(queue, HOUR_MS)).beganAt).toBeUndefined();
+  await recordHistory(queue, [["put", 1]]);
+  const { beganAt, steps } = await readHistorySteps(queue, HOUR_MS);
+  expect(beganAt).toBe(steps[0]!.at);
+  await queue.client.set(historyBeganKey(queue.keys), 5, "PX", 1000);
+  await recordHistory(queue, [["put", 1]]);
+  expect((await readHistorySteps(queue, HOUR_MS)).beganAt).toBe(5);
+  expect(await queue.client.pttl(historyBeganKey(queue.keys))).toBeGreaterThan(HISTORY_MS);
 });
 
 test("an hour is read in fine steps, oldest first, what is longer in coarse ones; what is older than asked is left out", async () => {
