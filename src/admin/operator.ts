@@ -19,7 +19,7 @@ import { queueExists } from "../store/count.ts";
 import { countPartitions, partitionsOf } from "../store/partitions.ts";
 import { queueNames } from "../store/queue-names.ts";
 import { storedQueue, type StoredQueue } from "../store/stored-queue.ts";
-import { note, recorded, type Change } from "./recorded.ts";
+import { note, recorded, type Change, type Touch } from "./recorded.ts";
 
 export interface OperatorOptions {
   /** Where Redis is, as for `connect`. @default REDIS_URL */
@@ -126,10 +126,10 @@ export class Operator implements AsyncDisposable {
   /**
    * Does what changes something, and writes it to the trail: that it has begun, then how it ended.
    *
-   * @param work  is given a function that counts what it has touched so far: jobs, schedules, workers
+   * @param work  is given a function that tells what it has touched so far
    * @throws ReadOnlyError before any I/O; what `work` throws; BackendError
    */
-  async change<T>(change: Change, work: (touch: (count: number) => void) => Promise<T>): Promise<T> {
+  async change<T>(change: Change, work: (touch: Touch) => Promise<T>): Promise<T> {
     this.assertMayChange(change.command);
     await this.ready();
     return recorded(this, change, work);

@@ -21,16 +21,24 @@ export interface Recorder {
   readonly log: Logger;
 }
 
+/** Counts what a change has touched so far: jobs, schedules, workers. Where that is not told by what was typed, `what` takes its place in the trail. */
+export type Touch = (count: number, what?: Pick<Change, "target" | "details">) => void;
+
 const LONGEST = 1000;
 
 /** Does what it is given between two entries, of which the second takes the place of the first. */
-export async function recorded<T>(recorder: Recorder, change: Change, work: (touch: (count: number) => void) => Promise<T>): Promise<T> {
+export async function recorded<T>(recorder: Recorder, change: Change, work: (touch: Touch) => Promise<T>): Promise<T> {
   const begun = await write(recorder, change, { outcome: "begun" });
+  let done = change;
   let touched: number | undefined;
-  const end = (fields: TrailFields): Promise<void> => writeOrWarn(recorder, change, touched, fields, begun);
+  const touch: Touch = (count, what) => {
+    touched = count;
+    done = { ...change, ...what };
+  };
+  const end = (fields: TrailFields): Promise<void> => writeOrWarn(recorder, done, touched, fields, begun);
   let result: T;
   try {
-    result = await work((count) => (touched = count));
+    result = await work(touch);
   } catch (error) {
     await end({ outcome: "failed", error: told(error) });
     throw error;

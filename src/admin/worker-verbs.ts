@@ -92,12 +92,26 @@ export async function profileWorkers(operator: Operator, workers: Workers, secon
 function change<V extends Verb>(operator: Operator, verb: V, workers: Workers, args: Verbs[V]["args"]): Promise<WorkerAnswers<Verbs[V]["value"]>> {
   checkWorkers(workers);
   checkArgs(verb, args);
-  const target = workers === "all" ? "all" : workers.join(" ");
-  return operator.change({ command: `worker ${verb}`, target, details: { ...args } }, async (touch) => {
+  const asked = workers === "all" ? "all" : workers.join(" ");
+  return operator.change({ command: `worker ${verb}`, target: asked, details: { ...args } }, async (touch) => {
     const told = await look(operator, verb, workers, args);
-    touch(told.answers.length);
+    const { answers, refused, unanswered } = told;
+    const others = { ...(refused.length > 0 && { refused: refused.map(named) }), ...(unanswered.length > 0 && { unanswered: unanswered.map(named) }) };
+    // What was typed names others tomorrow.
+    touch(answers.length, { target: namedAll(answers) || asked, details: { asked, ...args, ...others } });
     return told;
   });
+}
+
+const NAMED_MOST = 50;
+
+function named({ id, name }: NamedPool): string {
+  return `${id} (${name})`;
+}
+
+function namedAll(pools: readonly NamedPool[]): string {
+  const more = pools.length > NAMED_MOST ? [`${pools.length - NAMED_MOST} more`] : [];
+  return [...pools.slice(0, NAMED_MOST).map(named), ...more].join(", ");
 }
 
 async function look<V extends Verb>(operator: Operator, verb: V, workers: Workers, args: Verbs[V]["args"], lastsMs?: number): Promise<WorkerAnswers<Verbs[V]["value"]>> {
@@ -117,7 +131,7 @@ async function gone(operator: Operator, pools: readonly NamedPool[], waitMs: num
     const there = new Set((await registeredPools(operator.connections)).map(({ id }) => id));
     const left = pools.filter(({ id }) => there.has(id));
     if (left.length === 0) return;
-    if (performance.now() - waitedFrom >= waitMs) throw new TimeoutError(`expected workers to be gone within ${waitMs} ms, but there are still ${left.map(({ id, name }) => `${id} (${name})`).join(", ")}`);
+    if (performance.now() - waitedFrom >= waitMs) throw new TimeoutError(`expected workers to be gone within ${waitMs} ms, but there are still ${left.map(named).join(", ")}`);
     await sleep(LOOK_EVERY_MS, signal === undefined ? {} : { signal });
   }
 }

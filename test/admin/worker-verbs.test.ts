@@ -52,10 +52,10 @@ test("quiet, resume, scale and stop have their effect on a queue that stock Bull
   expect((await stopWorkers(operator, ["one"], { wait: "20s" })).answers).toMatchObject([{ value: { ends: "pool" } }]);
   expect((await listWorkers(operator)).map(({ name, state }) => [name, state])).toEqual([["other", "quiet"]]);
   expect(await all(audit(operator))).toMatchObject([
-    { command: "worker quiet", target: "all", outcome: "done", touched: 2 },
-    { command: "worker resume", target: "one", touched: 1 },
-    { command: "worker scale", target: one.id.slice(0, 7), details: '{"concurrency":3}', touched: 1 },
-    { command: "worker stop", target: "one", touched: 1 },
+    { command: "worker quiet", target: `${one.id} (one), ${other.id} (other)`, details: '{"asked":"all"}', outcome: "done", touched: 2 },
+    { command: "worker resume", target: `${one.id} (one)`, details: '{"asked":"one"}', touched: 1 },
+    { command: "worker scale", target: `${one.id} (one)`, details: `{"asked":"${one.id.slice(0, 7)}","concurrency":3}`, touched: 1 },
+    { command: "worker stop", target: `${one.id} (one)`, touched: 1 },
   ]);
 });
 
@@ -76,6 +76,20 @@ test("names who refuses and who does not answer", async () => {
     refused: [{ id: one.id, name: "one", error: { code: "STATE_INVALID" } }],
     unanswered: [{ id: "dead5555", name: "name-dead5555" }],
   });
+});
+
+test("the trail names whom it touched, and beside them who refused and who did not answer; where nobody runs, what was asked", async () => {
+  const { operator, one } = await working();
+  await register(operator.connections, entryOf("dead5555"), []);
+  await restartWorkers(operator, "all");
+  await quietWorkers(operator, [one.id, "dead5555"]);
+  const nobody = testOperator();
+  await quietWorkers(nobody, "all");
+  const [restarted, quieted] = await all(audit(operator));
+  expect(restarted).toMatchObject({ target: "all", touched: 0 });
+  expect(JSON.parse(restarted!.details)).toEqual({ asked: "all", refused: [`${one.id} (one)`, expect.stringContaining("(other)")], unanswered: ["dead5555 (name-dead5555)"] });
+  expect(quieted).toMatchObject({ target: `${one.id} (one)`, touched: 1, details: expect.stringContaining('"unanswered":["dead5555 (name-dead5555)"]') as string });
+  expect(await all(audit(nobody))).toMatchObject([{ target: "all", touched: 0 }]);
 });
 
 test("sets the level of their logs", async () => {
