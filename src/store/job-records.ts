@@ -146,10 +146,14 @@ local sets = {prioritized = prioritized, delayed = delayed, ['waiting-children']
 local existing, waiting, first = {}, {}, {}
 local highest, order = tonumber(redis.call('GET', ids)) or 0, tonumber(redis.call('GET', counter)) or 0
 local anyDelayed, anyReady = false, false
-local function write(command, key, values, from)
-  for at = from or 1, #values, 1000 do redis.call(command, key, unpack(values, at, math.min(at + 999, #values))) end
+local function write(command, key, values, each)
+  for at = 1, #values, 1000 do
+    local to = math.min(at + 999, #values)
+    redis.call(command, key, unpack(values, at, to))
+    if each then each(to) end
+  end
 end
-local written, isPushed, areFirst = {}, false, false
+local written, pushed, before = {}, 0, 0
 local function writeAll()
   for _, row in ipairs(rows) do
     local id, state, score, fields, logs, deduplication, pending, processed, lost, unsuccessful = unpack(row)
@@ -178,10 +182,8 @@ local function writeAll()
       if string.match(id, '^[1-9]%d*$') and #id < 16 then highest = math.max(highest, tonumber(id)) end
     end
   end
-  write('LPUSH', wait, waiting)
-  isPushed = true
-  write('RPUSH', wait, first)
-  areFirst = true
+  write('LPUSH', wait, waiting, function(count) pushed = count end)
+  write('RPUSH', wait, first, function(count) before = count end)
   if highest > (tonumber(redis.call('GET', ids)) or 0) then redis.call('SET', ids, string.format('%.0f', highest)) end
   if order > (tonumber(redis.call('GET', counter)) or 0) then redis.call('SET', counter, string.format('%.0f', order)) end
   if anyDelayed then markDelayed(marker, delayed) end
@@ -189,8 +191,8 @@ local function writeAll()
   if number > 0 then redis.call('SET', batch, cmsgpack.pack({number, existing}), 'PX', ${REMEMBERED_MS}) end
 end
 attempt(writeAll, function()
-  if isPushed and #waiting > 0 then redis.call('LTRIM', wait, #waiting, -1) end
-  if areFirst and #first > 0 then redis.call('LTRIM', wait, 0, -#first - 1) end
+  if pushed > 0 then redis.call('LTRIM', wait, pushed, -1) end
+  if before > 0 then redis.call('LTRIM', wait, 0, -before - 1) end
   for _, key in ipairs(written) do
     local id = string.sub(key, #base + 1)
     for _, set in pairs(sets) do redis.call('ZREM', set, id) end

@@ -83,6 +83,28 @@ test("move says what it would do, does it with --yes, and is in the trail of bot
   for (const { stdout } of trails) expect(JSON.parse(stdout)).toMatchObject({ command: "queue move", target: "mail", outcome: "done", touched: 3 });
 });
 
+test("an import that is killed again and again is whole in the end, in order, and holds nothing twice", { timeout: 120_000 }, async () => {
+  const stock = stockQueue(prefix, "mail");
+  await stock.addBulk(Array.from({ length: 3000 }, (_, n) => ({ name: "n", data: { n } })));
+  await stock.pause();
+  const text = (await millrace(["queue", "export", "mail"], { env })).stdout;
+  const lines = text.split(/^/m);
+  const client = redisClient();
+  const copied = (): Promise<number> => client.llen(`${prefix}:copy:wait`);
+  for (const part of [0.2, 0.4, 0.6, 0.8]) {
+    const before = await copied();
+    const running = start(["queue", "import", "copy"], { env });
+    running.write(lines.slice(0, part * lines.length).join(""));
+    await until(async () => (await copied()) > before);
+    running.kill("SIGKILL");
+    await running.ended;
+  }
+  expect(await copied()).toBeLessThan(3000);
+  expect((await millrace(["queue", "import", "copy"], { env, input: text })).code).toBe(0);
+  const again = (await millrace(["queue", "export", "copy"], { env })).stdout.split(/^/m);
+  expect(again.slice(1)).toEqual(lines.slice(1));
+});
+
 test("killed again and again in the middle of a move, while both sides work, it loses nothing and doubles nothing", { timeout: 120_000 }, async () => {
   const other = freshPrefix();
   const JOBS = 6000;

@@ -1,6 +1,7 @@
 import { expect, onTestFinished, test } from "vitest";
 import { placesOf, readRecords, writeRecords, type JobRecord } from "../../src/store/job-records.ts";
 import { redisClient, startRedis } from "../support/redis.ts";
+import { dump, failingAt } from "./failing-script.ts";
 import { consumerOf, newJob, openQueue, putAll, waitingIds } from "./opened-queue.ts";
 
 const record = (id: string, more: Partial<JobRecord> = {}): JobRecord => ({
@@ -54,6 +55,27 @@ test("a batch of a move is written once, and its answer is that of the first tim
   expect(await queue.client.exists(`${queue.keys.base}a`)).toBe(0);
   expect(await writeRecords(queue, [record("a")], { key, number: 2 })).toEqual([]);
   expect(await waitingIds(queue)).toEqual(["a"]);
+});
+
+test("broken off between the pages of thousands it has written nothing, and again it writes all of them in order", async () => {
+  const rows = [...Array.from({ length: 1500 }, (_, n) => record(`w${n}`)), ...Array.from({ length: 1500 }, (_, n) => record(`a${n}`, { state: "active" }))];
+  const whole = failingAt(await openQueue(), 0);
+  await writeRecords(whole.queue, rows);
+  const calls = await whole.calls();
+  const pages = calls.flatMap((command, i) => (command === "LPUSH" || command === "RPUSH" ? [i + 1] : []));
+  expect(pages).toHaveLength(4);
+  for (const n of [...pages, pages.at(-1)! + 1]) {
+    const queue = await openQueue();
+    await putAll(queue, [newJob("there")]);
+    const before = await dump(queue);
+    const failing = failingAt(queue, n);
+    await expect(writeRecords(failing.queue, rows)).rejects.toThrow(/injected/);
+    await failing.calls();
+    expect(Object.keys(await dump(queue))).toEqual(Object.keys(before));
+    expect(await waitingIds(queue)).toEqual(["there"]);
+    await writeRecords(queue, rows);
+    expect(await waitingIds(queue)).toEqual([...rows.slice(1500).toReversed(), { id: "there" }, ...rows.slice(0, 1500)].map(({ id }) => id));
+  }
 });
 
 test("a full Redis takes nothing of a batch", async () => {
