@@ -2,6 +2,7 @@
 import { OptionError } from "../errors.ts";
 import { check, checkOptions } from "../options.ts";
 import { writeRecords, type JobRecord } from "../store/job-records.ts";
+import { ReplicatedWrites } from "../store/replicated-writes.ts";
 import { writeRedactions } from "../store/redactions.ts";
 import { writeSchedule } from "../store/schedule-records.ts";
 import { writeShares } from "../store/settings-shares.ts";
@@ -28,7 +29,8 @@ export interface ImportResult {
 /**
  * Puts the jobs of an export into a queue, which need not exist, under their ids: done again, it adds nothing. What was active
  * waits again, first of all. Settings and schedules that the queue has are kept. A masked export is refused at its first line,
- * before anything is written; so are limits that only some of its partitions have, where the other queue has not as many.
+ * before anything is written; so are limits that only some of its partitions have, where the other queue has not as many. Where the server has a replica, what is
+ * imported is what it has too.
  *
  * @param lines  text, a line each; empty ones are passed over
  * @throws ReadOnlyError, OptionError before any I/O; OptionError naming the line that is none: those before it are imported; StateError; BackendError, BackendFullError; the signal's reason
@@ -38,12 +40,13 @@ export function importQueue(operator: Operator, name: string, lines: AsyncIterab
   operator.queue(name);
   return operator.change({ command: "queue import", target: name }, async (touch) => {
     const queue = operator.queue(name);
+    const writes = new ReplicatedWrites(queue);
     const told = { jobs: 0, existing: 0, schedules: 0, complete: false };
     let batch: JobRecord[] = [];
     let bytes = 0;
     const write = async (): Promise<void> => {
       signal?.throwIfAborted();
-      const existing = await writeRecords(queue, batch);
+      const existing = await writes.do(() => writeRecords(queue, batch));
       told.existing += existing.length;
       told.jobs += batch.length - existing.length;
       touch(told.jobs + told.schedules);

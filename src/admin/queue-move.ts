@@ -7,6 +7,7 @@ import { readRecords, writeRecords } from "../store/job-records.ts";
 import { beginMove, endMove, leave, movedKey, park, standingMove, type Move, type MovedState } from "../store/parked.ts";
 import { partitionsOf } from "../store/partitions.ts";
 import { isPaused } from "../store/queue-settings.ts";
+import { ReplicatedWrites } from "../store/replicated-writes.ts";
 import { readRedactions, writeRedactions } from "../store/redactions.ts";
 import { readSchedules, removeSchedule, writeSchedule } from "../store/schedule-records.ts";
 import { readShares, writeShares } from "../store/settings-shares.ts";
@@ -38,7 +39,8 @@ const MOST_TOLD = 100;
 /**
  * Moves what does not run: jobs of every state with their order, attempts, times, results and failures, and schedules. Settings
  * go along where the other queue has none. Interrupted, even by `kill -9`, the same move again goes on: nothing is lost, nothing
- * doubled. Until then at most one batch is in neither queue, and `doctor` tells of it.
+ * doubled. Until then at most one batch is in neither queue, and `doctor` tells of it. Where a server has a replica, each step waits
+ * until it has it too, so a fail-over of either is but an interruption.
  *
  * Nobody is stopped meanwhile: what a worker of this queue takes runs here, what is put is moved, as long as anything is there.
  *
@@ -61,9 +63,10 @@ export async function moveQueue(operator: Operator, name: string, target: Operat
     });
     const parts = await partitionsOf(source);
     const moves = await moving.begin(parts);
-    for (const [i, part] of parts.entries()) await moving.all(part, moves[i]!);
+    const sources = parts.map((part) => new ReplicatedWrites(part));
+    for (const [i, part] of parts.entries()) await moving.all(part, sources[i]!, moves[i]!);
     // One that stands until all have moved tells a repeat that the settings went along.
-    for (const part of parts) await endMove(part);
+    for (const [i, part] of parts.entries()) await sources[i]!.do(() => endMove(part));
     await target.added(change, moving.moved);
     return { queue: name, to, moved: moving.moved, schedules: moving.schedules, paused: await isPaused(destination), left: moving.left };
   });
@@ -78,12 +81,14 @@ class Moving {
   schedules = 0;
   readonly left = { active: 0, flow: 0, taken: [] as string[] };
   readonly #to: StoredQueue;
+  readonly #target: ReplicatedWrites;
   readonly #place: string;
   readonly #signal: AbortSignal | undefined;
   readonly #onMoved: (moved: number) => void;
 
   constructor(to: StoredQueue, place: string, signal: AbortSignal | undefined, onMoved: (moved: number) => void) {
     this.#to = to;
+    this.#target = new ReplicatedWrites(to);
     this.#place = place;
     this.#signal = signal;
     this.#onMoved = onMoved;
@@ -104,7 +109,7 @@ class Moving {
     if (other !== undefined) throw new StateError(`expected to go on with the move to ${other.to}, which was interrupted, got one to ${this.#place}: do that one again first`);
   }
 
-  async all(source: StoredQueue, move: Move): Promise<void> {
+  async all(source: StoredQueue, writes: ReplicatedWrites, move: Move): Promise<void> {
     // Before there is a job that somebody could read.
     await writeRedactions(this.#to, await readRedactions(source));
     // A run that comes there must find its schedule; here it goes when none of its runs is left.
@@ -114,10 +119,10 @@ class Moving {
       moved = this.moved;
       this.left.flow = 0;
       this.left.taken = [];
-      for (const state of ORDER) await this.#state(source, move, state);
+      for (const state of ORDER) await this.#state(source, writes, move, state);
     }
     for (const schedule of await readSchedules(source)) {
-      await writeSchedule(this.#to, schedule);
+      await this.#target.do(() => writeSchedule(this.#to, schedule));
       if (await removeSchedule(source, schedule.schedule)) this.schedules += 1;
     }
     const { active, "waiting-children": children } = await countJobs(source);
@@ -125,16 +130,17 @@ class Moving {
     this.left.flow += children;
   }
 
-  async #state(source: StoredQueue, move: Move, state: MovedState): Promise<void> {
+  async #state(source: StoredQueue, writes: ReplicatedWrites, move: Move, state: MovedState): Promise<void> {
     for (let passed = 0; ; ) {
       this.#signal?.throwIfAborted();
-      const batch = await park(source, state, passed, BATCH);
+      // Were this undone after the next step, it would be in both queues.
+      const batch = await writes.do(() => park(source, state, passed, BATCH));
       if (batch.places.length === 0 && batch.passed === 0) return;
       this.left.flow += batch.passed;
       passed += batch.passed;
       if (batch.places.length === 0) continue;
       const records = await readRecords(source, batch.places);
-      const taken = await writeRecords(this.#to, records, { key: movedKey(this.#to, move.id), number: batch.number });
+      const taken = await this.#target.do(() => writeRecords(this.#to, records, { key: movedKey(this.#to, move.id), number: batch.number }));
       passed += taken.length;
       this.left.taken.push(...taken.slice(0, MOST_TOLD - this.left.taken.length));
       this.moved += await leave(source, batch.number, taken);

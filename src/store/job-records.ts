@@ -75,7 +75,7 @@ export interface MoveBatch {
  * Writes those whose id is free, all of them in one step. What was active waits again, before all others. BullMQ's counter of
  * ids is raised above those that it might give again.
  *
- * @param batch  sent again, nothing is written, and the answer is that of the first time
+ * @param batch  sent again, no job is written, and the answer is that of the first time
  * @returns the ids that were there already
  * @throws BackendFullError: nothing was written; BackendError
  */
@@ -140,7 +140,11 @@ ${NOW}${ATTEMPT}${NEXT_DELAYED}${DELAY_JOB}
 if number > 0 then
   local known = redis.call('GET', batch)
   local last = known and cmsgpack.unpack(known)
-  if last and last[1] >= number then return cmsgpack.pack(last[2]) end
+  if last and last[1] >= number then
+    -- Whoever waits for replicas waits for a write.
+    redis.call('PEXPIRE', batch, ${REMEMBERED_MS})
+    return cmsgpack.pack(last[2])
+  end
 end
 local sets = {prioritized = prioritized, delayed = delayed, ['waiting-children'] = children, completed = completed, failed = failed}
 local existing, waiting, first = {}, {}, {}

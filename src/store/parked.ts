@@ -122,7 +122,11 @@ const PARK: Script = {
 local base, from, state, passed, most, room, parked = ARGV[1], KEYS[tonumber(ARGV[2])], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), KEYS[6]
 local number = tonumber(redis.call('HGET', parked, 'n')) or 0
 local rows = redis.call('HGET', parked, 'rows')
-if rows then return cmsgpack.pack({number, cmsgpack.unpack(rows), 0}) end
+if rows then
+  -- As it is: whoever waits for replicas waits for a write.
+  redis.call('HSET', parked, 'n', number)
+  return cmsgpack.pack({number, cmsgpack.unpack(rows), 0})
+end
 local places = {}
 if state == 'waiting' then
   local ids = redis.call('LRANGE', from, -(passed + most), -(passed + 1))
