@@ -94,7 +94,7 @@ async function work(operator: Operator, verb: Verb, name: string, { ids, filter,
   let changed = 0;
   const spares = (reason: string | undefined): boolean => verb.sparesCancelled === true && reason !== undefined && reasonOfCancel(reason) !== undefined;
   const meant: CheckedFilter = { ...filter, matches: (job, now) => !spares(job.reason) && verb.made?.has(job.id) !== true && filter.matches(job, now) };
-  for await (const { queue, state, place, jobs, took } of pagesOf(parts, meant, !dryRun)) {
+  for await (const { queue, state, place, jobs, took } of pagesOf(parts, meant)) {
     signal?.throwIfAborted();
     matched += jobs.length;
     if (dryRun) {

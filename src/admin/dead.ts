@@ -2,7 +2,7 @@
 import { NotFoundError, OptionError } from "../errors.ts";
 import { reasonOfCancel } from "../job/state.ts";
 import { check, checkOptions, shown } from "../options.ts";
-import { lastStack, readJobDetails } from "../store/job-detail.ts";
+import { lastStack, readJobDetails, type JobDetail } from "../store/job-detail.ts";
 import { queueNames } from "../store/queue-names.ts";
 import { readRedaction } from "../store/redactions.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
@@ -11,10 +11,11 @@ import { inBulk, type BulkResult, type JobSelection } from "./bulk.ts";
 import { eachQueue } from "./each-queue.ts";
 import { errorPattern, groupOf } from "./error-group.ts";
 import { REMOVE, RETRY } from "./job-changes.ts";
-import { checkFilter, type JobFilter } from "./job-filter.ts";
+import { checkFilter, type CheckedFilter, type JobFilter } from "./job-filter.ts";
 import { showJob, toShown, type ShownJob } from "./job-show.ts";
 import { pagesOf } from "./jobs.ts";
 import type { Operator } from "./operator.ts";
+import { readAhead } from "./read-ahead.ts";
 
 /** Dead letters of one job name and one error. */
 export interface DeadGroup {
@@ -77,7 +78,7 @@ export async function listDead(operator: Operator, name: string | undefined, opt
   const grouped = async (queue: string): Promise<Omit<DeadGroups, "isCut">> => {
     const groups = new Map<string, Grouped>();
     let looked = 0;
-    for await (const { queue: part, jobs } of pagesOf(await operator.parts(queue), { ...filter, matches })) {
+    for await (const { queue: part, jobs } of readAhead(pagesOf(await operator.parts(queue), { ...filter, matches }))) {
       onProgress?.(met);
       looked += jobs.length;
       for (const job of jobs) if (!isCancelled(job)) gather(groups, part, job);
@@ -160,21 +161,24 @@ export function discardDead(operator: Operator, queue: string, selection: Omit<J
   return inBulk(operator, { ...REMOVE, command: "dead discard", states: ["failed"], sparesCancelled: true }, queue, selection);
 }
 
-/** Whole jobs that are in memory at once. */
+/** Whole jobs that are read at once; as many are written out meanwhile. */
 const AT_ONCE = 50;
 
 /** Dead letters with all that is known of them, the last to fail first, in constant memory. @throws OptionError before any I/O; NotFoundError; BackendError */
 export function exportDead(operator: Operator, name: string, filter?: Omit<JobFilter, "state">): AsyncIterable<ShownJob> {
   const checked = checkFilter("exportDead", { ...filter, state: "failed" });
   operator.queue(name);
+  const matches: CheckedFilter["matches"] = (job, now) => !isCancelled(job) && checked.matches(job, now);
+  const batches = async function* (): AsyncGenerator<[StoredQueue, (JobDetail | undefined)[]], void> {
+    for await (const { queue, jobs } of pagesOf(await operator.parts(name), { ...checked, matches })) {
+      for (let from = 0; from < jobs.length; from += AT_ONCE) yield [queue, await readJobDetails(queue, jobs.slice(from, from + AT_ONCE).map(({ id }) => id))];
+    }
+  };
   return (async function* letters() {
     const pathsOf = redactions();
-    for await (const { queue, jobs } of pagesOf(await operator.parts(name), { ...checked, matches: (job, now) => !isCancelled(job) && checked.matches(job, now) })) {
-      for (let from = 0; from < jobs.length; from += AT_ONCE) {
-        const details = await readJobDetails(queue, jobs.slice(from, from + AT_ONCE).map(({ id }) => id));
-        // One may have been removed, or retried, meanwhile.
-        for (const detail of details) if (detail?.state === "failed") yield toShown(detail, name, await pathsOf(queue, detail.stored.name));
-      }
+    for await (const [queue, details] of readAhead(batches())) {
+      // One may have been removed, or retried, meanwhile.
+      for (const detail of details) if (detail?.state === "failed") yield toShown(detail, name, await pathsOf(queue, detail.stored.name));
     }
   })();
 }

@@ -4,6 +4,7 @@ import type { StoredQueue } from "../store/stored-queue.ts";
 import { walk, type WalkedJob } from "../store/walk.ts";
 import { checkFilter, type CheckedFilter, type JobFilter } from "./job-filter.ts";
 import type { Operator } from "./operator.ts";
+import { readAhead } from "./read-ahead.ts";
 
 /** One job of a list. Instants in milliseconds by the server's clock. */
 export interface JobRow extends WalkedJob {
@@ -20,7 +21,7 @@ export function listJobs(operator: Operator, name: string, filter?: JobFilter): 
   const checked = checkFilter("listJobs", filter);
   operator.queue(name);
   return (async function* jobs() {
-    for await (const page of pagesOf(await operator.parts(name), checked)) for (const job of page.jobs) yield { queue: name, ...job };
+    for await (const page of readAhead(pagesOf(await operator.parts(name), checked))) for (const job of page.jobs) yield { queue: name, ...job };
   })();
 }
 
@@ -34,27 +35,17 @@ export interface MatchedPage {
   took(isTaken: (id: string) => boolean): void;
 }
 
-/**
- * State by state, of each partition in turn; pages without a match are not given.
- *
- * @param changes  whether who is given a page takes jobs out of their state: then the next one is read after that, else meanwhile,
- *                 and `place` and `took` have no meaning
- * @throws BackendError
- */
-export async function* pagesOf(partitions: readonly StoredQueue[], filter: CheckedFilter, changes = false): AsyncGenerator<MatchedPage, void> {
+/** State by state, of each partition in turn; pages without a match are not given. @throws BackendError */
+export async function* pagesOf(partitions: readonly StoredQueue[], filter: CheckedFilter): AsyncGenerator<MatchedPage, void> {
   let left = filter.limit;
   for (const [state, queue] of filter.states.flatMap((state) => partitions.map((queue) => [state, queue] as const))) {
     const steps = walk(queue, state);
-    for (let page = await steps.next(); page.length > 0; ) {
-      // Not where this page may be enough.
-      const coming = changes || left <= page.length ? undefined : steps.next();
-      coming?.catch(() => undefined); // thrown below, unless nobody asks for it any more
+    for (let page = await steps.next(); page.length > 0; page = await steps.next()) {
       const now = queue.connections.clock.now();
       const jobs = page.filter((job) => filter.matches(job, now)).slice(0, left);
       left -= jobs.length;
       if (jobs.length > 0) yield { queue, state, place: steps.place, jobs, took: (isTaken) => steps.took(isTaken) };
       if (left === 0) return;
-      page = await (coming ?? steps.next());
     }
   }
 }

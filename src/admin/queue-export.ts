@@ -1,14 +1,16 @@
 /** Writes out a queue, line by line: every job with its state, order, attempts, times, results and failures. */
 import type { JobState } from "../job/state.ts";
-import { placesOf, readRecords } from "../store/job-records.ts";
+import { placesOf, readRecords, type JobRecord } from "../store/job-records.ts";
 import { partitionsOf } from "../store/partitions.ts";
 import { readSchedules } from "../store/schedule-records.ts";
 import { readShares, wholeOf } from "../store/settings-shares.ts";
+import type { StoredQueue } from "../store/stored-queue.ts";
 import { walk } from "../store/walk.ts";
 import { check, checkOptions } from "../options.ts";
 import type { ExportLine } from "./export-line.ts";
 import { MaskedLines, redactionsOf } from "./masked-lines.ts";
 import type { Operator } from "./operator.ts";
+import { readAhead } from "./read-ahead.ts";
 
 export type { ExportLine };
 
@@ -50,19 +52,25 @@ export function exportQueue(operator: Operator, name: string, options?: ExportOp
         yield seen({ kind: "schedule", ...schedule });
         schedules += 1;
       }
-      for (const state of ORDER) {
-        const pages = walk(part, state);
-        for (let page = await pages.next(); page.length > 0; page = await pages.next()) {
-          for (let from = 0; from < page.length; from += READ_AT_ONCE) {
-            const ids = page.slice(from, from + READ_AT_ONCE).map(({ id }) => id);
-            for (const record of await readRecords(part, await placesOf(part, state, ids))) {
-              yield seen({ kind: "job", ...record });
-              jobs += 1;
-            }
-          }
+      for await (const records of readAhead(recordsOf(part))) {
+        for (const record of records) {
+          yield seen({ kind: "job", ...record });
+          jobs += 1;
         }
       }
     }
     yield { kind: "end", jobs, schedules };
   })();
+}
+
+async function* recordsOf(part: StoredQueue): AsyncGenerator<JobRecord[], void> {
+  for (const state of ORDER) {
+    const pages = walk(part, state);
+    for (let page = await pages.next(); page.length > 0; page = await pages.next()) {
+      for (let from = 0; from < page.length; from += READ_AT_ONCE) {
+        const ids = page.slice(from, from + READ_AT_ONCE).map(({ id }) => id);
+        yield await readRecords(part, await placesOf(part, state, ids));
+      }
+    }
+  }
 }

@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
-import { checkFilter } from "../../src/admin/job-filter.ts";
-import { listJobs, pagesOf } from "../../src/admin/jobs.ts";
+import { listJobs } from "../../src/admin/jobs.ts";
 import { NotFoundError, OptionError } from "../../src/errors.ts";
 import { failJobs, stockQueue } from "../interop/stock.ts";
 import { all, testOperator } from "./opened-operator.ts";
@@ -27,16 +26,15 @@ test("refuses what is none before any I/O, and a queue that is not there", async
   await expect(all(listJobs(testOperator(), "work"))).rejects.toThrow(NotFoundError);
 });
 
-test.each([[false, 1000], [true, 999]])("reads the next page while one is looked at, unless who looks changes jobs (%s)", async (changes, met) => {
+test("reads the next page while one is given", async () => {
   const operator = testOperator();
   await operator.ready();
-  const queue = operator.queue("work");
-  const { client, keys } = queue;
+  const { client, keys } = operator.queue("work");
   await client.zadd(keys.failed, ...Array.from({ length: 1000 }, (_, i) => [i, String(i).padStart(4, "0")]).flat());
   const ids: string[] = [];
-  for await (const { jobs } of pagesOf([queue], checkFilter("test", { state: "failed" }), changes)) {
-    ids.push(...jobs.map(({ id }) => id));
-    await client.zrem(keys.failed, "0007"); // of the second page: after that was asked for, or before
+  for await (const { id } of listJobs(operator, "work", { state: "failed" })) {
+    if (ids.push(id) === 1) await client.zrem(keys.failed, "0007"); // of the second page, which was asked for by then
   }
-  expect(ids.length).toBe(met);
+  expect(ids).toContain("0007");
+  expect(ids.length).toBe(1000);
 });
