@@ -112,12 +112,15 @@ if isStarting and free > 0 then
   if #ids == 0 then redis.call('DEL', counter) end
 end
 
-local total, isCut = 0, false
+-- An instant is what Redis makes of a time to live: of several, it is made once.
+local kind, lease = 'PX', leaseMs
+if #ids > 4 then kind, lease = 'PXAT', string.format('%.0f', now + leaseMs) end
+local total, told, isCut = 0, {}, false
 for i, id in ipairs(ids) do
   local key = base .. id
   local starts
   -- With GET the answer is nothing at all, where OK would be a table.
-  redis.call('SET', key .. ':lock', token, 'PX', leaseMs, 'GET')
+  redis.call('SET', key .. ':lock', token, kind, lease, 'GET')
   ${TELL_JOB}
   if isStarting then
     redis.call('HSET', key, 'processedOn', nowText, 'pb', worker, 'ats', starts)

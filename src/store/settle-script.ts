@@ -29,29 +29,41 @@ export const SETTLE_CODES = Object.freeze({ done: 0, leftToStock: 1, refused: 2 
 
 export type SettleCode = number | string;
 
-/** What the script takes of the settlements: their values one behind the other, which Redis unpacks for half of what a list of them costs. */
+/**
+ * What the script takes of the settlements: of each its id, and what is to become of it, or `false` where that is the same as of the one before. They stand
+ * one behind the other, which Redis unpacks for half of what a list of them costs.
+ */
 export function packSettlements(settlements: readonly Settlement[]): Buffer {
-  return packValues(settlements.flatMap(rowOf));
+  const values: unknown[] = [];
+  let last: readonly unknown[] = [];
+  for (const settlement of settlements) {
+    const row = rowOf(settlement);
+    values.push(settlement.leased.job.id);
+    if (row.every((value, n) => value === last[n])) values.push(false);
+    else values.push(...row);
+    last = row;
+  }
+  return packValues(values);
 }
 
-/** Where a settlement's values stand in its part of the list; some have another meaning by kind. */
-const AT = Object.freeze({ id: 1, token: 2, starts: 3, kind: 4, value: 5, first: 6, second: 7, text: 8, limit: 9 });
-const WIDTH = 9;
+/** Where a row's values stand; some have another meaning by kind. */
+const AT = Object.freeze({ token: 0, starts: 1, kind: 2, value: 3, first: 4, second: 5, text: 6, limit: 7 });
+const WIDTH = 8;
 
 function rowOf(settlement: Settlement): unknown[] {
   const { job, token } = settlement.leased;
-  const { id, starts } = job;
+  const { starts } = job;
   switch (settlement.kind) {
     case "ack": {
       const made = standsAlone(job) && settlement.isUnsure !== true ? String(job.attemptsMade + 1) : "";
-      return [id, token, starts, 1, settlement.result, packBound(settlement.keep.count), packBound(settlement.keep.ageMs), made, 0];
+      return [token, starts, 1, settlement.result, packBound(settlement.keep.count), packBound(settlement.keep.ageMs), made, 0];
     }
     case "fail":
-      return [id, token, starts, 2, settlement.reason, packBound(settlement.keep.count), packBound(settlement.keep.ageMs), JSON.stringify(settlement.stack), settlement.attempts];
+      return [token, starts, 2, settlement.reason, packBound(settlement.keep.count), packBound(settlement.keep.ageMs), JSON.stringify(settlement.stack), settlement.attempts];
     case "retry":
-      return [id, token, starts, 3, settlement.reason, settlement.delayMs, job.options.lifo === true ? 1 : 0, JSON.stringify(settlement.stack), 0];
+      return [token, starts, 3, settlement.reason, settlement.delayMs, job.options.lifo === true ? 1 : 0, JSON.stringify(settlement.stack), 0];
     case "release":
-      return [id, token, starts, 4, "", settlement.delayMs, settlement.unknown === true ? 1 : 0, "", 0];
+      return [token, starts, 4, "", settlement.delayMs, settlement.unknown === true ? 1 : 0, "", 0];
   }
 }
 
@@ -67,7 +79,7 @@ function standsAlone({ version, isLinked }: StoredJob): boolean {
 const PLACE = `
 local scored = {[completed] = {}, [failed] = {}}
 for _, i in ipairs(placed) do
-  local at = (i - 1) * ${WIDTH}
+  local at = where[i]
   local id, key, known, kind, value, text = ids[i], keys[i], facts[i], rows[at + ${AT.kind}], rows[at + ${AT.value}], rows[at + ${AT.text}]
   if kind <= 2 then
     local count, age = rows[at + ${AT.first}], rows[at + ${AT.second}]
@@ -119,7 +131,7 @@ end
 /**
  * Settles what `ARGV[2]` tells: notes a code a row in `codes` if not all are done, in `hasLeft` whether any job is active no more, in `hasEnded` whether
  * one has completed or failed for good, in `isGivenBack` whether one waits again.
- * rows  id, token, starts, kind, and by kind
+ * rows  id, and false if the rest is as in the row before, or token, starts, kind, and by kind
  *   1 ack      result, keep count, keep age, attempts made with this one, or "": look it up
  *   2 fail     reason, keep count, keep age, stacktrace, attempts
  *   3 retry    reason, delayMs, lifo, stacktrace
@@ -130,14 +142,22 @@ end
  */
 export const SETTLE = `
 ${FROM_ACTIVE}${FAMILY}local rows = {cmsgpack.unpack(ARGV[2])}
-local keys, locks, ids, families = {}, {}, {}, nil
-for at = 0, #rows - 1, ${WIDTH} do
-  local i, id = #keys + 1, rows[at + ${AT.id}]
+-- By row: its job, and where the rest of it stands.
+local ids, keys, locks, where, families = {}, {}, {}, {}, nil
+local n, at = 1, 0
+while rows[n] do
+  local i, id = #ids + 1, rows[n]
   local key = base .. id
-  keys[i], locks[i], ids[i] = key, key .. ':lock', id
+  if rows[n + 1] then
+    at = n + 1
+    n = at + ${WIDTH}
+  else
+    n = n + 2
+  end
+  ids[i], keys[i], locks[i], where[i] = id, key, key .. ':lock', at
   if rows[at + ${AT.kind}] == 1 and rows[at + ${AT.text}] == '' then
     families = families or {}
-    for n = 1, 2 do families[#families + 1] = key .. FAMILY[n] end
+    for part = 1, 2 do families[#families + 1] = key .. FAMILY[part] end
   end
 end
 local leases = redis.call('MGET', unpack(locks))
@@ -145,7 +165,7 @@ local leases = redis.call('MGET', unpack(locks))
 -- What becomes of each row, which of them are ours to settle, and what was seen of jobs that have to be looked at.
 local mine, facts, judge = {}, {}, nil
 for i, key in ipairs(keys) do
-  local at = (i - 1) * ${WIDTH}
+  local at = where[i]
   local code = 0
   if leases[i] ~= rows[at + ${AT.token}] or rows[at + ${AT.kind}] ~= 1 or rows[at + ${AT.text}] == '' then
     local anyFamily = judge == nil and families and redis.call('EXISTS', unpack(families)) > 0
@@ -167,7 +187,7 @@ local heldIds = ids
 if #mine < #keys then
   heldIds = {}
   for i, code in ipairs(codes) do
-    if code == 1 and not leases[i] then redis.call('SET', locks[i], rows[(i - 1) * ${WIDTH} + ${AT.token}], 'PX', 10000) end
+    if code == 1 and not leases[i] then redis.call('SET', locks[i], rows[where[i] + ${AT.token}], 'PX', 10000) end
   end
   for n, i in ipairs(mine) do heldIds[n] = ids[i] end
 end
@@ -188,7 +208,7 @@ if #mine > 0 then
   hasLeft = true
   local dropped, placed, bounds = {}, {}, {}
   for _, i in ipairs(mine) do
-    local at = (i - 1) * ${WIDTH}
+    local at = where[i]
     dropped[#dropped + 1] = locks[i]
     if rows[at + ${AT.kind}] <= 2 and rows[at + ${AT.first}] == 0 then
       dropped[#dropped + 1] = keys[i]
@@ -208,7 +228,7 @@ if #mine > 0 then
   redis.call('DEL', unpack(dropped))
   redis.call('SREM', stalled, unpack(heldIds))
   for _, i in ipairs(mine) do
-    local at = (i - 1) * ${WIDTH}
+    local at = where[i]
     if rows[at + ${AT.kind}] == 1 then
       redis.call('XADD', events, '*', 'event', 'completed', 'jobId', ids[i], 'returnvalue', rows[at + ${AT.value}], 'prev', 'active')
       hasEnded = true

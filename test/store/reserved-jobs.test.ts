@@ -29,14 +29,16 @@ test("a job is told as its hash reads, whether it has just what it was put with,
   expect(leased.find(({ job }) => job.id === "started")?.job).toMatchObject({ starts: 5, attemptsMade: 2, stacktrace: ["Error: é"] });
 });
 
-test("what is told comes in the order in which it was reserved", () => {
-  const plain: ToldJobs[0] = ["a", "mail", "{}", "{}", "1000", "0", false, "c", "mail", "[]", "{}", "1000", "2", "7"];
-  const told: ToldJobs = [plain, [["name", "sms", "ats", "2", "b", 2], ["gone", 3]]];
-  expect(readJobs(told).map(({ id, name, starts, version, priority }) => [id, name, starts, version, priority])).toEqual([
-    ["a", "mail", 1, undefined, 0],
-    ["b", "sms", 2, undefined, 0],
-    ["gone", "", 0, undefined, 0],
-    ["c", "mail", 1, 7, 2],
+test("what is told comes in the order in which it was reserved, and what a job shares with the one before is told once", () => {
+  const plain: ToldJobs[0] = ["a", "{}", "1000", "mail", "{}", "0", false, "c", "[]", "1001", false, "d", "[]", "1002", "mail", "{}", "2", "7", "e", "1", "1003", false];
+  const told: ToldJobs = [plain, [["name", "sms", "ats", "2", "b", 2], ["gone", 6]]];
+  expect(readJobs(told).map(({ id, name, data, putAt, starts, version, priority }) => [id, name, data, putAt, starts, version, priority])).toEqual([
+    ["a", "mail", "{}", 1000, 1, undefined, 0],
+    ["b", "sms", undefined, 0, 2, undefined, 0],
+    ["c", "mail", "[]", 1001, 1, undefined, 0],
+    ["d", "mail", "[]", 1002, 1, 7, 2],
+    ["e", "mail", "1", 1003, 1, 7, 2],
+    ["gone", "", undefined, 0, 0, undefined, 0],
   ]);
   expect(readJobs([[], []])).toEqual([]);
 });
