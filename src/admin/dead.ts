@@ -2,7 +2,7 @@
 import { NotFoundError, OptionError } from "../errors.ts";
 import { reasonOfCancel } from "../job/state.ts";
 import { check, checkOptions, shown } from "../options.ts";
-import { lastStack, readJobDetails, type JobDetail } from "../store/job-detail.ts";
+import { lastStacks, readJobDetails, type JobDetail } from "../store/job-detail.ts";
 import { queueNames } from "../store/queue-names.ts";
 import { readRedaction } from "../store/redactions.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
@@ -83,7 +83,7 @@ export async function listDead(operator: Operator, name: string | undefined, opt
       looked += jobs.length;
       for (const job of jobs) if (!isCancelled(job)) gather(groups, part, job);
     }
-    return { groups: await Promise.all([...groups.values()].map((group) => finished(queue, group))), looked };
+    return { groups: await finished(queue, [...groups.values()]), looked };
   };
   await operator.ready();
   // The first ones are grouped while others are looked for.
@@ -117,7 +117,16 @@ function gather(groups: Map<string, Grouped>, part: StoredQueue, job: WalkedJob)
   }
 }
 
-async function finished(queue: string, { part, last, error, count, firstAt }: Grouped): Promise<DeadGroup> {
+async function finished(queue: string, groups: readonly Grouped[]): Promise<DeadGroup[]> {
+  const done: DeadGroup[] = [];
+  for (const [part, ofPart] of Map.groupBy(groups, ({ part }) => part)) {
+    const stacks = await lastStacks(part, ofPart.map(({ last }) => last.id));
+    done.push(...ofPart.map((group, i) => toGroup(queue, group, stacks[i])));
+  }
+  return done;
+}
+
+function toGroup(queue: string, { last, error, count, firstAt }: Grouped, sampleStack: string | undefined): DeadGroup {
   return {
     queue,
     group: groupOf(last.name, last.reason),
@@ -128,7 +137,7 @@ async function finished(queue: string, { part, last, error, count, firstAt }: Gr
     lastAt: last.finishedAt ?? last.putAt,
     sampleId: last.id,
     sampleError: last.reason ?? "",
-    sampleStack: await lastStack(part, last.id),
+    sampleStack,
   };
 }
 

@@ -82,15 +82,36 @@ return cmsgpack.pack(rows)
 `,
 };
 
-/** The stack of the last attempt that failed. @throws BackendError */
-export async function lastStack({ client, keys }: StoredQueue, id: string): Promise<string | undefined> {
-  try {
-    const stacktrace = await client.hget(keys.base + id, "stacktrace");
-    return stacktrace === null ? undefined : readStoredJob(id, ["stacktrace", stacktrace]).stacktrace.at(-1);
-  } catch (error) {
-    throw asBackendError(error);
+/** Stacks may be long: one step reads those of so many jobs. */
+const STACKS_AT_ONCE = 100;
+
+/** The stack of the last attempt that failed, of each. @throws BackendError */
+export async function lastStacks({ client, keys }: StoredQueue, ids: readonly string[]): Promise<(string | undefined)[]> {
+  const stacks: (string | undefined)[] = [];
+  for (let from = 0; from < ids.length; from += STACKS_AT_ONCE) {
+    const asked = ids.slice(from, from + STACKS_AT_ONCE);
+    const found = (await runPacked(client, STACKS, [keys.failed], [keys.base, ...asked])) as (string | false)[];
+    stacks.push(...found.map((stacktrace, i) => (stacktrace === false ? undefined : readStoredJob(asked[i]!, ["stacktrace", stacktrace]).stacktrace.at(-1))));
   }
+  return stacks;
 }
+
+/**
+ * KEYS  failed, for the slot that a cluster looks for it in
+ * ARGV  base, id…
+ * reply msgpack {its stacks or false, …}
+ *
+ * In one reply: of hundreds of small ones, each with some kilobytes, the client's system dropped some, and had them sent
+ * again 0.2 s later.
+ */
+const STACKS: Script = {
+  name: "last-stacks",
+  lua: `
+local stacks = {}
+for i = 2, #ARGV do stacks[i - 1] = redis.call('HGET', ARGV[1] .. ARGV[i], 'stacktrace') end
+return cmsgpack.pack(stacks)
+`,
+};
 
 const LOG_PAGE = 1000;
 

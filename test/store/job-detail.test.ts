@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readJobDetail, readJobDetails, readLogs } from "../../src/store/job-detail.ts";
+import { lastStacks, readJobDetail, readJobDetails, readLogs } from "../../src/store/job-detail.ts";
 import { stockFlows } from "../interop/stock.ts";
 import { consumerOf, newJob, openQueue, putAll } from "./opened-queue.ts";
 
@@ -24,6 +24,15 @@ test("tells of many at once, in order, what is there", async () => {
   expect(later!.dueAt! - later!.stored.putAt).toBeGreaterThanOrEqual(60_000);
   expect(none).toBeUndefined();
   expect(a).toMatchObject({ state: "waiting", stored: { id: "a" }, logLines: 2, dueAt: undefined });
+});
+
+test("tells the last stack of each of many, and undefined of what has none", async () => {
+  const queue = await openQueue();
+  const ids = Array.from({ length: 250 }, (_, i) => `job-${i}`);
+  for (const id of ids.slice(0, -2)) await queue.client.hset(queue.keys.base + id, "stacktrace", JSON.stringify(["first", `last of ${id}`]));
+  await queue.client.hset(`${queue.keys.base}job-248`, "name", "without");
+  expect(await lastStacks(queue, ids)).toEqual([...ids.slice(0, -2).map((id) => `last of ${id}`), undefined, undefined]);
+  expect(await lastStacks(queue, [])).toEqual([]);
 });
 
 test("tells who waits for whom", async () => {
