@@ -20,9 +20,6 @@ local function attempt(work, undo)
 end
 `;
 
-/** The hot path trims the event stream once in so many scripts. */
-export const TRIM_EVERY = 8;
-
 /**
  * Trims the event stream once a script, before anything is added to it. `max`: `opts.maxLenEvents` of the queue's meta.
  *

@@ -1,7 +1,7 @@
 /** The script that puts jobs into a queue: numbered, so that it may be sent twice; all of a batch or nothing. */
 import { packValues, runScript, type Script } from "../redis/script.ts";
 import { producerKey } from "./keys.ts";
-import { ATTEMPT, DELAY_JOB, NEXT_DELAYED, NOW, PRIORITIZE_JOB, TRIM_EVENTS, TRIM_EVERY } from "./lua.ts";
+import { ATTEMPT, DELAY_JOB, NEXT_DELAYED, NOW, PRIORITIZE_JOB, TRIM_EVENTS } from "./lua.ts";
 import { REMEMBERED_MS } from "./put-numbers.ts";
 import { DEADLINE_FIELD, EXPIRE_FIELD, TIMEOUT_FIELD, VERSION_FIELD } from "./stored-job.ts";
 import type { StoredQueue } from "./stored-queue.ts";
@@ -60,6 +60,8 @@ export async function putJobs(
   return { state: "put", existing: new Set(reply.slice(1).map((position) => position - 1)) };
 }
 
+/** One put in so many trims the event stream. */
+export const TRIM_EVERY = 8;
 /** Values before the first job's, and of a job, in what the script takes. */
 const HEAD = 3;
 const WIDTH = 12;

@@ -1,10 +1,12 @@
 /** The part of the turn script that reserves jobs: takes what is ready from a queue and leases it to this process. */
-import { PRIORITIZE_JOB, PROMOTE_DUE, TRIM_EVENTS, TRIM_EVERY } from "./lua.ts";
+import { PRIORITIZE_JOB, PROMOTE_DUE, TRIM_EVENTS } from "./lua.ts";
 import { readJobs, TELL_JOB, type ToldJobs } from "./reserved-jobs.ts";
 import type { StoredJob } from "./stored-job.ts";
 
 /** Where a batch has more than so much text it ends; one job goes whatever its size. */
 const BATCH_BYTES = 1 << 20;
+/** The event stream is trimmed once in so many deliveries. */
+const TRIM_JOBS = 100;
 
 /** A job under a lease. */
 export interface Leased {
@@ -150,10 +152,10 @@ if taken > 0 then
     if used == taken then redis.call('PEXPIRE', limiter, math.floor(math.abs(duration))) end
     if used >= rate then limited = math.max(redis.call('PTTL', limiter), 0) end
   end
-  if now % ${TRIM_EVERY} == 0 or not state[5] then
+  lastFence = redis.call('INCRBY', fence, taken)
+  if lastFence % ${TRIM_JOBS} < taken or not state[5] then
     ${TRIM_EVENTS}
     trimEvents(meta, events, state[5])
   end
-  lastFence = redis.call('INCRBY', fence, taken)
 end
 `;

@@ -7,11 +7,36 @@ export interface Fetch {
   readonly at: number;
 }
 
-export function packFetch({ token, at }: Fetch): unknown[] {
+export function fetchValues({ token, at }: Fetch): unknown[] {
   return [token, String(at)];
 }
 
-/** `take(most)` gives jobs to `askers`, {token, at} each, and notes them in `jobs`; `limitedFor()` and `isHeld()` say why it may not. */
+/** What BullMQ's script answers of a job: its fields and values, one behind the other. */
+export type TakenJob = readonly [id: string, hash: readonly string[]];
+
+/** Reads what `take` has noted in `told`. */
+export function readTaken(told: readonly (string | number | false)[]): TakenJob[] {
+  const jobs: TakenJob[] = [];
+  let names: readonly string[] = [];
+  for (let at = 0; at < told.length; at += names.length) {
+    const id = told[at] as string;
+    const named = told[at + 1] as number | false;
+    at += 2;
+    if (named !== false) {
+      names = told.slice(at, at + named) as string[];
+      at += named;
+    }
+    const hash: string[] = [];
+    for (let n = 0; n < names.length; n += 1) hash.push(names[n]!, told[at + n] as string);
+    jobs.push([id, hash]);
+  }
+  return jobs;
+}
+
+/**
+ * `take(most)` gives jobs to `askers`, token and instant each, counts them in `taken` and notes of each in `told` its id, how many fields it has and their
+ * names, or `false` where these are those of the job before, and the values. `limitedFor()` and `isHeld()` say why it may not.
+ */
 export const TAKE = `
 local cap, duration = tonumber(state[2]), tonumber(ARGV[7]) or tonumber(state[4])
 local rate = duration and tonumber(state[3] or ARGV[6])
@@ -41,7 +66,28 @@ local function nextIds(most)
   return ids, #waiting, high
 end
 
-local jobs = {}
+local taken, told, names = 0, {}, {}
+local function tell(id, hash)
+  local isSame, n = #hash == 2 * #names, #told
+  if isSame then
+    for i, name in ipairs(names) do
+      if hash[2 * i - 1] ~= name then
+        isSame = false
+        break
+      end
+    end
+  end
+  told[n + 1], told[n + 2] = id, false
+  n = n + 2
+  if not isSame then
+    names = {}
+    for i = 1, #hash / 2 do names[i] = hash[2 * i - 1] end
+    told[n] = #names
+    for i, name in ipairs(names) do told[n + i] = name end
+    n = n + #names
+  end
+  for i = 1, #names do told[n + i] = hash[2 * i] end
+end
 local function take(most)
   local ids, fromWait, high = nextIds(most)
   if #ids == 0 then
@@ -60,22 +106,20 @@ local function take(most)
     for i = trimmedTo, 1, -1 do redis.call('RPUSH', wait, ids[i]) end
   end)
   for _, id in ipairs(ids) do
-    local key, asker = base .. id, askers[#jobs + 1]
-    redis.call('SET', key .. ':lock', asker[1], 'PX', lockMs)
+    local key, token, at = base .. id, askers[2 * taken + 1], askers[2 * taken + 2]
+    -- With GET the answer is nothing at all, where OK would be a table.
+    redis.call('SET', key .. ':lock', token, 'PX', lockMs, 'GET')
     local hash = redis.call('HGETALL', key)
-    local starts, deferred = 1, false
-    for i = 1, #hash, 2 do
+    local starts, deferred, n = 1, false, #hash
+    for i = 1, n, 2 do
       if hash[i] == 'ats' then starts = (tonumber(hash[i + 1]) or 0) + 1 elseif hash[i] == 'defa' then deferred = true end
     end
-    local changed = {'processedOn', asker[2], 'ats', tostring(starts)}
-    if worker ~= '' then
-      changed[5] = 'pb'
-      changed[6] = worker
-    end
-    redis.call('HSET', key, unpack(changed))
+    hash[n + 1], hash[n + 2], hash[n + 3], hash[n + 4] = 'processedOn', at, 'ats', starts == 1 and '1' or tostring(starts)
+    if worker ~= '' then hash[n + 5], hash[n + 6] = 'pb', worker end
+    redis.call('HSET', key, unpack(hash, n + 1))
     redis.call('XADD', events, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
-    for i = 1, #changed do hash[#hash + 1] = changed[i] end
-    jobs[#jobs + 1] = {id, hash}
+    taken = taken + 1
+    tell(id, hash)
     if rate and not deferred and redis.call('INCR', limiter) == 1 then redis.call('PEXPIRE', limiter, math.floor(math.abs(duration))) end
   end
   return #ids

@@ -21,9 +21,11 @@ export interface Finish {
   readonly fields: readonly string[];
 }
 
-export function packFinish(row: Finish): unknown[] {
-  const { id, token, target, value, keepCount, keepAgeMs, fetchNext, at, attempts, fields } = row;
-  return [id, token, target === "failed" ? 2 : 1, value, keepCount, keepAgeMs, fetchNext ? 1 : 0, String(at), attempts, fields];
+/** Where a row's values stand, its id first; the fields follow. */
+const AT = Object.freeze({ token: 1, kind: 2, value: 3, count: 4, age: 5, fetches: 6, at: 7, attempts: 8, fields: 9 });
+
+export function finishValues({ id, token, target, value, keepCount, keepAgeMs, fetchNext, at, attempts, fields }: Finish): unknown[] {
+  return [id, token, target === "failed" ? 2 : 1, value, keepCount, keepAgeMs, fetchNext ? 1 : 0, String(at), attempts, fields.length, ...fields];
 }
 
 /** `collect(key, jobs, most, at)`, as BullMQ's `metrics` option asks for: so many more have finished at that instant; the last `most` minutes are kept. */
@@ -46,64 +48,68 @@ end
 `;
 
 /**
- * `finish(rows)`: how many jobs it finished. What it leaves is noted in `left`, who asks for a next job in `askers`.
- * rows  {id, token, 1 completed or 2 failed, value, keep count, keep age in ms, 1 to fetch or 0, at, attempts, {field, value, …}}
+ * `finish(from, many)`: how many jobs it finished, of as many rows of `rows` from that place on, and where the rows end. What it leaves is noted in `left`, who
+ * asks for a next job in `askers`.
+ * rows  id, token, 1 completed or 2 failed, value, keep count, keep age in ms, 1 to fetch or 0, at, attempts, how many texts follow, field, value, …
  */
 export const FINISH = `${FAMILY}${RETENTION}${FROM_ACTIVE}${METRICS}
-local function finish(rows)
-  local locks, families, facts, mine, ids = {}, {}, {}, {}, {}
-  for i, row in ipairs(rows) do
-    local key = base .. row[1]
-    locks[i] = key .. ':lock'
-    if row[3] == 1 then
+local function finish(from, many)
+  local where, keys, locks, families, facts, mine, ids = {}, {}, {}, {}, {}, {}, {}
+  for i = 1, many do
+    local key = base .. rows[from]
+    where[i], keys[i], locks[i] = from, key, key .. ':lock'
+    if rows[from + ${AT.kind}] == 1 then
       families[#families + 1] = key .. ':dependencies'
       families[#families + 1] = key .. ':unsuccessful'
     end
+    from = from + ${AT.fields} + 1 + rows[from + ${AT.fields}]
   end
   local tokens = redis.call('MGET', unpack(locks))
   local anyFamily = #families > 0 and redis.call('EXISTS', unpack(families)) > 0
-  for i, row in ipairs(rows) do
-    local key = base .. row[1]
+  for i, key in ipairs(keys) do
+    local row = where[i]
     local known = redis.call('HMGET', key, 'name', 'parentKey', 'deid', 'atm')
     local alone = known[1] and not (known[2] and known[2] ~= '') and not known[3]
-    if alone and row[3] == 1 and anyFamily then alone = redis.call('EXISTS', key .. ':dependencies', key .. ':unsuccessful') == 0 end
-    facts[i] = alone and tokens[i] == row[2] and known
-    if facts[i] then ids[#ids + 1] = row[1] end
+    if alone and rows[row + ${AT.kind}] == 1 and anyFamily then alone = redis.call('EXISTS', key .. ':dependencies', key .. ':unsuccessful') == 0 end
+    facts[i] = alone and tokens[i] == rows[row + ${AT.token}] and known
+    if facts[i] then ids[#ids + 1] = rows[row] end
   end
   local found = #ids > 0 and activeOf(ids) or {gone = {}}
   local held, freed, n = {}, {}, 0
-  for i, row in ipairs(rows) do
+  for i, row in ipairs(where) do
     if facts[i] then n = n + 1 end
     if facts[i] and not found.gone[n] then
       mine[#mine + 1] = i
-      held[#held + 1] = row[1]
+      held[#held + 1] = rows[row]
       freed[#freed + 1] = locks[i]
     else
       left[#left + 1] = i
     end
   end
-  if #mine == 0 then return 0 end
-  open()
-  local scored, bounds, dropped, ended = {[completed] = {}, [failed] = {}}, {}, {}, {}
-  for _, i in ipairs(mine) do
-    local id, token, kind, value, count, age, fetching, at, attempts, fields = unpack(rows[i])
-    local target, field = completed, 'returnvalue'
-    if kind == 2 then target, field = failed, 'failedReason' end
-    local key, made = base .. id, (tonumber(facts[i][4]) or 0) + 1
-    if count == 0 then
-      dropped[#dropped + 1] = key
-    else
-      if #fields > 0 then redis.call('HSET', key, unpack(fields)) end
-      redis.call('HSET', key, field, value, 'finishedOn', at, 'atm', made)
-      if kind == 2 then redis.call('HDEL', key, 'defa') end
-      table.insert(scored[target], at)
-      table.insert(scored[target], id)
-      bounds[target .. count .. '/' .. age] = {target, count, age}
-    end
-    ended[#ended + 1] = {id, kind == 2 and 'failed' or 'completed', field, value, kind == 2 and made >= attempts and made}
-    if fetching == 1 then askers[#askers + 1] = {token, at} end
-  end
+  if #mine == 0 then return 0, from end
+  local scored, bounds, dropped = {[completed] = {}, [failed] = {}}, {}, {}
   moveFromActive(held, found, function()
+    open()
+    for _, i in ipairs(mine) do
+      local row, key = where[i], keys[i]
+      local failing, count, age, at, more = rows[row + ${AT.kind}] == 2, rows[row + ${AT.count}], rows[row + ${AT.age}], rows[row + ${AT.at}], rows[row + ${AT.fields}]
+      if count == 0 then
+        dropped[#dropped + 1] = key
+      else
+        local target, field = completed, 'returnvalue'
+        if failing then target, field = failed, 'failedReason' end
+        if more > 0 then redis.call('HSET', key, unpack(rows, row + ${AT.fields} + 1, row + ${AT.fields} + more)) end
+        redis.call('HSET', key, field, rows[row + ${AT.value}], 'finishedOn', at, 'atm', (tonumber(facts[i][4]) or 0) + 1)
+        if failing then redis.call('HDEL', key, 'defa') end
+        table.insert(scored[target], at)
+        table.insert(scored[target], rows[row])
+        bounds[target .. count .. '/' .. age] = {target, count, age}
+      end
+      if rows[row + ${AT.fetches}] == 1 then
+        askers[#askers + 1] = rows[row + ${AT.token}]
+        askers[#askers + 1] = at
+      end
+    end
     for target, members in pairs(scored) do
       if #members > 0 then redis.call('ZADD', target, unpack(members)) end
     end
@@ -112,17 +118,23 @@ local function finish(rows)
   redis.call('SREM', stalled, unpack(held))
   for _, bound in pairs(bounds) do trim(bound[1], bound[2], bound[3]) end
   drop(dropped)
-  for _, each in ipairs(ended) do
-    redis.call('XADD', events, '*', 'event', each[2], 'jobId', each[1], each[3], each[4], 'prev', 'active')
-    if each[5] then redis.call('XADD', events, '*', 'event', 'retries-exhausted', 'jobId', each[1], 'attemptsMade', each[5]) end
+  local failures = 0
+  for _, i in ipairs(mine) do
+    local row = where[i]
+    if rows[row + ${AT.kind}] == 1 then
+      redis.call('XADD', events, '*', 'event', 'completed', 'jobId', rows[row], 'returnvalue', rows[row + ${AT.value}], 'prev', 'active')
+    else
+      local made = (tonumber(facts[i][4]) or 0) + 1
+      redis.call('XADD', events, '*', 'event', 'failed', 'jobId', rows[row], 'failedReason', rows[row + ${AT.value}], 'prev', 'active')
+      if made >= rows[row + ${AT.attempts}] then redis.call('XADD', events, '*', 'event', 'retries-exhausted', 'jobId', rows[row], 'attemptsMade', made) end
+      failures = failures + 1
+    end
   end
   local minutes = tonumber(ARGV[8])
   if minutes > 0 then
-    local failures = 0
-    for _, each in ipairs(ended) do failures = failures + (each[2] == 'failed' and 1 or 0) end
-    if #ended > failures then collect(metricsCompleted, #ended - failures, minutes, now) end
+    if #mine > failures then collect(metricsCompleted, #mine - failures, minutes, now) end
     if failures > 0 then collect(metricsFailed, failures, minutes, now) end
   end
-  return #mine
+  return #mine, from
 end
 `;

@@ -5,12 +5,12 @@
  * What belongs to a flow or a deduplication id, or is not in the order that it should be, is left alone, for BullMQ's own
  * script to do or to refuse. As all of ours it reads first, and places a job anew before it takes it from where it was.
  */
-import { Packr } from "msgpackr";
 import { ForeignScript, type ForeignClient } from "../redis/foreign-script.ts";
+import { packValues } from "../redis/script.ts";
 import type { QueueKeys } from "./keys.ts";
 import { ATTEMPT, NEXT_DELAYED, PRIORITIZE_JOB, PROMOTE_DUE, TRIM_EVENTS } from "./lua.ts";
-import { packFetch, TAKE, type Fetch } from "./stock-fetch-script.ts";
-import { FINISH, packFinish, type Finish } from "./stock-finish-script.ts";
+import { fetchValues, readTaken, TAKE, type Fetch } from "./stock-fetch-script.ts";
+import { FINISH, finishValues, type Finish } from "./stock-finish-script.ts";
 
 export type { Fetch } from "./stock-fetch-script.ts";
 export type { Finish } from "./stock-finish-script.ts";
@@ -31,15 +31,16 @@ export async function takeStockTurn(client: ForeignClient, keys: QueueKeys, limi
   const { worker, lockMs, limiter, metricsMost } = limits;
   const finished = rows.filter((row) => row.target !== "active");
   const fetches = rows.filter((row) => row.target === "active");
-  const packed = packr.pack([finished.map(packFinish), fetches.map(packFetch)]);
-  const [left, jobs, limitedForMs, nextDelayedAt, why] = (await TURN.runPacked(
+  const packed = packValues([finished.length, fetches.length, ...finished.flatMap(finishValues), ...fetches.flatMap(fetchValues)]);
+  const [left, told, limitedForMs, nextDelayedAt, why] = (await TURN.runPacked(
     client,
     [
       keys.wait, keys.active, keys.prioritized, keys.events, keys.stalled, keys.limiter, keys.delayed, keys.meta, keys.priorityCounter, keys.marker,
       keys.completed, keys.failed, keys.metricsCompleted, keys.metricsFailed,
     ],
     [keys.base, packed, Math.max(...rows.map(({ at }) => at)), lockMs, worker, limiter?.max ?? "", limiter?.duration ?? "", metricsMost],
-  )) as [number[], [string, string[]][], number, number, number];
+  )) as [number[], (string | number | false)[], number, number, number];
+  const jobs = readTaken(told);
 
   const isLeft = new Set(left.map((position) => finished[position - 1]));
   const answered = new Map<Finish | Fetch, TurnAnswer>();
@@ -59,54 +60,56 @@ export async function takeStockTurn(client: ForeignClient, keys: QueueKeys, limi
 /** Why there was no job for who asked: nothing waits, and nothing is delayed. */
 const NOTHING = 1;
 
-const packr = new Packr({ useRecords: false });
-
 /**
  * KEYS  wait, active, prioritized, events, stalled, limiter, delayed, meta, priority counter, marker, completed, failed,
  *       metrics of the completed, of the failed
- * ARGV  base, msgpack {rows of finish, rows of take}, now, lockMs, worker or "", limiter's max or "", its duration or "", minutes of metrics or 0
- * reply msgpack {{positions of what was left, …}, {{id, {field, value, …}}, …}, limited for ms, next delayed at, 1 for nothing else 0}
+ * ARGV  base, values as `packValues` packs them: how many rows of finish and of take, the rows; now, lockMs, worker or "",
+ *       limiter's max or "", its duration or "", minutes of metrics or 0
+ * reply msgpack {{positions of what was left, …}, {what `readTaken` reads, …}, limited for ms, next delayed at, 1 for nothing else 0}
  */
 const TURN = new ForeignScript({
   name: "stock-turn",
   lua: `
 local wait, active, prioritized, events, stalled, limiter, delayed, meta, counter, marker, completed, failed, metricsCompleted, metricsFailed = unpack(KEYS)
 local base, now, lockMs, worker = ARGV[1], tonumber(ARGV[3]), ARGV[4], ARGV[5]
-local finishes, fetches = unpack(cmsgpack.unpack(ARGV[2]))
+local rows = {cmsgpack.unpack(ARGV[2])}
 local state = redis.call('HMGET', meta, 'paused', 'concurrency', 'max', 'duration', 'opts.maxLenEvents')
 ${ATTEMPT}${TRIM_EVENTS}${NEXT_DELAYED}${PRIORITIZE_JOB}${PROMOTE_DUE}
 local function open() trimEvents(meta, events, state[5]) end
 local left, askers = {}, {}
 
 ${FINISH}${TAKE}
-local done = #finishes > 0 and finish(finishes) or 0
-local idle = done > #askers
-for _, row in ipairs(fetches) do askers[#askers + 1] = row end
+local done, from = 0, 3
+if rows[1] > 0 then done, from = finish(from, rows[1]) end
+local idle = done > #askers / 2
+for i = from, #rows do askers[#askers + 1] = rows[i] end
 local limited, nextAt, nothing = 0, 0, 0
-if #askers > 0 then
-  nextAt = promoteDue({delayed = delayed, wait = wait, prioritized = prioritized, counter = counter, events = events}, base, now, open)
+local asked = #askers / 2
+if asked > 0 then
+  local next = promoteDue({delayed = delayed, wait = wait, prioritized = prioritized, counter = counter, events = events}, base, now, open)
   limited = limitedFor()
   local held = isHeld()
   if limited == 0 and not held then
-    local most = #askers
+    local most = asked
     if cap then most = math.min(most, cap - redis.call('LLEN', active)) end
     if rate then
-      while #jobs < most and limitedFor() == 0 and take(1) == 1 do end
+      while taken < most and limitedFor() == 0 and take(1) == 1 do end
     else
       take(most)
     end
   end
-  if #jobs < #askers then
+  if taken < asked then
     limited = limitedFor()
     if limited == 0 and not isHeld() then
+      nextAt = next
       if nextAt == 0 then nothing = 1 end
     end
   end
-  if #jobs > 0 or (not held and redis.call('LLEN', wait) + redis.call('ZCARD', prioritized) > 0) then redis.call('ZADD', marker, 0, '0') end
+  if taken > 0 or (not held and redis.call('LLEN', wait) + redis.call('ZCARD', prioritized) > 0) then redis.call('ZADD', marker, 0, '0') end
 end
 if done > 0 and (idle or nothing == 1) and redis.call('LLEN', wait) == 0 and redis.call('LLEN', active) == 0 and redis.call('ZCARD', prioritized) == 0 then
   redis.call('XADD', events, '*', 'event', 'drained')
 end
-return cmsgpack.pack({left, jobs, limited, nextAt, nothing})
+return cmsgpack.pack({left, told, limited, nextAt, nothing})
 `,
 });

@@ -2,10 +2,9 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { BackendFullError } from "../../src/errors.ts";
 import { producerKey } from "../../src/store/keys.ts";
-import { putJobs, type NewJob, type PutReply } from "../../src/store/put-script.ts";
+import { putJobs, TRIM_EVERY, type NewJob, type PutReply } from "../../src/store/put-script.ts";
 import type { StoredQueue } from "../../src/store/stored-queue.ts";
 import { startRedis } from "../support/redis.ts";
-import { TRIM_EVERY } from "../../src/store/lua.ts";
 import { eventsOf, newJob, openQueue, waitingIds } from "./opened-queue.ts";
 
 let number = 0;
