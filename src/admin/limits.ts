@@ -49,7 +49,7 @@ export async function listLimits(operator: Operator): Promise<Limits[]> {
 export async function setLimits(operator: Operator, name: string, limits: LimitsSet): Promise<Limits> {
   operator.queue(name);
   const { concurrency, rate } = checkOptions("setLimits", limits, { concurrency: orNone(check.integer({ min: 1 })), rate: orNone(rateOf) });
-  if (concurrency === undefined && rate === undefined) throw new OptionError("expected a concurrency, a rate or both for setLimits, got neither");
+  if (concurrency === undefined && rate === undefined) throw new OptionError("expected a concurrency, a rate or both, got neither");
   return operator.change({ command: "limit set", target: name, details: { ...limits } }, async (touch) => {
     const parts = await operator.parts(name);
     const tooSmall = [concurrency, rate?.max].find((most) => typeof most === "number" && most < parts.length);

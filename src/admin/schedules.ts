@@ -56,13 +56,13 @@ export async function putSchedule(operator: Operator, queue: string, id: string,
   checkScheduleId(id);
   operator.queue(queue);
   const { name, cron, every, tz, payload = {}, attempts } = checkOptions("putSchedule", schedule, putOptions);
-  if (name === undefined) throw new OptionError("expected the name of its jobs for putSchedule, got none");
-  if ((cron === undefined) === (every === undefined)) throw new OptionError(`expected either cron or every for putSchedule, got ${cron === undefined ? "neither" : "both"}`);
-  if (tz !== undefined && cron === undefined) throw new OptionError("expected cron with tz for putSchedule");
+  if (name === undefined) throw new OptionError("expected the name of its jobs, got none");
+  if ((cron === undefined) === (every === undefined)) throw new OptionError(`expected either cron or every, got ${cron === undefined ? "neither" : "both"}`);
+  if (tz !== undefined && cron === undefined) throw new OptionError("expected cron with tz, got every");
   const rule = { ...(cron !== undefined && { pattern: cron }), ...(every !== undefined && { every }), ...(tz !== undefined && { tz }) };
   await nextRunOf(rule);
   const data = JSON.stringify(payload) as string | undefined;
-  if (data === undefined) throw new OptionError(`expected a payload that JSON can carry for putSchedule, got ${shown(payload)}`);
+  if (data === undefined) throw new OptionError(`expected a payload that JSON can carry, got ${shown(payload)}`);
   return operator.change({ command: "schedule put", target: `${queue}/${id}`, details: { name, ...rule } }, async (touch) => {
     const stored = operator.queue(queue);
     await writeSchedule(stored, { id, name, rule, data, options: JSON.stringify(attempts === undefined ? {} : { attempts }) });

@@ -7,14 +7,14 @@ import { counted } from "./quantity.ts";
 import type { Column } from "./table.ts";
 
 const COLUMNS: readonly Column<TrailEntry>[] = [
-  { title: "WHEN", of: ({ at }) => new Date(at).toISOString().replace("T", " ").slice(0, 19) },
+  { title: "WHEN (UTC)", of: ({ at }) => new Date(at).toISOString().replace("T", " ").slice(0, 19) },
   { title: "WHO", of: ({ who }) => who, cuts: true },
   { title: "COMMAND", of: ({ command }) => command },
   { title: "TARGET", of: ({ target }) => target, cuts: true },
   { title: "OUTCOME", of: outcomeOf, cuts: true, style: ({ outcome }) => (outcome === "done" ? undefined : "yellow") },
 ];
 
-/** Prints the trail, oldest first; times are UTC. */
+/** Prints the trail, oldest first. */
 export async function audit(context: Context, { since }: { readonly since?: string }): Promise<void> {
   const options = since === undefined ? {} : { since: durationMs(numberOrText(since), "--since") };
   await using operator = await openOperator(context);

@@ -1,5 +1,6 @@
 /** How commands are declared: nouns, their verbs, and the flags that stand everywhere. */
 import { CommanderError, Option, type Command } from "commander";
+import { asTyped } from "./as-typed.ts";
 import type { Context } from "./context.ts";
 
 /** What the options of every command carry. */
@@ -40,9 +41,9 @@ export function noun(parent: Command, name: string, description: string): Comman
   return parent.commands.find((one) => one.name() === name) ?? parent.command(name).description(description).usage("<command> [options]");
 }
 
-/** A command that does something. */
+/** A command that does something. What it does not take it refuses, whatever its noun takes for the verb that it does by default. */
 export function leaf(parent: Command, name: string, summary: string): Command {
-  return parent.command(name).summary(summary).description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`);
+  return parent.command(name).allowExcessArguments(false).summary(summary).description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`);
 }
 
 /** Adds the flags of what asks before it destroys: see confirm.ts. */
@@ -56,7 +57,13 @@ export type Body = (context: Context, ...given: any[]) => Promise<number | void>
 
 /** Runs `body` when the command is called; what it needs is loaded in there, so that help waits for none of it. */
 export function does(command: Command, run: Run, body: Body): Command {
-  return command.action((...given: unknown[]) => run(merged(command), (context) => body(context, ...given.slice(0, -1))));
+  return command.action((...given: unknown[]) => run(merged(command), async (context) => {
+    try {
+      return await body(context, ...given.slice(0, -1));
+    } catch (error) {
+      throw asTyped(error, command);
+    }
+  }));
 }
 
 /**

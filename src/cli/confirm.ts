@@ -30,8 +30,12 @@ export async function confirm({ output, interruption }: Context, what: string, w
   assertCanAsk(flags);
   // The question is no result: whoever reads results may be a program.
   const lines = createInterface({ input: process.stdin, output: process.stderr });
+  // While it asks, the terminal tells of no signal: Ctrl-C is a key, and comes here. Ctrl-D ends the question without an answer.
+  lines.on("SIGINT", () => process.kill(process.pid, "SIGINT"));
+  const ended = new Promise<string>((resolve) => lines.once("close", () => resolve("\n")));
   try {
-    const answer = await lines.question(`${what[0]?.toUpperCase()}${what.slice(1)}? [y/N] `, { signal: interruption.signal });
+    const answer = await Promise.race([lines.question(`${what[0]?.toUpperCase()}${what.slice(1)}? [y/N] `, { signal: interruption.signal }), ended]);
+    if (answer === "\n") process.stderr.write(answer);
     if (/^y(es)?$/i.test(answer.trim())) return "yes";
   } finally {
     lines.close();

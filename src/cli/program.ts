@@ -76,7 +76,7 @@ function report(error: unknown, output: Output, program: Command, argv: readonly
     return EXIT.usage;
   }
   if (error.exitCode === 0) return EXIT.done;
-  output.error(new OptionError(`${error.message.replace(/^error: /, "")}: ${suggestion(program, argv, error.message)}`));
+  output.error(new OptionError(`${error.message.replace(/^error: |\.$/g, "")}: ${suggestion(program, argv, error.message)}`));
   return EXIT.usage;
 }
 

@@ -63,11 +63,20 @@ function toSchedule(id: string, hash: Readonly<Record<string, string>>, nextAt: 
 /** When the rule next applies; undefined when never. Does no I/O. @throws OptionError when the rule is none */
 export async function nextRunOf({ pattern, every, tz }: ScheduleRule): Promise<number | undefined> {
   if (every !== undefined) return Date.now() + every;
+  if (tz !== undefined && !isTimeZone(tz)) throw new OptionError(`expected a time zone such as "Europe/Zurich", got ${JSON.stringify(tz)}`);
   const { getNextMillis } = await import("bullmq");
   try {
     return getNextMillis(Date.now(), { pattern: pattern ?? "", ...(tz !== undefined && { tz }) });
   } catch (error) {
-    throw new OptionError(`expected a cron pattern such as "0 7 * * *" and a time zone such as "Europe/Zurich", got ${JSON.stringify(pattern)}${tz === undefined ? "" : ` and ${JSON.stringify(tz)}`}: ${(error as Error).message}`);
+    throw new OptionError(`expected a cron pattern such as "0 7 * * *", got ${JSON.stringify(pattern)}: ${(error as Error).message}`);
+  }
+}
+
+function isTimeZone(tz: string): boolean {
+  try {
+    return Intl.DateTimeFormat("en", { timeZone: tz }).format() !== "";
+  } catch {
+    return false;
   }
 }
 

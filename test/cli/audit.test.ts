@@ -15,7 +15,7 @@ test("tells who put what, in a table and in JSON", async () => {
   expect((await millrace(put, { env })).code).toBe(0);
   const [text, json] = await Promise.all([millrace(["audit", "--since", "1h"], { env }), millrace(["admin", "audit", "--json"], { env })]);
   const [header, first] = text.stdout.split("\n");
-  expect(header).toMatch(/^WHEN +WHO +COMMAND +TARGET +OUTCOME$/);
+  expect(header).toMatch(/^WHEN \(UTC\) +WHO +COMMAND +TARGET +OUTCOME$/);
   expect(first).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}ada +job put +mail +done \(1 change\)$/);
   const entries = json.stdout.trim().split("\n").map((line) => JSON.parse(line) as unknown);
   expect(entries).toEqual([

@@ -21,6 +21,13 @@ test.each(commands.map((command) => [pathOf(command) || "millrace", command] as 
   for (const { description } of [...command.options, ...command.registeredArguments]) expect(description).not.toBe("");
 });
 
+test.each(leavesOf(program).filter(({ registeredArguments }) => registeredArguments.at(-1)?.variadic !== true).map((command) => [pathOf(command), command] as const))("%s refuses a word that it does not take", async (_, command) => {
+  for (let at: Command | null = command; at !== null; at = at.parent) at.exitOverride().configureOutput({ outputError: () => undefined });
+  const flags = command.options.filter(({ mandatory }) => mandatory).flatMap(({ long }) => [long!, "x"]);
+  const words = [...command.registeredArguments.map(() => "word"), "another"];
+  await expect(command.parseAsync([...flags, ...words], { from: "user" })).rejects.toMatchObject({ code: "commander.excessArguments" });
+});
+
 const admin = program.commands.find((command) => command.name() === "admin")!;
 const ofOperators = leavesOf(admin).map((command) => pathOf(command).replace("admin ", ""));
 
