@@ -37,9 +37,15 @@ export function durationMs(value: unknown, where: string, range: DurationRange =
   }
   const rounded = Math.round(ms);
   if (rounded < min || rounded > max) {
-    throw new OptionError(`expected a duration ${between(min, max === LONGEST_MS ? Infinity : max, " ms")} for ${where}, got ${shown(value)}`);
+    throw new OptionError(`expected a duration ${between(min, max === LONGEST_MS ? Infinity : max, durationText)} for ${where}, got ${shown(value)}`);
   }
   return rounded;
+}
+
+/** As it may be given, in the largest unit that is exact. */
+function durationText(ms: number): string {
+  const [unit, length] = Object.entries(MS_PER_UNIT).findLast(([, each]) => ms > 0 && ms % each === 0) ?? ["ms", 1];
+  return `${ms / length}${unit}`;
 }
 
 function msOfText(text: string): number {
@@ -142,7 +148,7 @@ export const check = {
       const match = typeof value === "string" ? SIZE.exec(value.toLowerCase()) : null;
       const bytes = match === null ? value : Math.round(Number(match[1]) * BYTES_PER_UNIT[match[2] as keyof typeof BYTES_PER_UNIT]);
       if (Number.isSafeInteger(bytes) && (bytes as number) >= min) return bytes as number;
-      throw new OptionError(`expected a size such as 500000000 or "512mb"${min === 0 ? "" : spaced(between(min, Infinity, " bytes"))} for ${where}, got ${shown(value)}`);
+      throw new OptionError(`expected a size such as 500000000 or "512mb"${min === 0 ? "" : spaced(between(min, Infinity, (bytes) => `${bytes} bytes`))} for ${where}, got ${shown(value)}`);
     },
 
   /** A valid Date. */
@@ -185,11 +191,11 @@ export const check = {
 } as const;
 
 /** "of at least 1", "from 1 to 5", or nothing where there is no bound to name. */
-function between(min: number, max: number, unit = ""): string {
+function between(min: number, max: number, textOf: (bound: number) => string = String): string {
   const lowest = min === -Infinity || min === Number.MIN_SAFE_INTEGER;
   const highest = max === Infinity || max === Number.MAX_SAFE_INTEGER;
-  if (lowest) return highest ? "" : `of at most ${max}${unit}`;
-  return highest ? `of at least ${min}${unit}` : `from ${min} to ${max}${unit}`;
+  if (lowest) return highest ? "" : `of at most ${textOf(max)}`;
+  return highest ? `of at least ${textOf(min)}` : `from ${textOf(min)} to ${textOf(max)}`;
 }
 
 function spaced(text: string): string {

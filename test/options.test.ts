@@ -50,9 +50,9 @@ test("refuses a duration that cannot even be looked at", () => {
 
 test("holds a duration to its range, and says the range", () => {
   expect(durationMs("5s", "lease", { min: 1000, max: 60_000 })).toBe(5000);
-  expect(() => durationMs("500ms", "lease", { min: 1000 })).toThrow('expected a duration of at least 1000 ms for lease, got "500ms"');
-  expect(() => durationMs("2m", "lease", { min: 1000, max: 60_000 })).toThrow('expected a duration from 1000 to 60000 ms for lease, got "2m"');
-  expect(() => durationMs(0, "lease", { max: -1 })).toThrow("from 0 to -1");
+  expect(() => durationMs("500ms", "lease", { min: 1000 })).toThrow('expected a duration of at least 1s for lease, got "500ms"');
+  expect(() => durationMs("2m", "lease", { min: 1000, max: 60_000 })).toThrow('expected a duration from 1s to 1m for lease, got "2m"');
+  expect(() => durationMs(0, "lease", { max: -1 })).toThrow("from 0ms to -1ms");
 });
 
 test("a duration of whole units is exact in every unit", () => {

@@ -5,7 +5,7 @@ import { listQueues, type QueueRow } from "../admin/queues.ts";
 import { sleep } from "../concurrency/sleep.ts";
 import { numberOrText } from "../config.ts";
 import { BackendError } from "../errors.ts";
-import { durationMs } from "../options.ts";
+import { durationMs, type Duration } from "../options.ts";
 import { confirm, type ConfirmFlags } from "./confirm.ts";
 import { openOperator, type Context } from "./context.ts";
 import { count, counted, milliseconds, span } from "./quantity.ts";
@@ -37,7 +37,7 @@ const WATCH_MS = 2000;
 /** With `--watch` again and again until Ctrl-C, in place on a terminal, and through an outage of Redis once it has begun. */
 export async function stats(context: Context, name: string, { since = "5m", watch }: StatsFlags): Promise<void> {
   const { output, interruption } = context;
-  const options = { since: durationMs(numberOrText(since), "--since") };
+  const options = { since: numberOrText(since) as Duration };
   await using operator = await openOperator(context);
   const isInPlace = watch === true && process.stdout.isTTY && !output.json;
   const look = async (): Promise<void> => {

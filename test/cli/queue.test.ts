@@ -65,7 +65,7 @@ test("queue stats tells how a queue fares, and watches until Ctrl-C", async () =
     "",
   ]);
   expect(JSON.parse(json.stdout)).toMatchObject({ queue: "mail", paused: false, waiting: 1, delayed: 1, unfinished: 2, failedLastHour: 0, history: { perSecond: { put: 0 } } });
-  expect(wrong.code).toBe(2);
+  expect(wrong).toMatchObject({ code: 2, stderr: 'error: expected a duration from 10s to 7d for --since, got "9d"\n' });
   expect(unknown).toMatchObject({ code: 4, stderr: 'error: no queue is called "mial": did you mean mail?\n' });
   await watching.says('"queue":"mail"', 2);
   watching.kill("SIGINT");
