@@ -60,16 +60,17 @@ local function leaveActive(found)
   end
 end
 
--- Takes them from active, which needs no memory and so comes first, and places them anew. Should that fail, they are active again.
+-- Takes them from active, which needs no memory and so comes first, and places them anew. Should that fail, they are active again:
+-- each step for itself, since what fails may be a place of another type.
 local function moveFromActive(ids, found, place)
   attempt(function()
     leaveActive(found)
     place()
   end, function()
     for i = #ids, 1, -1 do
-      for _, set in ipairs({completed, failed, delayed, prioritized}) do redis.call('ZREM', set, ids[i]) end
-      redis.call('LREM', wait, 0, ids[i])
       if not redis.call('LPOS', active, ids[i]) then redis.call('RPUSH', active, ids[i]) end
+      for _, set in ipairs({completed, failed, delayed, prioritized}) do redis.pcall('ZREM', set, ids[i]) end
+      redis.pcall('LREM', wait, 0, ids[i])
     end
   end)
 end
