@@ -101,8 +101,8 @@ export async function lastStacks({ client, keys }: StoredQueue, ids: readonly st
  * ARGV  base, id…
  * reply msgpack {its stacks or false, …}
  *
- * In one reply: of hundreds of small ones, each with some kilobytes, the client's system dropped some, and had them sent
- * again 0.2 s later.
+ * In one reply: of hundreds, each with some kilobytes, the last ones may come 0.2 s late, as long as TCP waits before it
+ * sends again.
  */
 const STACKS: Script = {
   name: "last-stacks",
