@@ -7,7 +7,7 @@ import { importQueue } from "../admin/queue-import.ts";
 import { moveQueue, type MoveResult } from "../admin/queue-move.ts";
 import { queueStats } from "../admin/queue-stats.ts";
 import { startTicker } from "../concurrency/timer.ts";
-import { OptionError } from "../errors.ts";
+import { BackendError, OptionError } from "../errors.ts";
 import { assertCanAsk, confirm, type ConfirmFlags } from "./confirm.ts";
 import { openOperator, openOtherOperator, type Context } from "./context.ts";
 import { EXIT } from "./exit-code.ts";
@@ -19,12 +19,22 @@ export async function importFrom(context: Context, name: string, file: string | 
   const { interruption, output } = context;
   const input = file === undefined || file === "-" ? process.stdin : await opened(file);
   await using operator = await openOperator(context);
-  const result = await importQueue(operator, name, linesOf(addAbortSignal(interruption.signal, input)), { signal: interruption.signal });
+  const result = await goesOn(context, () => importQueue(operator, name, linesOf(addAbortSignal(interruption.signal, input)), { signal: interruption.signal }));
   const { jobs, existing, schedules, complete } = result;
   const skipped = existing === 0 ? "" : `; ${count(existing)} were there already, and are left as they are`;
   await output.result(`${name}: ${counted(jobs, "job")} and ${counted(schedules, "schedule")} are imported${skipped}`, result);
   if (!complete) output.warning("the export ends before its last line: there may have been more jobs");
   return complete ? EXIT.done : EXIT.failed;
+}
+
+/** Whoever sees it broken off is told what to do. */
+async function goesOn<T>({ output, interruption }: Context, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof BackendError || interruption.signal.aborted) output.warning("this was broken off: the same command again does the rest");
+    throw error;
+  }
 }
 
 /** @throws OptionError when there is no such file */
@@ -72,7 +82,7 @@ export async function move(context: Context, name: string, flags: MoveFlags): Pr
   let soFar = 0;
   const callOff = startTicker(TOLD_MS, () => void process.stderr.write(`${count(soFar)} moved\n`));
   try {
-    const result = await moveQueue(operator, name, target, to, { signal: interruption.signal, onProgress: (moved) => (soFar = moved) });
+    const result = await goesOn(context, () => moveQueue(operator, name, target, to, { signal: interruption.signal, onProgress: (moved) => (soFar = moved) }));
     await output.result(shown(name, where, result), result);
     return isAll(result) ? EXIT.done : EXIT.failed;
   } finally {

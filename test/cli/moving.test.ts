@@ -6,7 +6,7 @@ import { defineHandler, defineJob, typed } from "../../src/index.ts";
 import { stockQueue } from "../interop/stock.ts";
 import { testApp, until } from "../support/app.ts";
 import { millrace, start } from "../support/command.ts";
-import { freshPrefix, redisClient, redisUrl } from "../support/redis.ts";
+import { freshPrefix, redisClient, redisUrl, startRedis } from "../support/redis.ts";
 
 /** Each starts several processes, which take their time where others compute. */
 const PATIENCE = { timeout: 90_000 };
@@ -81,6 +81,20 @@ test("move says what it would do, does it with --yes, and is in the trail of bot
   expect(await stockQueue(other, "mail").getWaitingCount()).toBe(3);
   const trails = await Promise.all([env, { ...env, MILLRACE_PREFIX: other }].map((each) => millrace(["audit", "--json"], { env: each })));
   for (const { stdout } of trails) expect(JSON.parse(stdout)).toMatchObject({ command: "queue move", target: "mail", outcome: "done", touched: 3 });
+});
+
+test("one that was broken off, by Redis or by Ctrl-C, says that the same command does the rest", PATIENCE, async () => {
+  await stockQueue(prefix, "mail").add("n", 1);
+  const { url } = await startRedis();
+  await redisClient(url).config("SET", "maxmemory", "1");
+  const toldOf = expect.stringContaining("warning: this was broken off: the same command again does the rest\n") as string;
+  expect(await millrace(["queue", "move", "mail", "--to-redis", url, "--yes"], { env })).toMatchObject({ stdout: "", stderr: toldOf });
+  expect(await stockQueue(prefix, "mail").getWaitingCount()).toBe(1);
+  const importing = start(["queue", "import", "copy"], { env });
+  importing.write('{"kind":"schedule","schedule":"a","at":null,"fields":{}}\n');
+  await until(async () => (await redisClient().exists(`${prefix}:copy:millrace:paused-schedules`)) === 1);
+  importing.kill("SIGINT");
+  expect(await importing.ended).toMatchObject({ code: 130, stdout: "", stderr: toldOf });
 });
 
 test("an import that is killed again and again is whole in the end, in order, and holds nothing twice", { timeout: 120_000 }, async () => {
