@@ -2,6 +2,7 @@
 import type { Redis } from "ioredis";
 import { asBackendError } from "../redis/errors.ts";
 import { waitConnection } from "./marker-wait.ts";
+import { partitionsTag } from "./partitions.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
 /** The names that connections to a server bear; `undefined` where `CLIENT LIST` is forbidden. @throws BackendError */
@@ -17,9 +18,13 @@ export async function connectionNames(client: Redis): Promise<readonly string[] 
  * How many of these wait for jobs of the queue. A pool that never had to wait has none, and of a queue in partitions that lie together
  * one waits for all of them.
  */
-export function waitingConnections({ prefix, name }: StoredQueue, connections: readonly string[]): number {
+export function waitingConnections(queue: Pick<StoredQueue, "prefix" | "name">, connections: readonly string[]): number {
+  const { prefix, name } = queue;
   // BullMQ names the connection of a worker so, with `:w:` and the worker's name where it has one.
   const stock = `${prefix}:${Buffer.from(name).toString("base64")}`;
-  const isWaiting = (connection: string): boolean => connection === stock || connection.startsWith(`${stock}:w:`) || connection === waitConnection(name);
+  const own = waitConnection(queue);
+  const ofPartition = waitConnection({ prefix: partitionsTag(prefix), name: "" }).slice(0, -1);
+  const isWaiting = (connection: string): boolean =>
+    connection === stock || connection.startsWith(`${stock}:w:`) || connection === own || (connection.startsWith(ofPartition) && connection.endsWith(`}:${name}`));
   return connections.filter(isWaiting).length;
 }

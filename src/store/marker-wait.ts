@@ -19,15 +19,16 @@ const TOGETHER_MS = 500;
 const AGAIN_MS = 2;
 
 /** What the connection of whoever waits for jobs of a queue is called; of several, it is the first. */
-export function waitConnection(queue: string): string {
-  return `wait:${queue}`;
+export function waitConnection({ prefix, name }: Pick<StoredQueue, "prefix" | "name">): string {
+  return `wait:${prefix}:${name}`;
 }
 
 /** Gives those who wait for several queues one for each connection that leads to them. */
 export function sharedMarkers(): (queue: StoredQueue) => MarkerWait {
   const shared = new Map<Connections, MarkerWait>();
-  return ({ connections, name }) => {
-    const markers = shared.get(connections) ?? new MarkerWait(connections, waitConnection(name));
+  return (queue) => {
+    const { connections } = queue;
+    const markers = shared.get(connections) ?? new MarkerWait(connections, waitConnection(queue));
     shared.set(connections, markers);
     return markers;
   };

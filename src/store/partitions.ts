@@ -11,11 +11,15 @@ import { storedQueue, type StoredQueue } from "./stored-queue.ts";
 /** Of a queue's meta. */
 const PARTITIONS_FIELD = "millrace.partitions";
 
+/** What the prefixes of all partitions begin with: a number and the end of the tag follow. */
+export function partitionsTag(prefix: string): string {
+  return `{${prefix.replace(/^\{(.*)\}$/, "$1")}-`;
+}
+
 /** The partitions of a queue, in order. On a cluster each has its own connections, to be opened. */
 export function storedPartitions({ connections, prefix, name }: StoredQueue, count: number): StoredQueue[] {
-  const tag = prefix.replace(/^\{(.*)\}$/, "$1");
   return Array.from({ length: count }, (_, i) => {
-    const own = `{${tag}-${i}}`;
+    const own = `${partitionsTag(prefix)}${i}}`;
     return storedQueue(connections.at(own), own, name);
   });
 }

@@ -49,7 +49,7 @@ export class Reserver {
     this.#lane = lane;
     this.#leaseMs = options.leaseMs;
     this.#worker = options.worker;
-    this.#markers = options.markers ?? new MarkerWait(queue.connections, waitConnection(queue.name));
+    this.#markers = options.markers ?? new MarkerWait(queue.connections, waitConnection(queue));
   }
 
   /** What the next request leases its jobs under. */

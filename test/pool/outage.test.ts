@@ -178,7 +178,7 @@ test("a consumer that stops leaves the others awake", async () => {
   for (let round = 1; round <= 20; round += 1) {
     const leaves = testApp({ prefix });
     const pool = leaves.pool([handler]);
-    await until(async () => [...String(await redis.client("LIST")).matchAll(/name=wait:work/g)].length >= 2);
+    await until(async () => [...String(await redis.client("LIST")).matchAll(new RegExp(`name=wait:${prefix}:work `, "g"))].length >= 2);
     // The put wakes one of two, at the moment when one of them leaves.
     const [, handle] = await Promise.all([pool.stop(), producer.put(job, { n: round })]);
     await handle.result({ timeout: "2s" });

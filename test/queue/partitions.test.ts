@@ -418,7 +418,7 @@ test("on one server all partitions share their connections: one that blocks, one
   const idle = defineJob("idle", { queue: defineQueue(`idle-${Date.now()}`, { partitions: 8 }) });
   const pool = app.pool([defineHandler(idle, { handle: async () => {} })]);
   await pool.ready;
-  const blocked = async () => String(await client.client("LIST")).split("\n").filter((line) => line.includes(`name=wait:${idle.queue} `));
+  const blocked = async () => String(await client.client("LIST")).split("\n").filter((line) => / name=wait:\S+ /.test(line) && line.includes(`:${idle.queue} `));
   await until(async () => (await blocked()).length === 1 && / cmd=bzpopmin/.test((await blocked())[0]!));
   await app.queue(idle).putMany(Array.from({ length: 50 }, () => undefined));
   await app.queue(idle).join({ timeout: "10s" });

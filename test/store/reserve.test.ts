@@ -12,10 +12,10 @@ import { consumerOf, eventsOf, newJob, openQueue, placesOf, putAll, waitingIds }
 const never = new AbortController().signal;
 
 /** The connection that waits for the queue's marker, once it does. */
-async function blockedId({ client, name }: StoredQueue): Promise<string> {
+async function blockedId({ client, prefix, name }: StoredQueue): Promise<string> {
   for (;;) {
     const clients = String(await client.client("LIST")).split("\n");
-    const id = clients.find((line) => line.includes(` name=wait:${name} `) && line.includes(" cmd=bzpopmin "))?.match(/^id=(\d+) /)?.[1];
+    const id = clients.find((line) => line.includes(` name=wait:${prefix}:${name} `) && line.includes(" cmd=bzpopmin "))?.match(/^id=(\d+) /)?.[1];
     if (id !== undefined) return id;
   }
 }
