@@ -5,7 +5,7 @@ export type Kind = "put" | "put-many" | "consume" | "latency" | "memory" | "star
 
 export interface Work {
   readonly kind: Kind;
-  /** That count; a tenth more goes before them to warm up. */
+  /** That count; half as many more go before them to warm up. */
   readonly jobs: number;
   /** Puts in flight at once, or slots of a consumer. */
   readonly width: number;
@@ -107,7 +107,7 @@ export function sidesOf({ first, others }: Measure): readonly Side[] {
 }
 
 export function warmUpOf({ jobs }: Work): number {
-  return Math.ceil(jobs / 10);
+  return Math.ceil(jobs / 2);
 }
 
 /** The same with a tenth of the jobs: to see that it runs, not to learn a number. */
