@@ -15,7 +15,8 @@ Settings: flags go over the environment, that over millrace.config.ts.
   REDIS_URL (or REDIS_URL_FILE), MILLRACE_PREFIX, MILLRACE_LOG_LEVEL,
   MILLRACE_CONCURRENCY, MILLRACE_NAME, MILLRACE_DRAIN, MILLRACE_GRACE,
   MILLRACE_FLUSH, MILLRACE_HEALTH, MILLRACE_PROCESSES, MILLRACE_MAX_RSS,
-  MILLRACE_MAX_JOBS;
+  MILLRACE_MAX_JOBS, MILLRACE_MAX_STUCK, MILLRACE_RECOVERY,
+  MILLRACE_READ_ONLY, MILLRACE_WHO;
   MILLRACE_DEBUG=1 tells what blocks the event loop, and where tasks wait
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 timed out, 4 a named thing does not

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { expect, test } from "vitest";
 import { commandLine } from "../../src/cli/command-line.ts";
@@ -37,7 +38,9 @@ test("the first help names every command but those of operators, the settings an
   const named = paths.filter((path) => help.includes(`  ${path} `));
   expect(named).toEqual(paths.filter((path) => !path.startsWith("admin ") && !ofOperators.includes(path)));
   expect(help).toContain("  admin ");
-  for (const word of ["REDIS_URL_FILE", "millrace.config.ts", "3 timed out", "141"]) expect(help).toContain(word);
+  const variables = Array.from(readFileSync(new URL("../../src/config.ts", import.meta.url), "utf8").matchAll(/variable: "(\w+)"/g), ([, variable]) => variable!);
+  expect(variables.length).toBeGreaterThan(10);
+  for (const word of [...variables, "REDIS_URL_FILE", "millrace.config.ts", "3 timed out", "141"]) expect(help).toContain(word);
 });
 
 test("the help of admin names every command of operators, and each goes without admin too", () => {
