@@ -5,7 +5,7 @@ export { discardDead, exportDead, listDead, retryDead, showDead, type DeadGroup,
 export { doctor, type Diagnosis, type DoctorOptions } from "./doctor.ts";
 export { showFlow, type FlowNode, type FlowOptions } from "./flow.ts";
 export type { Finding } from "./finding.ts";
-export { cancelJobs, promoteJobs, purgeQueue, removeJobs, retryJobs } from "./job-changes.ts";
+export { cancelJobs, promoteJobs, purgeQueue, removeJobs, retryJobs, type CancelResult } from "./job-changes.ts";
 export { copyJobs, editJob, type EditResult, type JobEdit } from "./job-edit.ts";
 export type { JobFilter } from "./job-filter.ts";
 export { jobLogs, showJob, type ShownJob } from "./job-show.ts";
@@ -37,6 +37,6 @@ export {
   type WorkerAnswer,
   type WorkerAnswers,
 } from "./worker-verbs.ts";
-export { listWorkers, type WorkerRow, type Workers } from "./workers.ts";
+export { listStockWorkers, listWorkers, type StockWorkers, type WorkerRow, type Workers } from "./workers.ts";
 export type { LastError, PoolEntry, PoolState, RunningTask } from "../control/pool-entry.ts";
 export type { DumpedTask, PoolDump, PoolEnd, PoolStand, ScaledPool } from "../control/verbs.ts";

@@ -60,15 +60,22 @@ const ANY = definitionOf(defineJob("any"));
 const AT_ONCE = 50;
 const CANCELLABLE: readonly JobState[] = ["waiting", "prioritized", "delayed", "waiting-children", "active"];
 
+/** What came of a cancel. */
+export interface CancelResult extends BulkResult {
+  /** Of those that were changed, so many run, and were asked to end: a worker of Millrace hears of it, a stock BullMQ one does not. */
+  readonly asked: number;
+}
+
 /**
- * Cancels jobs: what waits ends at once; of what runs it is asked, and `changed` counts it.
+ * Cancels jobs: what waits ends at once; what runs is asked to.
  *
  * @param reason  1 to 1000 characters, stored with them
  * @throws as `retryJobs`
  */
-export function cancelJobs(operator: Operator, name: string, selection: JobSelection & { readonly reason?: string }): Promise<BulkResult> {
+export async function cancelJobs(operator: Operator, name: string, selection: JobSelection & { readonly reason?: string }): Promise<CancelResult> {
   const { reason: given, ...which } = selection;
   const reason = given === undefined ? `by ${operator.who}` : check.string({ max: 1000 })(given, "reason of job cancel");
+  let asked = 0;
   const verb: Verb = {
     command: "job cancel",
     states: CANCELLABLE,
@@ -79,10 +86,16 @@ export function cancelJobs(operator: Operator, name: string, selection: JobSelec
       const queue = (await operator.open(name)).all.find(({ stored }) => stored.prefix === prefix)!;
       const done = new Set<string>();
       for (let from = 0; from < ids.length; from += AT_ONCE) {
-        await Promise.all(ids.slice(from, from + AT_ONCE).map(async (id) => ((await cancelJob(queue, ANY, id, reason)) ? done.add(id) : undefined)));
+        const cancel = async (id: string): Promise<void> => {
+          const how = await cancelJob(queue, ANY, id, reason);
+          if (how !== undefined) done.add(id);
+          if (how === "asked") asked += 1;
+        };
+        await Promise.all(ids.slice(from, from + AT_ONCE).map(cancel));
       }
       return done;
     },
   };
-  return inBulk(operator, verb, name, which);
+  const result = await inBulk(operator, verb, name, which);
+  return { ...result, asked };
 }

@@ -2,6 +2,7 @@
 import { registeredPools, type RegisteredPool } from "../control/registry.ts";
 import { NotFoundError, OptionError } from "../errors.ts";
 import { shown, suggest } from "../options.ts";
+import { connectionNames, stockWorkers } from "../store/consumers.ts";
 import type { Operator } from "./operator.ts";
 
 /** A pool that runs, in a process of `worker start` or of a program's own. */
@@ -24,6 +25,20 @@ export async function listWorkers(operator: Operator): Promise<WorkerRow[]> {
   const pools = await registeredPools(operator.connections);
   const now = operator.connections.clock.now();
   return pools.map((pool) => ({ ...pool, upMs: Math.max(0, now - pool.startedAt), silentMs: Math.max(0, now - pool.seenAt) }));
+}
+
+/** Stock BullMQ workers of a queue: only their connections are seen. What they run `listJobs` has, and no message reaches them. */
+export interface StockWorkers {
+  readonly queue: string;
+  readonly workers: number;
+}
+
+/** By queue; none where Redis does not tell who is connected, which some servers forbid. @throws BackendError */
+export async function listStockWorkers(operator: Operator): Promise<StockWorkers[]> {
+  await operator.ready();
+  const { connections, prefix } = operator;
+  const counts = stockWorkers(prefix, (await connectionNames(connections.command)) ?? []);
+  return Array.from(counts, ([queue, workers]) => ({ queue, workers })).toSorted((one, other) => (one.queue < other.queue ? -1 : 1));
 }
 
 /** @throws OptionError where no worker is named, or a beginning has several; NotFoundError where one does not run; BackendError */

@@ -1,9 +1,10 @@
 /** What the commands print that change jobs, one or many. */
 import type { BulkResult, JobSelection } from "../admin/bulk.ts";
 import { discardDead, retryDead } from "../admin/dead.ts";
-import { cancelJobs, promoteJobs, purgeQueue, removeJobs, retryJobs } from "../admin/job-changes.ts";
+import { cancelJobs, promoteJobs, purgeQueue, removeJobs, retryJobs, type CancelResult } from "../admin/job-changes.ts";
 import { copyJobs, editJob, type JobEdit } from "../admin/job-edit.ts";
 import type { Operator } from "../admin/operator.ts";
+import { listStockWorkers } from "../admin/workers.ts";
 import { numberOrText } from "../config.ts";
 import { PayloadError } from "../errors.ts";
 import { shown } from "../options.ts";
@@ -32,14 +33,14 @@ interface Words {
   readonly asks: "never" | "in bulk" | "always";
 }
 
-type Change = (operator: Operator, queue: string, selection: JobSelection) => Promise<BulkResult>;
+type Change = (operator: Operator, queue: string, selection: JobSelection) => Promise<BulkResult & Partial<CancelResult>>;
 
 export const retryLetters = verb({ command: "dead retry", todo: "retry", done: "retried", asks: "never" }, () => retryDead);
 export const discard = verb({ command: "dead discard", todo: "discard", done: "discarded", asks: "always" }, () => discardDead);
 export const retry = verb({ command: "job retry", todo: "retry", done: "retried", asks: "never" }, () => retryJobs);
 export const promote = verb({ command: "job promote", todo: "promote", done: "promoted", asks: "never" }, () => promoteJobs);
 export const remove = verb({ command: "job remove", todo: "remove", done: "removed", asks: "always" }, () => removeJobs);
-export const cancel = verb({ command: "job cancel", todo: "cancel", done: "cancelled, or asked to end,", asks: "in bulk" }, ({ reason }) => (operator, queue, selection) =>
+export const cancel = verb({ command: "job cancel", todo: "cancel", done: "cancelled", asks: "in bulk" }, ({ reason }) => (operator, queue, selection) =>
   cancelJobs(operator, queue, { ...selection, ...(reason !== undefined && { reason }) }),
 );
 export const copy = verb({ command: "job copy", todo: "copy", done: "copied", asks: "never" }, ({ to }) => (operator, queue, selection) => copyJobs(operator, queue, { ...selection, ...(to !== undefined && { to }) }));
@@ -65,11 +66,14 @@ function verb(words: Words, changeOf: (flags: BulkFlags) => Change): (context: C
       if (answer !== "yes") return answer === "no" ? EXIT.failed : EXIT.done;
     }
     const result = await counting(words.done, (onProgress) => change(operator, queue, { ...selection, signal: interruption.signal, onProgress }));
+    const { asked = 0 } = result;
+    // Their workers do not read what is written down with a job.
+    if (asked > 0 && (await listStockWorkers(operator)).some((stock) => stock.queue === queue)) context.output.warning(`stock BullMQ workers take jobs of ${queue}, and hear of no cancel: what one of them runs goes on, and is cancelled where a worker of Millrace takes it next`);
     return printed(context, words, result);
   };
 }
 
-function counting(done: string, change: (onProgress: (jobs: number) => void) => Promise<BulkResult>): Promise<BulkResult> {
+function counting(done: string, change: (onProgress: (jobs: number) => void) => ReturnType<Change>): ReturnType<Change> {
   let jobs = 0;
   return showingCount(() => `${counted(jobs, "job")} ${done}`, change((soFar) => (jobs = soFar)));
 }
@@ -80,10 +84,11 @@ async function nothing({ output }: Context, queue: string): Promise<number> {
   return EXIT.done;
 }
 
-async function printed(context: Context, { done }: Words, { queue, matched, changed, skipped }: BulkResult): Promise<number> {
+async function printed(context: Context, { done }: Words, { queue, matched, changed, skipped, asked }: BulkResult & Partial<CancelResult>): Promise<number> {
   if (matched === 0 && skipped.length === 0) return nothing(context, queue);
   const of = changed === matched ? counted(changed, "job") : `${count(changed)} of ${counted(matched, "job")}`;
-  await context.output.result(`${done} ${of} of ${queue}`, { queue, matched, changed, skipped });
+  const running = !asked ? "" : `; ${changed === 1 ? "it" : `${count(asked)} of them`} ${asked === 1 ? "runs, and is" : "run, and are"} asked to end`;
+  await context.output.result(`${done} ${of} of ${queue}${running}`, { queue, matched, changed, skipped, asked });
   if (!context.output.json) for (const { id, reason } of skipped) context.output.warning(`job ${printable(id)}: ${reason}`);
   return skipped.length === 0 ? EXIT.done : EXIT.failed;
 }

@@ -1,8 +1,10 @@
 /** What the commands `task …` print. */
 import { cancelTask, listTasks, type TaskRow } from "../admin/tasks.ts";
+import { listStockWorkers } from "../admin/workers.ts";
 import { openOperator, type Context } from "./context.ts";
 import { EXIT } from "./exit-code.ts";
 import { counted, seconds } from "./quantity.ts";
+import { tellOfStock } from "./stock-workers.ts";
 import { painted, printable, tableLines, type Column } from "./table.ts";
 
 export interface ListFlags {
@@ -29,10 +31,11 @@ export async function list(context: Context, { tree, pid }: ListFlags): Promise<
   if (pid !== undefined) return (await import("./tasks.ts")).tasks(context, { pid });
   const { output } = context;
   await using operator = await openOperator(context);
-  const { tasks, unlisted } = await listTasks(operator);
+  const [{ tasks, unlisted }, stock] = await Promise.all([listTasks(operator), listStockWorkers(operator)]);
   if (tree === true && !output.json && tasks.length > 0) await printTree(context, tasks);
-  else await output.rows(tasks, FLAT, "nothing runs");
+  else await output.rows(tasks, FLAT, stock.length === 0 ? "nothing runs" : "no worker of Millrace runs anything");
   for (const { worker, count } of unlisted) output.warning(`${worker.id} (${printable(worker.name)}) runs ${counted(count, "more task")} than are listed: of each worker the oldest are`);
+  tellOfStock(output, stock);
 }
 
 async function printTree({ output }: Context, tasks: readonly TaskRow[]): Promise<void> {

@@ -2,11 +2,12 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { dumpWorkers, profileWorkers } from "../admin/worker-verbs.ts";
-import { listWorkers, type WorkerRow } from "../admin/workers.ts";
+import { listStockWorkers, listWorkers, type WorkerRow } from "../admin/workers.ts";
 import type { PoolDump } from "../control/verbs.ts";
 import { check } from "../options.ts";
 import { openOperator, type Context } from "./context.ts";
 import { count, seconds, size, span } from "./quantity.ts";
+import { tellOfStock } from "./stock-workers.ts";
 import { painted, printable, tableLines, type Column } from "./table.ts";
 import { printOthers, workersOf, type WorkersFlags } from "./worker-answers.ts";
 
@@ -44,7 +45,9 @@ function noteOf({ stuck, lastError }: WorkerRow): string | undefined {
 
 export async function list(context: Context): Promise<void> {
   await using operator = await openOperator(context);
-  await context.output.rows(await listWorkers(operator), COLUMNS, `no worker runs under the prefix ${JSON.stringify(operator.prefix)}`);
+  const [workers, stock] = await Promise.all([listWorkers(operator), listStockWorkers(operator)]);
+  await context.output.rows(workers, COLUMNS, `no worker${stock.length === 0 ? "" : " of Millrace"} runs under the prefix ${JSON.stringify(operator.prefix)}`);
+  tellOfStock(context.output, stock);
 }
 
 type DumpRow = PoolDump["tasks"][number] & { readonly ageMs: number };

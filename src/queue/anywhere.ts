@@ -26,8 +26,8 @@ export async function progressNow(queue: OpenQueue, id: string): Promise<string 
   return (await readProgress(queue.stored, id)) ?? (queue.plain && progressNow(queue.plain, id));
 }
 
-/** As `cancelJob`. @throws BackendError */
+/** @returns `false` when the job has ended already, or is not there. @throws as `cancelJob` */
 export async function cancelAnywhere(queue: OpenQueue, definition: JobDefinition, id: string, reason: string): Promise<boolean> {
-  if (await cancelJob(queue, definition, id, reason)) return true;
+  if ((await cancelJob(queue, definition, id, reason)) !== undefined) return true;
   return queue.plain !== undefined && cancelAnywhere(queue.plain, definition, id, reason);
 }

@@ -21,20 +21,20 @@ const LEASE_MS = 10_000;
 
 /**
  * @param definition  what the queue's jobs of its name are kept by, where they do not carry it
- * @returns `false` when the job has ended already, or is not there
+ * @returns whether it was ended here, or runs and was asked to; `undefined` when it has ended already, or is not there
  * @throws BackendError; the request may stand then, and may be made again
  */
-export async function cancelJob(queue: OpenQueue, definition: JobDefinition, id: string, reason: string): Promise<boolean> {
+export async function cancelJob(queue: OpenQueue, definition: JobDefinition, id: string, reason: string): Promise<"ended" | "asked" | undefined> {
   await queue.ready();
   const reply = await request(queue, id, reason);
-  if (reply.state !== "claimed") return reply.state === "requested";
+  if (reply.state !== "claimed") return reply.state === "requested" ? "asked" : undefined;
   const { leased } = reply;
   // The schedule goes on: only this run of it is cancelled.
   await planNextRunIfAny(queue.stored, leased.job);
   const known = leased.job.name === definition.name ? definition : undefined;
   const settlement = cancelled(leased, known, leased.job.cancelReason ?? reason);
   if ((await new SettleLane(queue.stored, DEADLINE_MS).settle(settlement)) === "done") tellEnd(queue, settlement, undefined);
-  return true;
+  return "ended";
 }
 
 async function request(queue: OpenQueue, id: string, reason: string): Promise<CancelReply> {

@@ -20,11 +20,26 @@ export async function connectionNames(client: Redis): Promise<readonly string[] 
  */
 export function waitingConnections(queue: Pick<StoredQueue, "prefix" | "name">, connections: readonly string[]): number {
   const { prefix, name } = queue;
-  // BullMQ names the connection of a worker so, with `:w:` and the worker's name where it has one.
-  const stock = `${prefix}:${Buffer.from(name).toString("base64")}`;
   const own = waitConnection(queue);
   const ofPartition = waitConnection({ prefix: partitionsTag(prefix), name: "" }).slice(0, -1);
-  const isWaiting = (connection: string): boolean =>
-    connection === stock || connection.startsWith(`${stock}:w:`) || connection === own || (connection.startsWith(ofPartition) && connection.endsWith(`}:${name}`));
-  return connections.filter(isWaiting).length;
+  const isWaiting = (connection: string): boolean => connection === own || (connection.startsWith(ofPartition) && connection.endsWith(`}:${name}`));
+  return connections.filter((connection) => isWaiting(connection) || stockQueueOf(prefix, connection) === name).length;
+}
+
+/** How many stock workers each queue of the prefix has, by its name, of those that these connections are. */
+export function stockWorkers(prefix: string, connections: readonly string[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const connection of connections) {
+    const queue = stockQueueOf(prefix, connection);
+    if (queue !== undefined) counts.set(queue, (counts.get(queue) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** BullMQ names the connection on which a worker waits by its prefix and, in base64, its queue; then comes `:w:` and the worker's name where it has one. */
+function stockQueueOf(prefix: string, connection: string): string | undefined {
+  if (!connection.startsWith(`${prefix}:`)) return undefined;
+  const [, coded] = /^([\w+/]+=*)(?::w:|$)/.exec(connection.slice(prefix.length + 1)) ?? [];
+  const queue = coded && Buffer.from(coded, "base64");
+  return queue && queue.toString("base64") === coded ? queue.toString() : undefined;
 }

@@ -1,9 +1,11 @@
 import { expect, test } from "vitest";
 import type { Operator } from "../../src/admin/operator.ts";
-import { findWorkers, listWorkers } from "../../src/admin/workers.ts";
+import { findWorkers, listStockWorkers, listWorkers } from "../../src/admin/workers.ts";
 import { register } from "../../src/control/registry.ts";
 import { failure } from "../support/outcome.ts";
 import { entryOf } from "../control/control.ts";
+import { stockWorker } from "../interop/stock.ts";
+import { until } from "../support/app.ts";
 import { testOperator } from "./opened-operator.ts";
 
 async function fleet(): Promise<Operator> {
@@ -47,4 +49,12 @@ test("refuses what names none, several by a beginning, or nobody that runs", asy
   expect(await error(["ab"])).toMatchObject({ code: "OPTION_INVALID", message: expect.stringContaining("abcd2222 (mill.1), abzz3333 (mill.2)") as string });
   expect(await error(["press", "pres"])).toMatchObject({ code: "NOT_FOUND", message: 'no worker is called "pres": did you mean press?' });
   expect((await failure(findWorkers(testOperator(), ["press"]))).error).toMatchObject({ code: "NOT_FOUND", message: 'no worker is called "press": none runs' });
+});
+
+test("tells of stock workers by their queues", async () => {
+  const operator = testOperator();
+  expect(await listStockWorkers(operator)).toEqual([]);
+  for (const queue of ["post", "mail", "post"]) await stockWorker(operator.prefix, () => Promise.resolve(), {}, queue);
+  let found: unknown;
+  await until(async () => (found = await listStockWorkers(operator)) && JSON.stringify(found) === '[{"queue":"mail","workers":1},{"queue":"post","workers":2}]').catch(() => expect(found).toBe("both queues"));
 });

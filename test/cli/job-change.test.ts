@@ -1,6 +1,7 @@
 import type { Queue } from "bullmq";
 import { beforeEach, expect, test } from "vitest";
-import { failJobs, stockQueue } from "../interop/stock.ts";
+import { failJobs, stockQueue, stockWorker } from "../interop/stock.ts";
+import { until } from "../support/app.ts";
 import { millrace, type Ended } from "../support/command.ts";
 import { freshPrefix, redisUrl } from "../support/redis.ts";
 
@@ -48,11 +49,23 @@ test("remove, purge and a cancel of many ask first: without a terminal they need
   const asked = await Promise.all([job("remove", "mail", "1"), job("cancel", "mail", "--name", "n"), millrace(["queue", "purge", "mail", "--state", "waiting"], { env: { REDIS_URL: redisUrl(), MILLRACE_PREFIX: prefix } })]);
   for (const { code, stderr } of asked) expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("expected --yes") as string });
   expect(await stock.getWaitingCount()).toBe(4);
-  expect(await job("cancel", "mail", "1", "--reason", "twice")).toEqual({ code: 0, stdout: "cancelled, or asked to end, 1 job of mail\n", stderr: "" });
+  expect(await job("cancel", "mail", "1", "--reason", "twice")).toEqual({ code: 0, stdout: "cancelled 1 job of mail\n", stderr: "" });
   expect(await job("remove", "mail", "2", "--yes")).toMatchObject({ code: 0, stdout: "removed 1 job of mail\n" });
   const purged = await millrace(["queue", "purge", "mail", "--state", "waiting,failed", "--yes", "--json"], { env: { REDIS_URL: redisUrl(), MILLRACE_PREFIX: prefix } });
   expect(JSON.parse(purged.stdout)).toEqual({ queue: "mail", matched: 3, changed: 3, skipped: [] });
   expect(await stock.getJobCountByTypes("waiting", "failed")).toBe(0);
+}, 90_000);
+
+test("a cancel of what a stock worker runs says that nobody there hears of it; of what waits it does not", async () => {
+  await stockWorker(prefix, () => new Promise(() => undefined), {}, "mail");
+  await stock.addBulk(["a", "b"].map((jobId) => ({ name: "n", data: 1, opts: { jobId } })));
+  await until(async () => (await stock.getActiveCount()) === 1);
+  const deaf = /^warning: stock BullMQ workers take jobs of mail, and hear of no cancel: /;
+  expect(await job("cancel", "mail", "--all", "--yes")).toEqual({ code: 0, stdout: "cancelled 2 jobs of mail; 1 of them runs, and is asked to end\n", stderr: expect.stringMatching(deaf) as string });
+  expect(await job("cancel", "mail", "a")).toEqual({ code: 0, stdout: "cancelled 1 job of mail; it runs, and is asked to end\n", stderr: expect.stringMatching(deaf) as string });
+  await stock.add("n", 1, { jobId: "c" });
+  const waits = await job("cancel", "mail", "c", "--json");
+  expect({ ...waits, stdout: JSON.parse(waits.stdout) as unknown }).toEqual({ code: 0, stdout: { queue: "mail", matched: 1, changed: 1, skipped: [], asked: 0 }, stderr: "" });
 }, 90_000);
 
 test("promote, edit and copy", async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { connectionNames, waitingConnections } from "../../src/store/consumers.ts";
+import { connectionNames, stockWorkers, waitingConnections } from "../../src/store/consumers.ts";
 import { waitConnection } from "../../src/store/marker-wait.ts";
 import { stockWorker } from "../interop/stock.ts";
 import { until } from "../support/app.ts";
@@ -23,4 +23,18 @@ test("counts the pools of this queue and prefix, and of its partitions, and no o
   const others = [{ prefix: "bull", name: "mails" }, { prefix: "bull2", name: "mail" }, { prefix: "{bull2-0}", name: "mail" }, { prefix: "{bull-0}", name: "x:mail" }].map(waitConnection);
   expect(waitingConnections(mail, [...names, ...others])).toBe(3);
   expect(waitingConnections({ prefix: "{bull}", name: "mail" }, names)).toBe(2);
+});
+
+test("tells the queues of stock workers of a prefix from their connections, whatever these queues are called", async () => {
+  const queue = await openQueue();
+  const work = (): Promise<void> => Promise.resolve();
+  await stockWorker(queue.prefix, work, { name: "a:w:b" }, "post");
+  await stockWorker(queue.prefix, work, {}, "été ✉");
+  await stockWorker(queue.prefix, work, {}, "post");
+  await stockWorker((await openQueue()).prefix, work);
+  await until(async () => {
+    const found = stockWorkers(queue.prefix, (await connectionNames(queue.client)) ?? []);
+    return found.size === 2 && found.get("post") === 2 && found.get("été ✉") === 1;
+  });
+  expect(stockWorkers("bull", ["bull:d29yaw==:qe", "bull:millrace:x", "bull:d29yaw", "bullet:d29yaw==", "wait:bull:d29yaw==", ""])).toEqual(new Map());
 });
