@@ -21,9 +21,10 @@ export interface ShownJob {
   readonly options: Readonly<Record<string, unknown>>;
   readonly version: number | undefined;
   readonly priority: number;
-  /** Attempts that have ended, and how many there are to be in all. */
+  /** Attempts that have ended. */
   readonly attempts: number;
-  readonly attemptsMost: number;
+  /** How many there are to be in all, where the job carries it; else its contract says it, and a stock worker makes one. */
+  readonly attemptsMost: number | undefined;
   /** How often it was handed to a worker, and how many of those were lost while they ran it. */
   readonly deliveries: number;
   readonly crashes: number;
@@ -64,7 +65,7 @@ export function toShown(detail: JobDetail, queue: string, paths: readonly string
     version: stored.version,
     priority: stored.priority,
     attempts: stored.attemptsMade,
-    attemptsMost: Math.max(1, stored.options.attempts ?? 1),
+    attemptsMost: stored.options.attempts || undefined, // stock producers write 0 where nothing was said
     deliveries: stored.starts,
     crashes: stored.crashes,
     putAt: stored.putAt,

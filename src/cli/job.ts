@@ -65,7 +65,7 @@ export function described(job: ShownJob, now: number): string {
     ["due", ago(job.dueAt)],
     ["started", ago(job.startedAt)],
     ["finished", ago(job.finishedAt)],
-    ["attempts", `${job.attempts} of ${job.attemptsMost}, ${counted(job.deliveries, "delivery", "deliveries")}${job.crashes > 0 ? `, ${counted(job.crashes, "lost worker")}` : ""}`],
+    ["attempts", `${job.attempts}${job.attemptsMost === undefined ? "" : ` of ${job.attemptsMost}`}, ${counted(job.deliveries, "delivery", "deliveries")}${job.crashes > 0 ? `, ${counted(job.crashes, "lost worker")}` : ""}`],
     ["priority", job.priority > 0 ? String(job.priority) : undefined],
     ["worker", job.worker === undefined ? undefined : `${job.worker}${job.leaseMs === undefined ? "" : `, leased for ${span(job.leaseMs)}`}`],
     ["schedule", job.schedule],

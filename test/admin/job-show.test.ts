@@ -33,6 +33,16 @@ test("shows a job that a stock worker failed: payload, options, attempts, stacks
   expect(await all(jobLogs(operator, "work", job.id))).toEqual(["try 1", "try 2"]);
 });
 
+test("a job that does not carry how many attempts it has does not tell it: its contract may allow more than stock workers make", async () => {
+  const operator = testOperator();
+  const stock = stockQueue(operator.prefix);
+  const contract = defineJob("mail", { queue: "work", payload: typed<object>(), attempts: 2, backoff: { type: "fixed", base: 0, jitter: 0 } });
+  testApp({ prefix: operator.prefix }).pool([defineHandler(contract, { handle: () => Promise.reject(new Error("no such address")) })]);
+  await stock.add("mail", {}, { jobId: "a" });
+  await until(async () => (await stock.getJobState("a")) === "failed");
+  expect(await showJob(operator, "work", "a")).toMatchObject({ attempts: 2, attemptsMost: undefined });
+});
+
 test("shows who holds a job that runs, when one is due, and what is no JSON as it is", async () => {
   const operator = testOperator();
   const stock = stockQueue(operator.prefix);
