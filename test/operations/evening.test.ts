@@ -86,14 +86,15 @@ test("an evening on call", { timeout: 240_000 }, async () => {
 
   // The trail knows who did what.
   const trail = json(await ada("audit", "--json")).filter(({ who }) => who !== "shop");
+  const named = (name: string): unknown => expect.stringMatching(new RegExp(`^[a-z0-9]{8} \\(${name}\\)$`));
   expect(trail.map(({ who, command, target, outcome, touched }) => [who, command, target, outcome, touched])).toEqual([
-    ["ada", "worker scale", id, "done", 1],
+    ["ada", "worker scale", `${id} (mill)`, "done", 1],
     ["ada", "task cancel", "mail/stuck-mail", "done", 1],
-    ["ada", "worker stop", "mill", "done", 1],
-    ["grace", "worker stop", "bad", "done", 1],
+    ["ada", "worker stop", `${id} (mill)`, "done", 1],
+    ["grace", "worker stop", named("bad"), "done", 1],
     ["grace", "dead retry", "mail", "done", 30],
-    ["grace", "worker quiet", "fixed", "done", 1],
-    ["grace", "worker stop", "fixed", "done", 1],
+    ["grace", "worker quiet", named("fixed"), "done", 1],
+    ["grace", "worker stop", named("fixed"), "done", 1],
   ]);
 });
 
