@@ -61,9 +61,10 @@ local ids, scores, isStarting, free = {}, {}, true, most
 if #ARGV > 7 then
   local unanswered = {}
   for i = 8, #ARGV do unanswered[ARGV[i]] = true end
-  for _, id in ipairs(redis.call('LRANGE', active, 0, -1)) do
+  local held = redis.call('LRANGE', active, 0, -1)
+  for n = #held, 1, -1 do
     if #ids == most then break end
-    if unanswered[redis.call('GET', base .. id .. ':lock')] then ids[#ids + 1] = id end
+    if unanswered[redis.call('GET', base .. held[n] .. ':lock')] then ids[#ids + 1] = held[n] end
   end
   isStarting = #ids == 0
 end

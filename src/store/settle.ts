@@ -98,7 +98,7 @@ export class SettleLane {
   #flush(): void {
     this.#scheduled = false;
     this.#stopGathering = undefined;
-    const endings = this.#endings;
+    const endings = inOrder(this.#endings);
     const asking = this.#asking;
     this.#endings = [];
     this.#asking = [];
@@ -154,6 +154,17 @@ export class SettleLane {
       }
     }
   }
+}
+
+/** What is given back is the next one again: the last delivery goes first, so that they stand as they were taken, however they ended. */
+function inOrder(endings: readonly Ending[]): readonly Ending[] {
+  if (!endings.some(isGivenBack)) return endings;
+  const givenBack = endings.filter(isGivenBack).toSorted((one, other) => other.settlement.leased.fence - one.settlement.leased.fence);
+  return [...endings.filter((ending) => !isGivenBack(ending)), ...givenBack];
+}
+
+function isGivenBack({ settlement }: Ending): boolean {
+  return settlement.kind === "release" && settlement.delayMs === 0;
 }
 
 /** In order, at most so many each; one goes whatever its size. */

@@ -215,6 +215,15 @@ test("more settlements than one script takes are all settled, each as it was ask
   expect(await Promise.all([client.zcard(keys.completed), client.zcard(keys.failed), client.llen(keys.wait), client.llen(keys.active)])).toEqual([63, 63, 124, 0]);
 });
 
+test("what is given back together stands as it was taken, however it ended", async () => {
+  const queue = await openQueue();
+  const ids = Array.from({ length: 250 }, (_, n) => `j${n}`);
+  const held = await leased(queue, ids);
+  const late = held.slice(-2);
+  await settle(queue, ...held.slice(0, 200).map((each) => release(each)), ...late.map((each) => retry(each)), ...held.slice(200, 248).toReversed().map((each) => release(each)));
+  expect(await waitingIds(queue)).toEqual(ids);
+});
+
 test("what is settled and what is asked for in one turn go out together: what is given back may come again", async () => {
   const queue = await openQueue();
   await putAll(queue, ["a", "b"].map((id) => newJob(id)));
