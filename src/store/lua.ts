@@ -36,11 +36,11 @@ local function trimEvents(metaKey, eventsKey, max)
 end
 `;
 
-/** `nextDelayedAt(key)`: when the first of `delayed` is due, 0 for none. */
+/** `nextDelayedAt(key)`: when the first of `delayed` is due, 0 for none. What somebody's clock has made due before 1970 is due, and not none. */
 export const NEXT_DELAYED = `
 local function nextDelayedAt(delayedKey)
   local next = redis.call('ZRANGE', delayedKey, '0', '0', 'WITHSCORES')
-  return next[2] and math.floor(next[2] / 0x1000) or 0
+  return next[2] and math.max(math.floor(next[2] / 0x1000), 1) or 0
 end
 `;
 
@@ -80,7 +80,7 @@ export const PROMOTE_DUE = `
 local function promoteDue(keys, base, now, open)
   local nextAt = nextDelayedAt(keys.delayed)
   if nextAt == 0 or nextAt > now then return nextAt end
-  local due = redis.call('ZRANGE', keys.delayed, '0', (now + 1) * 0x1000 - 1, 'BYSCORE', 'LIMIT', '0', '1000')
+  local due = redis.call('ZRANGE', keys.delayed, '-inf', (now + 1) * 0x1000 - 1, 'BYSCORE', 'LIMIT', '0', '1000')
   open()
   local priorities = {}
   for i, id in ipairs(due) do priorities[i] = tonumber(redis.call('HGET', base .. id, 'priority')) or 0 end

@@ -95,7 +95,7 @@ if number <= highest and kept ~= '' then
 end
 
 local state = redis.call('HMGET', meta, 'paused', 'concurrency', 'opts.maxLenEvents')
-local capped = state[2] and redis.call('LLEN', active) >= tonumber(state[2])
+local capped = state[2] and redis.call('LLEN', active) >= (tonumber(state[2]) or math.huge)
 local room = maxSize > 0 and maxSize - redis.call('LLEN', wait) - redis.call('ZCARD', prioritized) - redis.call('ZCARD', delayed)
 local isFull = room and room < (#rows - ${HEAD}) / ${WIDTH}
 local answer = isFull and {1, math.max(room, 0)} or {0}

@@ -83,7 +83,7 @@ else
   if state[1] then
     free, nextAt = 0, 0
   elseif state[2] then
-    free = math.min(free, tonumber(state[2]) - redis.call('LLEN', active))
+    free = math.min(free, math.ceil((tonumber(state[2]) or math.huge) - redis.call('LLEN', active)))
   end
   if rate and duration and free > 0 then
     local used = tonumber(redis.call('GET', limiter)) or 0
@@ -92,7 +92,7 @@ else
       if limited == 0 then redis.call('DEL', limiter) end
       used = limited > 0 and rate or 0
     end
-    free = math.min(free, rate - used)
+    free = math.min(free, math.ceil(rate - used))
     if limited > 0 then nextAt = 0 end
   end
 end

@@ -187,7 +187,11 @@ local heldIds = ids
 if #mine < #keys then
   heldIds = {}
   for i, code in ipairs(codes) do
-    if code == 1 and not leases[i] then redis.call('SET', locks[i], rows[where[i] + ${AT.token}], 'PX', 10000) end
+    if code == 1 and not leases[i] then
+      -- A full Redis takes it behind what needs no memory.
+      redis.call('DEL', locks[i])
+      redis.call('SET', locks[i], rows[where[i] + ${AT.token}], 'PX', 10000)
+    end
   end
   for n, i in ipairs(mine) do heldIds[n] = ids[i] end
 end

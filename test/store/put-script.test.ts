@@ -103,6 +103,10 @@ test("a paused queue, and one at its global concurrency, wakes nobody", async ()
   await client.del(keys.active);
   await put(queue, [newJob("c")]);
   expect(await client.exists(keys.marker)).toBe(1);
+  await client.del(keys.marker);
+  await client.hset(keys.meta, "concurrency", "no number");
+  await put(queue, [newJob("d")]);
+  expect(await client.exists(keys.marker)).toBe(1);
 });
 
 test("the event stream is trimmed to the queue's setting, 10,000 where nobody set one, by one put in eight", async () => {

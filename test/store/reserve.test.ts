@@ -81,6 +81,13 @@ test("what is due is taken, by priority where it has one, and what is not due wa
   expect((await eventsOf(queue)).filter((event) => event.startsWith("waiting")).toSorted()).toEqual(["waiting high", "waiting low", "waiting plain"]);
 });
 
+test.each([-5, 0, 4095])("what is due since before 1970, as a score of %d says, is taken, and keeps nothing that is due waiting", async (score) => {
+  const queue = await openQueue();
+  await putAll(queue, ["first", "second"].map((id) => newJob(id, { delayMs: 60_000 })));
+  await queue.client.zadd(queue.keys.delayed, score, "first", (Date.now() - 1000) * 4096, "second");
+  expect(await takeIds(queue, 5)).toEqual(["first", "second"]);
+});
+
 test("a paused queue gives nothing, and goes on when it is resumed", async () => {
   const queue = await openQueue();
   await putAll(queue, [newJob("a")]);
@@ -123,6 +130,17 @@ test("a rate limit holds across consumers, and whoever took the last of it waits
   expect(tookMs).toBeGreaterThan(200);
   expect(tookMs).toBeLessThan(1500);
   expect(await one.take(5)).toHaveLength(1);
+});
+
+test.each<[Record<string, string | number>, string[]]>([
+  [{ concurrency: 1.5 }, ["a", "b"]],
+  [{ max: 1.5, duration: 60_000 }, ["a", "b"]],
+  [{ concurrency: "many" }, ["a", "b", "c"]],
+])("the limit %j lets as many go as are below it, and breaks nothing", async (limit, ids) => {
+  const queue = await openQueue();
+  await queue.client.hset(queue.keys.meta, limit);
+  await putAll(queue, ["a", "b", "c"].map((id) => newJob(id)));
+  expect(await takeIds(queue, 5)).toEqual(ids);
 });
 
 test("a limit without a duration limits nothing, and breaks nothing", async () => {

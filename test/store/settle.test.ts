@@ -246,6 +246,19 @@ test("a full Redis still lets jobs end, and consumers take", async () => {
   expect((await consumerOf(queue).reserver.take(5)).map(({ job }) => job.id)).toEqual(["d", "e", "c"]);
 });
 
+test("in a full Redis a flow's job whose lease ran out is settled too, and keeps nothing from going on", async () => {
+  const server = await startRedis();
+  const queue = await openQueue({ url: server.url });
+  await flow(queue, { one: {} }, server.url);
+  const [one] = await consumerOf(queue).reserver.take(1);
+  await putAll(queue, [newJob("next")]);
+  await queue.client.del(`${queue.keys.base}${one!.job.id}:lock`);
+  await queue.client.config("SET", "maxmemory", "1");
+  const { lane, reserver } = consumerOf(queue);
+  const [settled, next] = await Promise.all([lane.settle(ack(one!)), reserver.take(1)]);
+  expect([settled, next.map(({ job }) => job.id)]).toEqual(["done", ["next"]]);
+});
+
 async function proxied(): Promise<{ queue: StoredQueue; proxy: Proxy; operator: Redis }> {
   const server = await startRedis();
   const proxy = await startProxy(server.port);
@@ -284,8 +297,8 @@ test("a settlement that Redis does not answer within the patience is given up", 
 });
 
 /** A stock flow of one parent and its children, all in one queue. */
-async function flow(queue: StoredQueue, children: Readonly<Record<string, object>>): Promise<void> {
-  const producer = new FlowProducer({ connection: { url: redisUrl() }, prefix: queue.prefix });
+async function flow(queue: StoredQueue, children: Readonly<Record<string, object>>, url = redisUrl()): Promise<void> {
+  const producer = new FlowProducer({ connection: { url }, prefix: queue.prefix });
   onTestFinished(() => producer.close());
   await producer.add({
     name: "parent", queueName: queue.name, opts: { jobId: "parent" },
