@@ -7,13 +7,18 @@ export interface PoolLook {
   readonly name: string;
   readonly stuck: number;
   readonly loopDelayMs: { readonly p99: number; readonly max: number };
+  readonly host: string;
+  /** Of an older Millrace it is not known. */
+  readonly clockOffMs?: number;
 }
 
 /** A heartbeat or a lease that waits so long is no longer harmless. */
 const BLOCKED_MS = { p99: 250, max: 1000 };
+/** As the clock of an operator's machine is judged. */
+const CLOCK_MS = 1000;
 
 export function poolFindings(look: PoolLook): Finding[] {
-  return [blocking, deaf].flatMap((find) => find(look) ?? []);
+  return [blocking, deaf, clock].flatMap((find) => find(look) ?? []);
 }
 
 export const blocking: Look<PoolLook> = ({ id, name, loopDelayMs }) => {
@@ -38,5 +43,18 @@ export const deaf: Look<PoolLook> = ({ id, name, stuck }) => {
     message: `${stuck === 1 ? "a handler ignores its" : `${stuck} handlers ignore their`} signal and runs on: only the end of the process ends it`,
     evidence: { worker: id, stuck },
     remedy: `millrace worker dump ${typed(id)}, then millrace worker restart ${typed(id)}`,
+  };
+};
+
+export const clock: Look<PoolLook> = ({ id, name, host, clockOffMs = 0 }) => {
+  if (Math.abs(clockOffMs) <= CLOCK_MS) return undefined;
+  const by = `${(Math.abs(clockOffMs) / 1000).toFixed(1)} s`;
+  return {
+    finding: "clock",
+    severity: "warning",
+    subject: `worker ${name}`,
+    message: `the clock of its machine is ${by} ${clockOffMs > 0 ? "behind" : "ahead of"} the server's: its logs tell other times, and so do the delays of stock BullMQ there`,
+    evidence: { worker: id, host, clockOffMs },
+    remedy: `timedatectl, on ${host}: let it be synchronised`,
   };
 };

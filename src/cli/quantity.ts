@@ -18,8 +18,9 @@ export function seconds(ms: number): string {
   return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
-/** `0.8 ms`, `12 ms`, `340 ms`, then as `seconds`. */
+/** `0.8 ms`, `12 ms`, `340 ms`, then as `seconds`; below 0 with its sign. */
 export function milliseconds(ms: number): string {
+  if (ms < 0) return `-${milliseconds(-ms)}`;
   return ms < 9.95 ? `${ms.toFixed(1)} ms` : ms < 999.5 ? `${Math.round(ms)} ms` : seconds(ms);
 }
 

@@ -29,6 +29,8 @@ export interface PoolEntry {
   /** How late the event loop was since the entry before: the slowest of a hundred turns, and the slowest. */
   readonly loopDelayMs: { readonly p99: number; readonly max: number };
   readonly lastError: LastError | null;
+  /** How far the server's clock is ahead of its machine's; an older Millrace does not tell. */
+  readonly clockOffMs?: number;
   /** By the server's clock, in milliseconds, as all instants here. */
   readonly startedAt: number;
 }

@@ -131,6 +131,7 @@ export class SelfDescription {
       rssBytes: process.memoryUsage.rss(),
       loopDelayMs: this.#delay.last,
       lastError: lastError() ?? null,
+      clockOffMs: this.#now - Date.now(),
       startedAt: this.startedAt,
     };
   }

@@ -1,10 +1,13 @@
 import { rm } from "node:fs/promises";
+import { hostname } from "node:os";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { doctor } from "../../src/admin/doctor.ts";
 import type { Operator } from "../../src/admin/operator.ts";
+import { register } from "../../src/control/registry.ts";
 import { defineHandler, defineJob, defineQueue, typed } from "../../src/index.ts";
 import { historyKey } from "../../src/store/keys.ts";
 import { bucketOf } from "../../src/telemetry/histogram.ts";
+import { entryOf } from "../control/control.ts";
 import { stockQueue, stockWorker } from "../interop/stock.ts";
 import { testApp, until } from "../support/app.ts";
 import { redisClient, startRedis } from "../support/redis.ts";
@@ -214,6 +217,22 @@ test("a worker that blocks its loop, and one with handlers that ignore their sig
   await until(async () => (await kinds(operator, "worker web-1")).includes("blocking"));
   expect((await findings(operator, "worker web-1"))["deaf"]?.remedy).toMatch(/^millrace worker dump \S+, then millrace worker restart /);
   free.resolve();
+});
+
+test("a worker whose machine has another time is found, by how much, and which way; one that does not tell is not", async () => {
+  const operator = testOperator();
+  const now = Date.now.bind(Date);
+  vi.spyOn(Date, "now").mockImplementation(() => now() - 90_000);
+  onTestFinished(() => void vi.restoreAllMocks());
+  testApp({ prefix: operator.prefix }).pool([defineHandler(job, { handle: async () => {} })], { name: "web-1" });
+  await until(async () => (await kinds(operator, "worker web-1")).includes("clock"));
+  const { clock } = await findings(operator, "worker web-1");
+  expect(clock).toMatchObject({ severity: "warning", message: expect.stringMatching(/^the clock of its machine is (90\.0|89\.9|90\.1) s behind the server's: /) as string, evidence: { host: hostname() } });
+  expect(Math.abs(Number(clock!.evidence["clockOffMs"]) - 90_000)).toBeLessThan(1000);
+  await register(operator.connections, entryOf("ahead", { name: "ahead", clockOffMs: -3_600_000 }), []);
+  await register(operator.connections, entryOf("old", { name: "old" }), []);
+  expect((await findings(operator, "worker ahead"))["clock"]?.message).toContain("is 3600.0 s ahead of the server's");
+  expect(await kinds(operator, "worker old")).toEqual([]);
 });
 
 test("tells of each partition of a queue by its own", async () => {

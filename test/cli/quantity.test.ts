@@ -1,10 +1,14 @@
 import { expect, test } from "vitest";
-import { count, counted, period, seconds, size, span } from "../../src/cli/quantity.ts";
+import { count, counted, milliseconds, period, seconds, size, span } from "../../src/cli/quantity.ts";
 
 test("writes numbers and times as people read them", () => {
   expect([0, 999, 1000, 1234567].map(count)).toEqual(["0", "999", "1,000", "1,234,567"]);
   expect([0, 1234, 9940, 9960, 59_400, 59_600, 200_000].map(seconds)).toEqual(["0.0 s", "1.2 s", "9.9 s", "10 s", "59 s", "1 min 0 s", "3 min 20 s"]);
   expect([counted(0, "job"), counted(1, "job"), counted(1234, "job"), counted(2, "entry", "entries")]).toEqual(["0 jobs", "1 job", "1,234 jobs", "2 entries"]);
+});
+
+test("milliseconds below 0 keep their sign", () => {
+  expect([0.84, 12.4, 340, 999.6, 200_000, -0.84, -340, -200_000].map(milliseconds)).toEqual(["0.8 ms", "12 ms", "340 ms", "1.0 s", "3 min 20 s", "-0.8 ms", "-340 ms", "-3 min 20 s"]);
 });
 
 test("a span has one unit, and never rounds up", () => {

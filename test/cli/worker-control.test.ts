@@ -60,7 +60,7 @@ test("worker list tells of each what it is, and nothing where none runs", { time
     {
       id: expect.stringMatching(/^[2-9a-z]{8}$/), name: "mill", host: expect.any(String), pid: running.pid, version: expect.any(String), supervisor: null, place: null,
       state: "ready", queues: ["work"], slots: 2, running: 0, stuck: 0, ended: 0, rssBytes: expect.any(Number), loopDelayMs: { p99: expect.any(Number), max: expect.any(Number) },
-      lastError: null, startedAt: expect.any(Number), seenAt: expect.any(Number), upMs: expect.any(Number), silentMs: expect.any(Number),
+      lastError: null, clockOffMs: expect.any(Number), startedAt: expect.any(Number), seenAt: expect.any(Number), upMs: expect.any(Number), silentMs: expect.any(Number),
     },
   ]);
   const [head, line] = text.stdout.split("\n");
