@@ -16,11 +16,13 @@ export { watchOverview, type Overview } from "./overview.ts";
 export { deleteQueue, pauseQueue, resumeQueue, type DeleteOptions, type DeleteResult, type PauseResult } from "./queue-changes.ts";
 export { exportQueue, type ExportLine } from "./queue-export.ts";
 export { importQueue, type ImportOptions, type ImportResult } from "./queue-import.ts";
+export { joinQueue, type JoinOptions, type JoinResult } from "./queue-join.ts";
 export { moveQueue, type MoveOptions, type MoveResult } from "./queue-move.ts";
 export { queueStats, type QueueStats, type StatsOptions } from "./queue-stats.ts";
 export { listQueues, type QueueRow } from "./queues.ts";
 export { listSchedules, pauseSchedule, putSchedule, removeSchedule, resumeSchedule, runSchedule, type RemovedSchedule, type RunResult, type SchedulePut, type ScheduleRow } from "./schedules.ts";
 export { effectiveSettings, type SettingRow } from "./settings.ts";
+export { loadConfig, type Config } from "../config.ts";
 export type { Change } from "./recorded.ts";
 export { cancelTask, listTasks, type CancelledTask, type CancelTaskOptions, type TaskList, type TaskRow } from "./tasks.ts";
 export {

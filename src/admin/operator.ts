@@ -63,7 +63,7 @@ export class Operator implements AsyncDisposable {
   #queues: Promise<OpenQueues> | undefined;
 
   constructor(options?: OperatorOptions) {
-    const { redis, prefix, readOnly = false, who = `${userName()}@${hostname()}`, log = rootLog() } = checkOptions("connectOperator", options, known);
+    const { redis, prefix, readOnly = false, who = defaultWho(), log = rootLog() } = checkOptions("connectOperator", options, known);
     this.connections = new Connections(redis, process.env, prefix);
     this.prefix = this.connections.prefix;
     this.readOnly = readOnly;
@@ -161,6 +161,11 @@ export class Operator implements AsyncDisposable {
 async function asQueue<T extends JobTypes>(partitions: Partitions, job: Job<T>): Promise<Queue<T>> {
   const { Queue } = await import("../queue/queue.ts");
   return new Queue(partitions, job);
+}
+
+/** Who the trail names where nobody says it. */
+export function defaultWho(): string {
+  return `${userName()}@${hostname()}`;
 }
 
 /** A container may run as a user without a name. */

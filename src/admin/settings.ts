@@ -1,5 +1,6 @@
 /** What a process would run with: every setting, its value, and where that comes from. */
 import { maskSecrets, type Config, type Setting } from "../config.ts";
+import { defaultWho } from "./operator.ts";
 
 export interface SettingRow {
   readonly setting: Setting;
@@ -9,13 +10,14 @@ export interface SettingRow {
   readonly origin: string;
 }
 
-/** Every setting, in the order of the documentation. Does no I/O. */
+/** Every setting, in the order of the documentation; `loadConfig` gives what it takes. Does no I/O. */
 export function effectiveSettings(config: Config): SettingRow[] {
   return (Object.keys(config.origins) as Setting[]).map((setting) => ({ setting, value: masked(valueOf(config, setting)) ?? null, origin: config.origins[setting] }));
 }
 
 /** Times and sizes have their unit in the name of their field. */
 function valueOf(config: Config, setting: Setting): unknown {
+  if (setting === "who") return config.who ?? defaultWho();
   const fields = config as unknown as Readonly<Record<string, unknown>>;
   return fields[setting] ?? fields[`${setting}Ms`] ?? fields[`${setting}Bytes`];
 }

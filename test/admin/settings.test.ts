@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { expect, test } from "vitest";
 import { effectiveSettings } from "../../src/admin/settings.ts";
 import { loadConfig } from "../../src/config.ts";
@@ -13,6 +14,7 @@ test("gives every setting with its value and origin, and no secret", async () =>
     { setting: "maxRss", value: 512 * 2 ** 20, origin: "--max-rss" },
     { setting: "concurrency", value: null, origin: "default" },
     { setting: "workers", value: ["workers"], origin: "default" },
+    { setting: "who", value: expect.stringMatching(new RegExp(`.@${hostname()}$`)) as string, origin: "default" },
   ]));
 });
 

@@ -46,7 +46,7 @@ test("ends with 3 when the time is over, and with 2 when the time is none", asyn
   await queue.add("n", 1);
   const [late, wrong] = await Promise.all([join(["work", "--timeout", "100ms", "--json"]), join(["work", "--timeout", "later"])]);
   expect(late.code).toBe(3);
-  expect(JSON.parse(late.stderr)).toMatchObject({ error: { code: "TIMEOUT" } });
+  expect(JSON.parse(late.stderr)).toEqual({ error: { code: "TIMEOUT", message: "expected queue work to be joined within 100 ms: 1 of its jobs is unfinished" } });
   expect(wrong.code).toBe(2);
 });
 
