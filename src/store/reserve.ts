@@ -17,6 +17,8 @@ export type { Leased } from "./reserve-script.ts";
 /** Redis rounds shorter blocks up; a job that is due sooner is simply due. */
 const SHORTEST_WAIT_MS = 2;
 const GIVEN_BACK_AT_ONCE = 100;
+/** Each comes a pause after the one before, so that what older ones may have leased has run out, as a rule. */
+const MOST_UNANSWERED = 100;
 
 /** What the jobs of one request are leased under: a text of its own, and the parts that it is put together of. */
 export interface BatchToken {
@@ -130,7 +132,8 @@ export class Reserver {
       if (leased.length < request.most) this.#unanswered = this.#unanswered.filter((token) => !request.unanswered.includes(token));
       return leased;
     } catch (error) {
-      if (error instanceof BackendError && error.mayHaveRun) this.#unanswered = [...this.#unanswered, request.token];
+      // What a script had leased when it broke off is leased all the same.
+      if (!(error instanceof BackendError) || error.mayHaveRun) this.#unanswered = [...this.#unanswered, request.token].slice(-MOST_UNANSWERED);
       throw error;
     }
   }

@@ -253,6 +253,17 @@ test("jobs that were leased by a call whose answer was lost come with the next o
   for (const { job, token } of [...first, ...rest]) expect(await operator.get(`${queue.keys.base}${job.id}:lock`)).toBe(token);
 });
 
+test("jobs that were leased by a call whose script broke off come with the next one, as the same attempt", async () => {
+  const queue = await openQueue();
+  const { client, keys } = queue;
+  await putAll(queue, ["a", "b"].map((id) => newJob(id)));
+  await client.lpush(keys.fence, "of another type");
+  const { reserver } = consumerOf(queue);
+  expect(String((await failure(reserver.take(5))).error)).toMatch(/WRONGTYPE/);
+  await client.del(keys.fence);
+  expect((await reserver.take(5)).map(({ job }) => [job.id, job.starts])).toEqual([["a", 1], ["b", 1]]);
+});
+
 test("what a call whose answer was lost has leased is given back on closing, no attempt spent, and nothing else is touched", async () => {
   const { queue, operator, reserver } = await threeLeasedUnheard();
   await reserver.close();
