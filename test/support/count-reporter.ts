@@ -1,4 +1,4 @@
-/** Closes a test run with one plain line, `N passed, N failed`, that scripts can read. */
+/** Closes a test run with why tests passed only when they were tried again, and one plain line, `N passed, N failed`, that scripts can read. */
 import type { Reporter, TestModule, TestRunEndReason } from "vitest/node";
 
 export default class CountReporter implements Reporter {
@@ -9,7 +9,8 @@ export default class CountReporter implements Reporter {
       // A module that breaks outside its tests (an import, a hook) has no test that says so.
       if (module.state() === "failed" && [...module.children.allTests("failed")].length === 0) failed += 1;
       for (const test of module.children.allTests()) {
-        const { state } = test.result();
+        const { state, errors: met } = test.result();
+        if (state === "passed") for (const { message, stack } of met ?? []) console.log(`passed when tried again: ${test.fullName}\n${stack ?? message}`);
         if (state === "passed") passed += 1;
         if (state === "failed") failed += 1;
       }
