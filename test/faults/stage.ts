@@ -22,6 +22,9 @@ import type { Work } from "./work.ts";
 /** What does not come true in this time counts as never. */
 export const LONGEST_WAIT_MS = 100_000;
 const LOOK_MS = 10;
+/** Of a phase that broke, what is told of it. */
+const LEFTOVERS = 20;
+const LAST_LINES = 20;
 /** Sentinels ask once a second: on a busy machine one that waits no longer takes the primary that it has just made for down, and makes another. */
 const SENTINEL_DOWN_AFTER_MS = 3000;
 
@@ -38,9 +41,12 @@ export async function playPhase(scenario: Scenario, options: PhaseOptions): Prom
   const { seed, keep = false } = options;
   const stage = new Stage(options);
   const phase = await played(scenario, stage, seed);
-  const isKept = keep && !holds(scenario, phase);
-  await stage.end(isKept);
-  return isKept ? { ...phase, contradictions: [...phase.contradictions, `kept in ${stage.folder}`] } : phase;
+  const isBroken = !holds(scenario, phase);
+  // What broke once in a hundred phases may never do so again: all that tells why is told now.
+  const traces = isBroken ? [...(await stage.leftovers()), ...stage.lastWords()] : [];
+  await stage.end(keep && isBroken);
+  if (isBroken && keep) traces.push(`kept in ${stage.folder}`);
+  return { ...phase, contradictions: [...traces, ...phase.contradictions] };
 }
 
 async function played(scenario: Scenario, stage: Stage, seed: number): Promise<Phase> {
@@ -186,6 +192,20 @@ export class Stage {
   /** For what any subject does. @throws when it does not come true in time */
   async until(condition: () => boolean | Promise<boolean>): Promise<void> {
     if (!(await this.comesTrue(condition))) throw new Error(`did not come true within ${LONGEST_WAIT_MS} ms: ${condition.toString()}`);
+  }
+
+  /** What was acknowledged and has not ended, and where it stands. */
+  async leftovers(): Promise<string[]> {
+    const unfinished = new Set(this.unfinished());
+    if (unfinished.size === 0) return [];
+    const stored = await this.stored().catch(() => []);
+    const places = stored.filter(({ n }) => unfinished.has(n)).slice(0, LEFTOVERS).map(({ n, id, states, attemptsMade }) => `${n} (${id}) ${states.join(" and ")}, ${attemptsMade} attempts made`);
+    return [`${unfinished.size} works unfinished: ${places.join("; ")}`];
+  }
+
+  /** How each process is, and what it wrote last. */
+  lastWords(): string[] {
+    return this.#actors.map(({ pid, isOver, said }) => `process ${pid} ${isOver ? "is over" : "lives"}, and wrote last: ${said.trimEnd().split("\n").slice(-LAST_LINES).join("\n      ")}`);
   }
 
   async pause(ms: number): Promise<void> {
