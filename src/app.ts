@@ -87,7 +87,7 @@ export class App implements AsyncDisposable {
     await this.#connections.open();
     if (this.#warned) return;
     this.#warned = true;
-    for (const warning of this.#connections.warnings) this.#log.warn(warning);
+    for (const { sentence } of this.#connections.warnings) this.#log.warn(sentence);
   }
 
   /** As `app.queue(job).put(…)`. */

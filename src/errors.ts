@@ -82,9 +82,12 @@ export class NoRedisError extends MillraceError {
 export class PreflightError extends MillraceError {
   readonly code = "PREFLIGHT_FAILED";
   readonly findings: readonly string[];
-  constructor(findings: readonly string[]) {
+  /** By what each of them is known: settings and facts of the server, by their names. */
+  readonly evidence: readonly Readonly<Record<string, unknown>>[];
+  constructor(findings: readonly string[], evidence: readonly Readonly<Record<string, unknown>>[] = []) {
     super(`Redis is not fit to hold jobs: ${findings.join("; ")}`);
     this.findings = findings;
+    this.evidence = evidence;
   }
 }
 

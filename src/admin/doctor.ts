@@ -20,7 +20,7 @@ import type { Finding } from "./finding.ts";
 import type { Operator } from "./operator.ts";
 import { poolFindings } from "./pool-findings.ts";
 import { queueFindings, type Consumers, type QueueLook } from "./queue-findings.ts";
-import { fromSentence, serverFindings } from "./server-findings.ts";
+import { fromPreflight, serverFindings } from "./server-findings.ts";
 
 export interface Diagnosis {
   /** Errors first. */
@@ -50,7 +50,7 @@ export async function doctor(operator: Operator, options?: DoctorOptions): Promi
     await connections.open();
   } catch (error) {
     if (!(error instanceof PreflightError)) throw error;
-    return { findings: error.findings.map((sentence) => fromSentence("unfit", "error", sentence)), server: connections.address, queues: 0, workers: 0 };
+    return { findings: error.findings.map((sentence, at) => fromPreflight("unfit", "error", { sentence, evidence: error.evidence[at] ?? {} })), server: connections.address, queues: 0, workers: 0 };
   }
   const client = connections.command;
   const names: string[] = [];
@@ -82,7 +82,7 @@ async function lookAtServer({ connections }: Operator): Promise<{ readonly name:
       pingMs.push(performance.now() - askedAt);
     }
     const { info } = await readServerFacts(connections.command);
-    return { name: `Redis ${info.get("redis_version") ?? ""} at ${connections.address}`, findings: serverFindings({ unfit: [], warnings: connections.warnings, info, pingMs }) };
+    return { name: `Redis ${info.get("redis_version") ?? ""} at ${connections.address}`, findings: serverFindings({ warnings: connections.warnings, info, pingMs }) };
   } catch (error) {
     throw asBackendError(error);
   }

@@ -1,11 +1,10 @@
 /** What may be wrong with the Redis server. */
+import type { Warned } from "../redis/preflight.ts";
 import type { Finding, Look } from "./finding.ts";
 
 export interface ServerLook {
-  /** Why it is not fit to hold jobs, one sentence each, the remedy at the end. */
-  readonly unfit: readonly string[];
-  /** What should be changed about it, likewise: how it persists, its replicas, its clock. */
-  readonly warnings: readonly string[];
+  /** What should be changed about it: how it persists, its replicas, its clock. */
+  readonly warnings: readonly Warned[];
   /** By field of INFO. */
   readonly info: ReadonlyMap<string, string>;
   /** Round trips of a `PING`, in milliseconds. */
@@ -17,18 +16,17 @@ const SLOW_MS = 10;
 const MEMORY = { warning: 0.8, error: 0.95 };
 const CONNECTIONS = 0.9;
 
-/** Two of them are lists: each sentence is one. */
 export function serverFindings(look: ServerLook): Finding[] {
-  const told = [...look.unfit.map((sentence) => fromSentence("unfit", "error", sentence)), ...look.warnings.map((sentence) => fromSentence("server", "warning", sentence))];
+  const told = look.warnings.map((warned) => fromPreflight("server", "warning", warned));
   return [...told, ...[memory, saving, latency, connections].flatMap((find) => find(look) ?? [])];
 }
 
 /** What preflight says ends with what to do about it. */
-export function fromSentence(finding: string, severity: Finding["severity"], sentence: string): Finding {
+export function fromPreflight(finding: string, severity: Finding["severity"], { sentence, evidence }: Warned): Finding {
   const colon = sentence.lastIndexOf(": ");
   const remedy = colon < 0 ? "" : sentence.slice(colon + 2);
   const isCommand = remedy.startsWith("CONFIG ");
-  return { finding, severity, subject: "redis", message: isCommand ? sentence.slice(0, colon) : sentence, evidence: {}, remedy: isCommand ? `redis-cli ${remedy}` : remedy || "see the README, Redis" };
+  return { finding, severity, subject: "redis", message: isCommand ? sentence.slice(0, colon) : sentence, evidence, remedy: isCommand ? `redis-cli ${remedy}` : remedy || "see the README, Redis" };
 }
 
 export const memory: Look<ServerLook> = ({ info }) => {

@@ -38,6 +38,7 @@ function fact([name, value]: readonly [string, unknown]): string {
 }
 
 function text(value: unknown, unit?: string): string {
+  if (value === "") return '""';
   if (typeof value === "number" && unit === "At") return new Date(value).toISOString();
   if (typeof value === "number") return unit === "Ms" ? milliseconds(value) : unit === "Bytes" ? size(value) : Number.isInteger(value) ? count(value) : value.toFixed(1);
   if (Array.isArray(value)) return `${value.slice(0, SHOWN).map((each) => text(each)).join(", ")}${value.length > SHOWN ? ", …" : ""}`;

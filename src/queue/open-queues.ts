@@ -96,10 +96,10 @@ export class OpenQueues {
 
   /** What is to be changed about the server of a partition, where it is another one. */
   #tellWarnings({ warnings }: Connections): void {
-    for (const warning of warnings) {
-      if (this.#warned.has(warning) || this.#connections.warnings.includes(warning)) continue;
-      this.#warned.add(warning);
-      this.#log.warn(warning);
+    for (const { sentence } of warnings) {
+      if (this.#warned.has(sentence) || this.#connections.warnings.some((warned) => warned.sentence === sentence)) continue;
+      this.#warned.add(sentence);
+      this.#log.warn(sentence);
     }
   }
 

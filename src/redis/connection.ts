@@ -6,7 +6,7 @@ import { addressOf, resolveAddress, parseUrl, type Address, type RedisOption } f
 import type { Client } from "./client.ts";
 import { ServerClock } from "./clock.ts";
 import { asBackendError } from "./errors.ts";
-import { preflight } from "./preflight.ts";
+import { preflight, type Warned } from "./preflight.ts";
 import { Subscriber } from "./subscriber.ts";
 import { Topology } from "./topology.ts";
 
@@ -45,7 +45,7 @@ interface Opened {
   readonly topology: Topology;
   readonly command: Client;
   readonly durability: string;
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Warned[];
   release(): Promise<void>;
 }
 
@@ -106,7 +106,7 @@ export class Connections implements AsyncDisposable {
   }
 
   /** What preflight found that an operator should change; empty before `open()`. */
-  get warnings(): readonly string[] {
+  get warnings(): readonly Warned[] {
     return this.#opened?.warnings ?? [];
   }
 

@@ -55,7 +55,7 @@ test("of many queues it looks over the keys, and at who is connected, as often a
 test("a server that may evict jobs is a finding with its remedy, and the only one", async () => {
   const { url } = await startRedis({ "maxmemory-policy": "allkeys-lru" });
   expect((await doctor(testOperator({ redis: url }))).findings).toEqual([
-    { finding: "unfit", severity: "error", subject: "redis", message: expect.stringContaining("allkeys-lru") as string, evidence: {}, remedy: "redis-cli CONFIG SET maxmemory-policy noeviction" },
+    { finding: "unfit", severity: "error", subject: "redis", message: expect.stringContaining("allkeys-lru") as string, evidence: { maxmemoryPolicy: "allkeys-lru" }, remedy: "redis-cli CONFIG SET maxmemory-policy noeviction" },
   ]);
 });
 
@@ -63,7 +63,7 @@ test("finds what a server lacks: persistence, memory, a disk, connections", asyn
   const own = await startRedis({ appendonly: "no", maxmemory: "4mb", maxclients: "40" });
   const operator = testOperator({ redis: own.url });
   const client = redisClient(own.url);
-  expect(await findings(operator, "redis")).toMatchObject({ server: { remedy: "redis-cli CONFIG SET appendonly yes" } });
+  expect(await findings(operator, "redis")).toMatchObject({ server: { evidence: { appendonly: "no", save: "" }, remedy: "redis-cli CONFIG SET appendonly yes" } });
   expect(await kinds(operator, "redis")).not.toContain("memory");
   const used = async (): Promise<number> => Number(/used_memory:(\d+)/.exec(await client.info("memory"))?.[1]);
   for (let n = 0; (await used()) < 3.5 * 2 ** 20; n += 1) await client.set(`filler-${n}`, "x".repeat(50_000));

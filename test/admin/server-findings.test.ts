@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { latency, memory, serverFindings, type ServerLook } from "../../src/admin/server-findings.ts";
 
-const well: ServerLook = { unfit: [], warnings: [], info: new Map(), pingMs: [1, 2, 3] };
+const well: ServerLook = { warnings: [], info: new Map(), pingMs: [1, 2, 3] };
 
 test("a server that tells nothing of itself is not blamed for it", () => expect(serverFindings(well)).toEqual([]));
 
@@ -18,8 +18,12 @@ test("memory is judged by the machine where no maxmemory is set, and an error wh
 });
 
 test("what preflight warns of is split into what is wrong and what to type", () => {
-  expect(serverFindings({ ...well, warnings: ["nothing is persisted: a restart of the server loses every job: CONFIG SET appendonly yes", "the server's clock is 3.0 s ahead of this machine's: delays go by the server's"] })).toMatchObject([
-    { message: "nothing is persisted: a restart of the server loses every job", remedy: "redis-cli CONFIG SET appendonly yes" },
-    { message: "the server's clock is 3.0 s ahead of this machine's: delays go by the server's" },
+  const warnings = [
+    { sentence: "nothing is persisted: a restart of the server loses every job: CONFIG SET appendonly yes", evidence: { appendonly: "no", save: "" } },
+    { sentence: "the server's clock is 3.0 s ahead of this machine's: delays go by the server's", evidence: { clockOffMs: 3000 } },
+  ];
+  expect(serverFindings({ ...well, warnings })).toMatchObject([
+    { message: "nothing is persisted: a restart of the server loses every job", evidence: { appendonly: "no", save: "" }, remedy: "redis-cli CONFIG SET appendonly yes" },
+    { message: "the server's clock is 3.0 s ahead of this machine's: delays go by the server's", evidence: { clockOffMs: 3000 } },
   ]);
 });

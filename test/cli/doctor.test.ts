@@ -52,7 +52,8 @@ test("evidence is told in words and units", PATIENCE, async () => {
   await stock.addBulk(Array.from({ length: 6 }, () => ({ name: "n", data: 1 })));
   await until(async () => (await stock.getFailedCount()) === 6);
   await worker.close();
-  expect((await millrace(["doctor"], { env })).stdout).toBe("warning queue mail\n  dead letters rise: 6 jobs failed for good in the last 10 min\n  last 10 min 6, hour before 0\n  > millrace dead list mail\n");
+  await redisClient(url).config("SET", "appendonly", "no");
+  expect((await millrace(["doctor"], { env })).stdout).toBe("warning redis\n  nothing is persisted: a restart of the server loses every job\n  appendonly no, save \"\"\n  > redis-cli CONFIG SET appendonly yes\nwarning queue mail\n  dead letters rise: 6 jobs failed for good in the last 10 min\n  last 10 min 6, hour before 0\n  > millrace dead list mail\n");
 });
 
 test("every line fits a terminal of 80 columns", PATIENCE, async () => {

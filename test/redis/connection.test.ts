@@ -147,7 +147,7 @@ test("refuses a server that would evict jobs", async () => {
 
 test("keeps the warnings of a server that persists nothing", async () => {
   const server = await startRedis({ appendonly: "no" });
-  expect((await opened(server.url)).warnings).toEqual([expect.stringContaining("nothing is persisted")]);
+  expect((await opened(server.url)).warnings).toEqual([{ sentence: expect.stringContaining("nothing is persisted") as string, evidence: { appendonly: "no", save: "" } }]);
 });
 
 test("a full server refuses a write within 100 ms, goes on reading, and recovers", async () => {
