@@ -2,6 +2,7 @@
 import { deleteQueue, pauseQueue, resumeQueue, type PauseResult } from "../admin/queue-changes.ts";
 import { queueStats, type QueueStats } from "../admin/queue-stats.ts";
 import { listQueues, type QueueRow } from "../admin/queues.ts";
+import { listStockWorkers } from "../admin/workers.ts";
 import { sleep } from "../concurrency/sleep.ts";
 import { numberOrText } from "../config.ts";
 import { BackendError } from "../errors.ts";
@@ -41,8 +42,9 @@ export async function stats(context: Context, name: string, { since = "5m", watc
   await using operator = await openOperator(context);
   const isInPlace = watch === true && process.stdout.isTTY && !output.json;
   const look = async (): Promise<void> => {
-    const found = await queueStats(operator, name, options);
-    await output.result(`${isInPlace ? "\u001b[H\u001b[2J" : ""}${shown(found, since)}`, found);
+    const [found, stock] = await Promise.all([queueStats(operator, name, options), listStockWorkers(operator)]);
+    const uncounted = stock.some(({ queue }) => queue === name);
+    await output.result(`${isInPlace ? "\u001b[H\u001b[2J" : ""}${shown(found, since, uncounted)}`, found);
   };
   await look();
   if (watch !== true) return;
@@ -57,7 +59,8 @@ export async function stats(context: Context, name: string, { since = "5m", watc
   }
 }
 
-function shown(stats: QueueStats, since: string): string {
+/** @param uncounted  stock workers take jobs of it too, and tell nobody what they do */
+function shown(stats: QueueStats, since: string, uncounted: boolean): string {
   const { queue, paused, waiting, prioritized, delayed, active, completed, failed, oldestWaitingMs, failedLastHour, history } = stats;
   const { perSecond, arrivalsPerSecond, wait, run } = history;
   const toldOf = history.to - history.from;
@@ -73,6 +76,7 @@ function shown(stats: QueueStats, since: string): string {
     ["", `completed ${rate(perSecond.completed)}, failed ${rate(perSecond.failed)}, retried ${rate(perSecond.retried)}`],
     ["wait p50/p95/p99", times(wait)],
     ["run p50/p95/p99", times(run)],
+    ...(uncounted ? [["not in the rates", "what stock BullMQ workers do, who take jobs of it too"] as const] : []),
   ];
   const title = painted("bold", printable(queue), process.stdout) + (paused ? painted("yellow", " (paused)", process.stdout) : "");
   return [title, ...rows.map(([label, text]) => `  ${label.padEnd(18)} ${text}`)].join("\n");

@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from "vitest";
 import { defineJob } from "../../src/index.ts";
-import { stockQueue } from "../interop/stock.ts";
-import { testApp } from "../support/app.ts";
+import { stockQueue, stockWorker } from "../interop/stock.ts";
+import { testApp, until } from "../support/app.ts";
 import { millrace, start } from "../support/command.ts";
 import { freshPrefix, redisUrl, startRedis } from "../support/redis.ts";
 
@@ -78,6 +78,17 @@ test("queue stats of a queue that is younger than the time asked for says of how
   await app[Symbol.asyncDispose]();
   const { stdout } = await millrace(["queue", "stats", "mail", "--since", "1h"], { env });
   expect(stdout).toMatch(/^  last \d+ s \(all\) +arrivals -, put [1-5]\.\d\/s$/m);
+}, 90_000);
+
+test("queue stats says whose work is not in its rates, where stock workers take jobs", async () => {
+  const stock = stockQueue(prefix, "mail");
+  await stock.add("n", 1);
+  const stats = (): Promise<string> => millrace(["queue", "stats", "mail"], { env }).then(({ stdout }) => stdout);
+  expect(await stats()).not.toContain("stock");
+  await stockWorker(prefix, () => Promise.resolve(), {}, "post");
+  expect(await stats()).not.toContain("stock");
+  await stockWorker(prefix, () => Promise.resolve(), {}, "mail");
+  await until(async () => (await stats()).endsWith("\n  not in the rates   what stock BullMQ workers do, who take jobs of it too\n"));
 }, 90_000);
 
 test("queue stats --watch says that Redis is away, and goes on when it is back; without it, and at first, it ends", async () => {
