@@ -1,4 +1,5 @@
 /** Plays the commands of an area, each in the same five ways, on a queue that stock BullMQ feeds. */
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { listDead } from "../../src/admin/dead.ts";
 import { connectOperator } from "../../src/admin/operator.ts";
@@ -6,6 +7,10 @@ import { stockQueue } from "../interop/stock.ts";
 import { millrace, project, type Ended } from "../support/command.ts";
 import { freshPrefix, redisUrl } from "../support/redis.ts";
 import { AREAS, type CommandCase } from "./command-cases.ts";
+
+const [, OUTPUT = ""] = /^\*\*Output\.\*\*(.*?)^\*\*/ms.exec(readFileSync(new URL("../../README.md", import.meta.url), "utf8")) ?? [];
+/** Every field that the README tells of what commands print with `--json`. */
+const DOCUMENTED: ReadonlySet<string> = new Set(Array.from(OUTPUT.matchAll(/["`]([\w-]+)["`]/g), ([, field]) => field!));
 
 export function playCommands(area: keyof typeof AREAS): void {
   const cases: Readonly<Record<string, CommandCase>> = AREAS[area];
@@ -30,6 +35,7 @@ async function play(command: string, { fed, text, json, empty, wrong, effect, in
   const coded = await call(`${json[0].replace("GROUP", group)} --json`);
   const lines = coded.stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line) as unknown);
   expect({ code: coded.code, lines }).toMatchObject({ code: json[2] ?? 0, lines: json[1] });
+  expect(lines.flatMap((line) => Object.keys(line as object)).filter((field) => !DOCUMENTED.has(field)), "fields that the README does not tell").toEqual([]);
   await effect(scene);
 }
 
