@@ -4,7 +4,7 @@ import { registeredTasks } from "../control/registry.ts";
 import type { NamedPool } from "../control/ask.ts";
 import { NotFoundError, OptionError } from "../errors.ts";
 import { definitionOf, defineJob } from "../job/contract.ts";
-import { check, checkOptions, shown } from "../options.ts";
+import { check, checkOptions, shown, type Duration } from "../options.ts";
 import { cancelAnywhere } from "../queue/anywhere.ts";
 import type { Operator } from "./operator.ts";
 
@@ -14,20 +14,36 @@ export interface TaskRow extends RunningTask {
 }
 
 export interface TaskList {
-  /** The oldest first; of each worker at most its 100 oldest. */
+  /** The oldest first, those that were asked for; of each worker at most its 100 oldest are known. */
   readonly tasks: readonly TaskRow[];
   /** Workers that run more than is listed, and how many more. */
   readonly unlisted: readonly { readonly worker: NamedPool; readonly count: number }[];
 }
 
-/** What pools have told of their tasks; it may be 2 s old. @throws BackendError */
-export async function listTasks(operator: Operator): Promise<TaskList> {
+/** What is said of a task must hold altogether; what is not said holds. */
+export interface TaskFilter {
+  /** The whole name. */
+  readonly queue?: string;
+  /** Of the job; the whole name. */
+  readonly name?: string;
+  /** Runs for longer. */
+  readonly older?: Duration;
+  /** At most so many, the oldest, at least 1. @default no limit */
+  readonly limit?: number;
+}
+
+export const taskFilterOptions = { queue: check.string(), name: check.string(), older: check.duration(), limit: check.integer({ min: 1 }) };
+
+/** What pools have told of their tasks; it may be 2 s old. @throws OptionError before any I/O; BackendError */
+export async function listTasks(operator: Operator, filter?: TaskFilter): Promise<TaskList> {
+  const { queue, name, older = -1, limit = Infinity } = checkOptions("listTasks", filter, taskFilterOptions);
   await operator.ready();
   const found = await registeredTasks(operator.connections);
   const now = operator.connections.clock.now();
-  const rows = found.flatMap(({ pool: { id, name }, tasks }) => tasks.map((task): TaskRow => ({ ...task, ageMs: Math.max(0, now - task.startedAt), worker: { id, name } })));
+  const rows = found.flatMap(({ pool, tasks }) => tasks.map((task): TaskRow => ({ ...task, ageMs: Math.max(0, now - task.startedAt), worker: { id: pool.id, name: pool.name } })));
+  const meant = rows.filter((row) => (queue === undefined || row.queue === queue) && (name === undefined || row.name === name) && row.ageMs > older);
   const unlisted = found.map(({ pool: { id, name, running, stuck }, tasks }) => ({ worker: { id, name }, count: running + stuck - tasks.length })).filter(({ count }) => count > 0);
-  return { tasks: rows.toSorted((one, other) => other.ageMs - one.ageMs), unlisted };
+  return { tasks: meant.toSorted((one, other) => other.ageMs - one.ageMs).slice(0, limit), unlisted };
 }
 
 export interface CancelTaskOptions {

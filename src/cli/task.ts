@@ -1,6 +1,8 @@
 /** What the commands `task …` print. */
-import { cancelTask, listTasks, type TaskRow } from "../admin/tasks.ts";
+import { cancelTask, listTasks, taskFilterOptions, type TaskFilter, type TaskRow } from "../admin/tasks.ts";
 import { listStockWorkers } from "../admin/workers.ts";
+import { numberOrText } from "../config.ts";
+import { OptionError } from "../errors.ts";
 import { openOperator, type Context } from "./context.ts";
 import { EXIT } from "./exit-code.ts";
 import { counted, seconds } from "./quantity.ts";
@@ -10,6 +12,10 @@ import { painted, printable, tableLines, type Column } from "./table.ts";
 export interface ListFlags {
   readonly tree?: true;
   readonly pid?: string;
+  readonly queue?: string;
+  readonly name?: string;
+  readonly older?: string;
+  readonly limit?: string;
 }
 
 export interface CancelFlags {
@@ -27,15 +33,27 @@ const TASK: readonly Column<TaskRow>[] = [
 const NOTE: Column<TaskRow> = { title: "NOTE", of: ({ stuck, interruption }) => (stuck ? "stuck" : interruption === null ? undefined : "is to end"), style: ({ stuck }) => (stuck ? "red" : "yellow") };
 const FLAT: readonly Column<TaskRow>[] = [...TASK, { title: "WORKER", of: ({ worker }) => worker.id }, NOTE];
 
-export async function list(context: Context, { tree, pid }: ListFlags): Promise<void> {
-  if (pid !== undefined) return (await import("./tasks.ts")).tasks(context, { pid });
+export async function list(context: Context, { tree, pid, ...flags }: ListFlags): Promise<void> {
+  const filter = filterOf(flags);
+  const isFiltered = Object.keys(filter).length > 0;
+  if (pid !== undefined) {
+    if (isFiltered || tree === true) throw new OptionError("expected --pid by itself: it shows all that one process does, as a tree");
+    return (await import("./tasks.ts")).tasks(context, { pid });
+  }
   const { output } = context;
   await using operator = await openOperator(context);
-  const [{ tasks, unlisted }, stock] = await Promise.all([listTasks(operator), listStockWorkers(operator)]);
+  const [{ tasks, unlisted }, stock] = await Promise.all([listTasks(operator, filter), listStockWorkers(operator)]);
   if (tree === true && !output.json && tasks.length > 0) await printTree(context, tasks);
-  else await output.rows(tasks, FLAT, stock.length === 0 ? "nothing runs" : "no worker of Millrace runs anything");
+  else await output.rows(tasks, FLAT, isFiltered ? "no task matches" : stock.length === 0 ? "nothing runs" : "no worker of Millrace runs anything");
   for (const { worker, count } of unlisted) output.warning(`${worker.id} (${printable(worker.name)}) runs ${counted(count, "more task")} than are listed: of each worker the oldest are`);
   tellOfStock(output, stock);
+}
+
+/** @throws OptionError by the flag that said it */
+function filterOf({ queue, name, older, limit }: ListFlags): TaskFilter {
+  const filter = { ...(queue !== undefined && { queue }), ...(name !== undefined && { name }), ...(older !== undefined && { older: numberOrText(older) }), ...(limit !== undefined && { limit: numberOrText(limit) }) };
+  for (const [option, value] of Object.entries(filter)) taskFilterOptions[option as keyof TaskFilter](value, `--${option}`);
+  return filter as TaskFilter;
 }
 
 async function printTree({ output }: Context, tasks: readonly TaskRow[]): Promise<void> {

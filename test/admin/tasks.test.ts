@@ -46,6 +46,24 @@ test("lists what runs everywhere, the oldest first, and cancels one by the begin
   expect(await all(audit(operator))).toMatchObject([{ command: "task cancel", target: "work/first-job", outcome: "done", touched: 1 }]);
 });
 
+test("lists what is asked for: of a queue, of a name, what runs for longer, the oldest of it", async () => {
+  const operator = testOperator();
+  await operator.ready();
+  const now = operator.connections.clock.now();
+  const startedAt = (ms: number) => ({ startedAt: now - ms });
+  await register(operator.connections, entryOf("a"), [taskOf("t1", { queue: "mail", ...startedAt(90_000) }), taskOf("t2", { queue: "mail", name: "send", ...startedAt(30_000) })]);
+  await register(operator.connections, entryOf("b"), [taskOf("t3", { queue: "post", name: "send", ...startedAt(120_000) })]);
+  const ids = async (filter?: Parameters<typeof listTasks>[1]): Promise<string[]> => (await listTasks(operator, filter)).tasks.map(({ id }) => id);
+  expect(await ids()).toEqual(["t3", "t1", "t2"]);
+  expect(await ids({ queue: "mail" })).toEqual(["t1", "t2"]);
+  expect(await ids({ name: "send" })).toEqual(["t3", "t2"]);
+  expect(await ids({ older: "1m" })).toEqual(["t3", "t1"]);
+  expect(await ids({ limit: 1 })).toEqual(["t3"]);
+  expect(await ids({ queue: "mail", name: "send", older: "1m" })).toEqual([]);
+  const nowhere = testOperator({ redis: "redis://127.0.0.1:1" });
+  for (const wrong of [{ limit: 0 }, { older: "soon" }, { queue: "" }, { state: "active" }]) expect((await failure(listTasks(nowhere, wrong as never))).error).toMatchObject({ code: "OPTION_INVALID" });
+});
+
 test("says who runs more than is listed", async () => {
   const operator = testOperator();
   await operator.ready();

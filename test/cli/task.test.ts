@@ -60,6 +60,18 @@ test("task list shows everything that runs, as a table, below its worker, and as
   );
 });
 
+test("task list filters, with its verb or without, says where nothing matches, and names the flag that is wrong", { timeout: 60_000 }, async () => {
+  await working(2);
+  const [first, queue, none, wrong, both] = await Promise.all([
+    run("tasks", "--limit", "1", "--json"), run("task", "list", "--queue", "work", "--name", "nap", "--older", "1ms"), run("tasks", "--older", "1h", "--tree"), run("tasks", "--older", "soon"), run("tasks", "--pid", "1", "--queue", "work"),
+  ]);
+  expect(json(first)).toMatchObject([{ id: "job-1" }]);
+  expect(queue.stdout).toMatch(/^TASK .*\njob-1 .*\njob-2 .*\n$/);
+  expect(none).toEqual({ code: 0, stdout: "", stderr: "no task matches\n" });
+  expect(wrong).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("for --older") as string });
+  expect(both).toMatchObject({ code: 2, stderr: expect.stringContaining("--pid by itself") as string });
+});
+
 test("task cancel ends tasks wherever they run, with a reason, and says so; of those that are not there too", { timeout: 60_000 }, async () => {
   await working(2);
   const cancelled = await run("task", "cancel", "job-1", "--reason", "the customer left");
