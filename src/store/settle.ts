@@ -119,6 +119,11 @@ export class SettleLane {
     for (let request = asking; ; request = undefined) {
       const { error, unanswered } = await this.#sendOnce(open, hasRun, request);
       if (unanswered.length === 0) return;
+      if (!(error instanceof BackendError) && request !== undefined) {
+        // The script may have broken off where it reserves: by themselves they are settled, or known to be.
+        hasRun = true;
+        continue;
+      }
       if (!(error instanceof BackendError) || performance.now() - startedAt >= this.#patienceMs) {
         for (const ending of unanswered) ending.reject(error);
         return;

@@ -286,6 +286,16 @@ test("what others have settled meanwhile is not taken for our own, also when it 
   expect(await settle(queue, ack(a!))).toEqual(["lost"]);
 });
 
+test("what is settled by a script that breaks off where it reserves is settled all the same, and known to be", async () => {
+  const queue = await openQueue();
+  const { client, keys } = queue;
+  const [a, b] = await leased(queue, ["a", "b"]);
+  await client.set(keys.prioritized, "of another type");
+  const { lane, reserver } = consumerOf(queue);
+  const [acked, failed, taken] = await Promise.all([lane.settle(ack(a!)), lane.settle(fail(b!)), failure(reserver.take(1))]);
+  expect([acked, failed, String(taken.error)]).toEqual(["done", "done", expect.stringMatching(/WRONGTYPE/)]);
+});
+
 test("a settlement that Redis does not answer within the patience is given up", async () => {
   const server = await startRedis();
   const queue = await openQueue({ url: server.url });
