@@ -43,27 +43,37 @@ export function queueFindings(look: QueueLook): Finding[] {
 const ready = ({ waiting, prioritized }: Counts): number => waiting + prioritized;
 const isConsumed = ({ ready: pools, others }: Consumers): boolean => pools.length > 0 || others === undefined || others > 0;
 
-export const unconsumed: Look<QueueLook> = ({ queue, counts, paused, oldestWaitingMs = 0, consumers }) => {
-  if (paused || ready(counts) === 0 || isConsumed(consumers) || oldestWaitingMs < UNCONSUMED_MS) return undefined;
+/** What could run now: delayed jobs that are due too, which are moved by whoever consumes. */
+function runnable({ counts, oldestWaitingMs = 0, symptoms: { now, due } }: QueueLook) {
+  const evidence = { waiting: ready(counts), delayedDue: due.jobs || undefined, oldestWaitingMs: Math.max(oldestWaitingMs, now - (due.since ?? now)) };
+  return { isNone: ready(counts) + due.jobs === 0, evidence };
+}
+
+export const unconsumed: Look<QueueLook> = (look) => {
+  const { queue, paused, consumers } = look;
+  const { isNone, evidence } = runnable(look);
+  if (paused || isNone || isConsumed(consumers) || evidence.oldestWaitingMs < UNCONSUMED_MS) return undefined;
   const [quiet] = consumers.quiet;
   return {
     finding: "unconsumed",
     severity: "error",
     subject: `queue ${queue}`,
     message: `nobody consumes it${quiet === undefined ? "" : ", since its workers are quiet"}, and jobs wait`,
-    evidence: { waiting: ready(counts), oldestWaitingMs, quietWorkers: consumers.quiet.length },
+    evidence: { ...evidence, quietWorkers: consumers.quiet.length },
     remedy: quiet === undefined ? "millrace worker start, where its handlers are" : `millrace worker resume ${quiet.id}`,
   };
 };
 
-export const pausedWithJobs: Look<QueueLook> = ({ queue, counts, paused, oldestWaitingMs }) => {
-  if (!paused || ready(counts) === 0) return undefined;
+export const pausedWithJobs: Look<QueueLook> = (look) => {
+  const { queue, paused } = look;
+  const { isNone, evidence } = runnable(look);
+  if (!paused || isNone) return undefined;
   return {
     finding: "paused",
     severity: "warning",
     subject: `queue ${queue}`,
     message: "it is paused, and jobs wait",
-    evidence: { waiting: ready(counts), oldestWaitingMs },
+    evidence,
     remedy: `millrace queue resume ${typed(queue)}`,
   };
 };

@@ -10,6 +10,8 @@ export interface Symptoms {
   readonly unleased: readonly { readonly id: string; readonly startedAt: number; readonly worker: string | undefined }[];
   /** Of the jobs that run next, how many were looked at, and how many are past their deadline, or should have started before. */
   readonly next: { readonly looked: number; readonly late: number };
+  /** Delayed jobs that are due, how many and since when the first of them is: whoever consumes takes them, so there are none for long. */
+  readonly due: { readonly jobs: number; readonly since: number | undefined };
   /** Schedules whose next run is past, and whether there is such a job. */
   readonly overdue: readonly { readonly schedule: string; readonly dueAt: number; readonly exists: boolean }[];
   /** Jobs that failed for good, without cancelled ones: in the last ten minutes, and in the hour before them. */
@@ -25,30 +27,32 @@ const BEFORE_MS = 3_600_000;
 
 /** @throws BackendError */
 export async function readSymptoms({ client, keys }: StoredQueue): Promise<Symptoms> {
-  const [now, unleased, looked, late, overdue, lately, before] = (await runPacked(
+  const [now, unleased, looked, late, overdue, lately, before, due, dueSince] = (await runPacked(
     client,
     SYMPTOMS,
-    [keys.active, keys.wait, keys.prioritized, keys.repeat, keys.failed],
+    [keys.active, keys.wait, keys.prioritized, keys.repeat, keys.failed, keys.delayed],
     [keys.base, LOOKED_AT, OVERDUE_MS, LATELY_MS, BEFORE_MS],
-  )) as [number, [string, number, string][], number, number, [string, number, number][], number, number];
+  )) as [number, [string, number, string][], number, number, [string, number, number][], number, number, number, number];
   return {
     now,
     unleased: unleased.map(([id, startedAt, worker]) => ({ id, startedAt, worker: worker || undefined })),
     next: { looked, late },
+    due: { jobs: due, since: due === 0 ? undefined : dueSince },
     overdue: overdue.map(([schedule, dueAt, exists]) => ({ schedule, dueAt, exists: exists === 1 })),
     failed: { lately, before },
   };
 }
 
 /**
- * KEYS  active, wait, prioritized, repeat, failed
+ * KEYS  active, wait, prioritized, repeat, failed, delayed
  * ARGV  base, how many of each to look at, ms after which a run is overdue, ms of "lately", ms of "before"
- * reply msgpack {now, {{id, started at, worker}, …}, looked at, late, {{schedule, due at, 1 where its job is there}, …}, failed lately, failed before}
+ * reply msgpack {now, {{id, started at, worker}, …}, looked at, late, {{schedule, due at, 1 where its job is there}, …}, failed lately, failed before,
+ *       delayed jobs that are due, since when the first is}
  */
 const SYMPTOMS: Script = {
   name: "symptoms",
   lua: `
-local active, wait, prioritized, schedules, failed = unpack(KEYS)
+local active, wait, prioritized, schedules, failed, delayed = unpack(KEYS)
 local base, most = ARGV[1], tonumber(ARGV[2])
 ${NOW}
 local unleased = {}
@@ -85,6 +89,8 @@ local function failures(from, to)
   return #latest == 0 and 0 or math.floor(all * (#latest - cancelled) / #latest + 0.5)
 end
 local lately = now - ARGV[4]
-return cmsgpack.pack({now, unleased, looked, late, overdue, failures(lately, now), failures(lately - ARGV[5], lately)})
+local first = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
+local dueSince = math.floor((tonumber(first[2]) or 0) / 0x1000)
+return cmsgpack.pack({now, unleased, looked, late, overdue, failures(lately, now), failures(lately - ARGV[5], lately), redis.call('ZCOUNT', delayed, '-inf', (now + 1) * 0x1000 - 1), dueSince})
 `,
 };

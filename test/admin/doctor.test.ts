@@ -102,6 +102,22 @@ test("a queue that nobody consumes is found while jobs wait, until a stock worke
   await until(async () => (await findings(operator))["unconsumed"]?.remedy.startsWith("millrace worker resume ") === true);
 });
 
+test("a queue that nobody consumes is found too where all that could run is delayed and due, as retries are when every worker has died", async () => {
+  const operator = testOperator();
+  const stock = stockQueue(operator.prefix);
+  await stock.add("later", {}, { delay: 3_600_000 });
+  await stock.add("n", {}, { delay: 1 });
+  await until(async () => (await kinds(operator)).includes("unconsumed"));
+  const { unconsumed } = await findings(operator);
+  expect(unconsumed?.evidence).toMatchObject({ waiting: 0, delayedDue: 1, quietWorkers: 0 });
+  expect(unconsumed?.evidence["oldestWaitingMs"]).toBeGreaterThanOrEqual(2000);
+  await stock.pause();
+  expect(await findings(operator)).toMatchObject({ paused: { evidence: { waiting: 0, delayedDue: 1 } } });
+  await stock.resume();
+  await stockWorker(operator.prefix, () => Promise.resolve());
+  await until(async () => (await kinds(operator)).length === 0);
+});
+
 test("a paused queue is found while jobs wait", async () => {
   const operator = testOperator();
   const stock = stockQueue(operator.prefix);

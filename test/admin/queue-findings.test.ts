@@ -10,7 +10,7 @@ function look(backlogs: readonly number[], done: number, more: Partial<QueueLook
     counts: { waiting: 0, prioritized: 0, delayed: 0, "waiting-children": 0, active: 0, completed: 0, failed: 0, unfinished: 0 },
     paused: false,
     oldestWaitingMs: undefined,
-    symptoms: { now: 0, unleased: [], overdue: [], failed: { lately: 0, before: 0 }, next: { looked: 0, late: 0 } },
+    symptoms: { now: 0, unleased: [], overdue: [], failed: { lately: 0, before: 0 }, next: { looked: 0, late: 0 }, due: { jobs: 0, since: undefined } },
     orphans: { ids: [], looked: 0 },
     parked: [],
     history: {

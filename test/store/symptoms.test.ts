@@ -3,12 +3,21 @@ import { readSymptoms } from "../../src/store/symptoms.ts";
 import { consumerOf, newJob, openQueue, putAll } from "./opened-queue.ts";
 
 test("a queue that nobody ever used, and one that works, have none", async () => {
-  const none = { unleased: [], next: { looked: 0, late: 0 }, overdue: [], failed: { lately: 0, before: 0 } };
+  const none = { unleased: [], next: { looked: 0, late: 0 }, overdue: [], failed: { lately: 0, before: 0 }, due: { jobs: 0, since: undefined } };
   const queue = await openQueue();
   expect(await readSymptoms(queue)).toMatchObject(none);
   await putAll(queue, [newJob("a"), newJob("b", { deadlineMs: 60_000 }), newJob("c", { priority: 1, expireAtMs: Date.now() + 60_000 })]);
   await consumerOf(queue).reserver.take(1);
   expect(await readSymptoms(queue)).toMatchObject({ ...none, next: { looked: 2, late: 0 } });
+});
+
+test("delayed jobs that are due are counted, and since when; those that are not yet are none", async () => {
+  const queue = await openQueue();
+  const now = queue.connections.clock.now();
+  await queue.client.zadd(queue.keys.delayed, (now + 60_000) * 0x1000, "later");
+  expect((await readSymptoms(queue)).due).toEqual({ jobs: 0, since: undefined });
+  await queue.client.zadd(queue.keys.delayed, (now - 5000) * 0x1000 + 7, "b", (now - 9000) * 0x1000 + 1, "a");
+  expect((await readSymptoms(queue)).due).toEqual({ jobs: 2, since: now - 9000 });
 });
 
 test("failures are counted apart: lately, and in the hour before; those that were cancelled are left out", async () => {
