@@ -96,6 +96,6 @@ async function endingOf(
   if (strategy === undefined || type === undefined || type === "fixed" || type === "exponential") return undefined;
   const failed = failure(leased, definition, thrown, queue.connections.clock.now());
   if (failed.kind !== "retry") return undefined;
-  const delayMs = await strategy(job.attemptsMade + 1, type, thrown as Error, job);
+  const delayMs = Number(await strategy(job.attemptsMade + 1, type, thrown as Error, job));
   return delayMs === -1 ? forGood(leased, definition, thrown) : { ...failed, delayMs };
 }

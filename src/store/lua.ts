@@ -36,11 +36,11 @@ local function trimEvents(metaKey, eventsKey, max)
 end
 `;
 
-/** `nextDelayedAt(key)`: when the first of `delayed` is due, 0 for none. What somebody's clock has made due before 1970 is due, and not none. */
+/** `nextDelayedAt(key)`: when the first of `delayed` is due, 0 for none. Whatever a stock producer made of a delay: an instant before 1970 is not none, nor is "never" beyond what a reply can say. */
 export const NEXT_DELAYED = `
 local function nextDelayedAt(delayedKey)
   local next = redis.call('ZRANGE', delayedKey, '0', '0', 'WITHSCORES')
-  return next[2] and math.max(math.floor(next[2] / 0x1000), 1) or 0
+  return next[2] and math.min(math.max(math.floor(next[2] / 0x1000), 1), 2^53) or 0
 end
 `;
 

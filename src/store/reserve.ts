@@ -93,7 +93,8 @@ export class Reserver {
     if (waitMs < SHORTEST_WAIT_MS) return false;
     const marker = await this.#markers.wait(this.#queue.keys.marker, waitMs, signal);
     if (marker === undefined) return false;
-    const dueAt = Number(marker);
+    // What is delayed for ever is due at "inf".
+    const dueAt = Number(marker) || 0;
     if (dueAt === 0) return true;
     // A marker of the delayed: it is now on us to be there in time.
     this.#nextDelayedAt = this.#nextDelayedAt === 0 ? dueAt : Math.min(dueAt, this.#nextDelayedAt);

@@ -61,10 +61,15 @@ function rowOf(settlement: Settlement): unknown[] {
     case "fail":
       return [token, starts, 2, settlement.reason, packBound(settlement.keep.count), packBound(settlement.keep.ageMs), JSON.stringify(settlement.stack), settlement.attempts];
     case "retry":
-      return [token, starts, 3, settlement.reason, settlement.delayMs, job.options.lifo === true ? 1 : 0, JSON.stringify(settlement.stack), 0];
+      return [token, starts, 3, settlement.reason, packDelay(settlement.delayMs), job.options.lifo === true ? 1 : 0, JSON.stringify(settlement.stack), 0];
     case "release":
-      return [token, starts, 4, "", settlement.delayMs, settlement.unknown === true ? 1 : 0, "", 0];
+      return [token, starts, 4, "", packDelay(settlement.delayMs), settlement.unknown === true ? 1 : 0, "", 0];
   }
+}
+
+/** What somebody's own strategy made of a delay may be anything, and must not stop the script half-way. */
+function packDelay(value: unknown): number {
+  return typeof value === "number" && value > 0 ? Math.round(value) : 0;
 }
 
 /**

@@ -189,6 +189,20 @@ test("a wait ends when a job is put, when a delayed one is due, and when its sig
   expect(await waiting).toBeLessThan(1000);
 });
 
+test("what is delayed for ever keeps nobody from waiting", async () => {
+  const queue = await openQueue();
+  const { client, keys } = queue;
+  await putAll(queue, [newJob("never", { delayMs: 60_000 })]);
+  await client.zadd(keys.delayed, "inf", "never");
+  await client.zadd(keys.marker, "inf", "1");
+  const { reserver } = consumerOf(queue);
+  expect(await reserver.wait(never)).toBe(true);
+  expect(await reserver.take(1)).toEqual([]);
+  const waiting = reserver.wait(never);
+  await putAll(queue, [newJob("now")]);
+  expect(await waiting).toBe(true);
+});
+
 test("closing wakes another consumer in this one's stead", async () => {
   const queue = await openQueue();
   const { reserver } = consumerOf(queue);

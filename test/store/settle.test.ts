@@ -138,6 +138,13 @@ test("retention that is no number binds nothing, and stops no batch", async () =
   expect(await placesOf(queue, "c")).toEqual(["failed"]);
 });
 
+test.each([undefined, null, NaN, "5", -1, 0.2])("a delay of %s delays nothing, and stops no batch", async (delay) => {
+  const queue = await openQueue();
+  const [a, b] = await leased(queue, ["a", "b"]);
+  expect(await settle(queue, { ...retry(a!), delayMs: delay } as Settlement, ack(b!))).toEqual(["done", "done"]);
+  expect([await placesOf(queue, "a"), await placesOf(queue, "b")]).toEqual([["wait"], ["completed"]]);
+});
+
 test("`drained` is told when nothing waits or runs any more, and only then", async () => {
   const queue = await openQueue();
   const [a, b, c] = await leased(queue, ["a", "b", "c"]);
