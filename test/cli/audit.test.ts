@@ -1,5 +1,10 @@
 import { hostname } from "node:os";
 import { beforeEach, expect, test } from "vitest";
+import { restartWorkers } from "../../src/admin/worker-verbs.ts";
+import { register } from "../../src/control/registry.ts";
+import { StateError } from "../../src/errors.ts";
+import { testOperator } from "../admin/opened-operator.ts";
+import { entryOf, hearing } from "../control/control.ts";
 import { millrace } from "../support/command.ts";
 import { freshPrefix, redisUrl } from "../support/redis.ts";
 
@@ -22,6 +27,15 @@ test("tells who put what, in a table and in JSON", async () => {
     { id: expect.any(String) as string, at: expect.any(Number) as number, who: "ada", command: "job put", target: "mail", details: '{"name":"welcome"}', outcome: "done", touched: 1 },
     expect.objectContaining({ who: expect.stringMatching(new RegExp(`^.+@${hostname()}$`)) as string }),
   ]);
+}, 90_000);
+
+test("says of workers how many refused and did not answer", async () => {
+  const operator = testOperator({ prefix: env["MILLRACE_PREFIX"]! });
+  await operator.ready();
+  for (const id of ["refuses", "silent1", "silent2"]) await register(operator.connections, entryOf(id), []);
+  await hearing(operator.connections, "refuses", { restart: () => Promise.reject(new StateError("nobody would start this one again")) });
+  await restartWorkers(operator, "all");
+  expect((await millrace(["audit"], { env })).stdout).toMatch(/ worker restart +all +done \(0 changes, 1 refused, 2 unanswered\)\n$/);
 }, 90_000);
 
 test("an empty trail ends with 0 and says so; a time that is none with 2", async () => {
