@@ -18,14 +18,14 @@ const COLUMNS: readonly Column<TrailEntry>[] = [
 export async function audit(context: Context, { since }: { readonly since?: string }): Promise<void> {
   const options = since === undefined ? {} : { since: durationMs(numberOrText(since), "--since") };
   await using operator = await openOperator(context);
-  await context.output.rows(read(operator, options), COLUMNS, since === undefined ? "nothing was changed by these commands yet" : `nothing was changed by these commands in the last ${since}`);
+  await context.output.rows(read(operator, options), COLUMNS, since === undefined ? "nothing was changed by these commands yet" : `nothing was changed by these commands in the last ${since}`, ({ error }) => error);
 }
 
 /** Of workers that were told something also how many refused and did not answer: a change that nobody made is no success. */
-function outcomeOf({ outcome, touched, details, error }: TrailEntry): string {
+function outcomeOf({ outcome, touched, details }: TrailEntry): string {
   const others = othersOf(details).map(([how, workers]) => `${workers.length} ${how}`);
   const what = [...(touched === undefined ? [] : [counted(touched, "change")]), ...others].join(", ");
-  return `${outcome}${what === "" ? "" : ` (${what})`}${error === undefined ? "" : `: ${error}`}`;
+  return `${outcome}${what === "" ? "" : ` (${what})`}`;
 }
 
 /** What was long is cut off, and no JSON then. */

@@ -29,6 +29,12 @@ test("tells who put what, in a table and in JSON", async () => {
   ]);
 }, 90_000);
 
+test("says below a change that failed why it did", async () => {
+  expect((await millrace(put, { env })).code).toBe(0);
+  expect((await millrace(["job", "retry", "mail", "nobody"], { env })).code).toBe(4);
+  expect((await millrace(["audit"], { env })).stdout).toMatch(/ job retry +mail\/nobody +failed\n +NOT_FOUND: no job "nobody" is in queue mail: .*\n$/);
+}, 90_000);
+
 test("says of workers how many refused and did not answer", async () => {
   const operator = testOperator({ prefix: env["MILLRACE_PREFIX"]! });
   await operator.ready();
