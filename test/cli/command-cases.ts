@@ -6,7 +6,8 @@ import { once } from "node:events";
 import type { JobType, Queue } from "bullmq";
 import { expect } from "vitest";
 import { connectOperator } from "../../src/admin/operator.ts";
-import { listTasks } from "../../src/admin/tasks.ts";
+import { cancelTask, listTasks } from "../../src/admin/tasks.ts";
+import { quietWorkers } from "../../src/admin/worker-verbs.ts";
 import { defineHandler, defineJob, typed } from "../../src/index.ts";
 import { createLog } from "../../src/log.ts";
 import { failJobs, stockFlows, stockQueue } from "../interop/stock.ts";
@@ -52,11 +53,23 @@ async function running(scene: Scene): Promise<void> {
   await until(async () => (await listTasks(operator)).tasks.length === 2);
 }
 
+async function quieted(scene: Scene): Promise<void> {
+  await running(scene);
+  await using operator = connectOperator({ redis: redisUrl(), prefix: scene.prefix });
+  await quietWorkers(operator, "all");
+}
+
 type Counts = Readonly<Partial<Record<JobType, number>>>;
 const statesOf = (counts: Counts): JobType[] => Object.keys(counts) as JobType[];
 const has = (counts: Counts) => async ({ stock }: Scene): Promise<void> => expect(await stock.getJobCounts(...statesOf(counts))).toEqual(counts);
 const soon = (counts: Counts) => ({ stock }: Scene): Promise<void> =>
   until(async () => Object.entries(await stock.getJobCounts(...statesOf(counts))).every(([state, count]) => counts[state as JobType] === count));
+/** As `soon`, once one of two slots has become free: whoever takes jobs takes the next one with the end of that before. */
+const freed = (counts: Counts) => async (scene: Scene): Promise<void> => {
+  await using operator = connectOperator({ redis: redisUrl(), prefix: scene.prefix });
+  await cancelTask(operator, "a");
+  await soon(counts)(scene);
+};
 const text = expect.any(String) as string;
 const number = expect.any(Number) as number;
 const bulk = (changed: number): readonly unknown[] => [{ queue: "mail", matched: changed, changed, skipped: [] }];
@@ -120,10 +133,10 @@ const schedules: Readonly<Record<string, CommandCase>> = {
 const workers: Readonly<Record<string, CommandCase>> = {
   "worker list": { fed: running, text: ["", /^WORKER +NAME +STATE .*\n\w{8} +mill +ready +2\/2 /], json: ["", [{ ...worker, queues: ["mail"], slots: 2, running: 2 }]], empty: ["", 0, /no worker runs/], wrong: UNKNOWN_FLAG, effect: has({ active: 2 }) },
   "worker ping": { fed: running, text: ["mill", /^WORKER .*\n\w{8} +mill +ready +2\n/], json: ["--all", [{ ...worker, state: "ready", running: 2 }]], empty: NO_WORKER, wrong: ["", /expected ids or names of workers/], effect: has({ active: 2 }) },
-  "worker quiet": { fed: running, text: ["mill", /mill +quiet +2\n/], json: ["mill", [{ ...worker, state: "quiet" }]], empty: NO_WORKER, wrong: ["mill --all", /got both/], effect: async (scene) => (await scene.stock.add("send", {}), has({ active: 2, waiting: 3 })(scene)) },
-  "worker resume": { fed: running, text: ["mill", /mill +ready +2\n/], json: ["mill", [{ ...worker, state: "ready" }]], empty: NO_WORKER, wrong: ["", /expected ids or names/], effect: has({ active: 2 }) },
+  "worker quiet": { fed: running, text: ["mill", /mill +quiet +2\n/], json: ["mill", [{ ...worker, state: "quiet" }]], empty: NO_WORKER, wrong: ["mill --all", /got both/], effect: freed({ failed: 1, active: 1, waiting: 2 }) },
+  "worker resume": { fed: quieted, text: ["mill", /mill +ready +2\n/], json: ["mill", [{ ...worker, state: "ready" }]], empty: NO_WORKER, wrong: ["", /expected ids or names/], effect: freed({ failed: 1, active: 2, waiting: 1 }) },
   "worker restart": { fed: running, text: ["mill", /refused: .*supervisor/, 1], json: ["mill", [{ ...worker, error: { code: text, message: text } }], 1], empty: NO_WORKER, wrong: ["", /expected ids or names/], effect: has({ active: 2 }) },
-  "worker stop": { fed: running, text: ["--all --dry-run", /^would stop 1 worker: \w{8} \(mill\)/], json: ["mill", [{ ...worker, ends: "pool", replacedBy: null }]], empty: ["--all --yes", 0, /no worker runs/], wrong: ["--all", /--yes|got neither/], effect: () => Promise.resolve() },
+  "worker stop": { fed: running, text: ["--all --dry-run", /^would stop 1 worker: \w{8} \(mill\)/], json: ["mill", [{ ...worker, ends: "pool", replacedBy: null }]], empty: ["--all --yes", 0, /no worker runs/], wrong: ["--all", /--yes|got neither/], effect: freed({ failed: 1, active: 1, waiting: 2 }) },
   "worker scale": { fed: running, text: ["mill --concurrency 3", /mill +2 +3/], json: ["mill --concurrency 4", [{ ...worker, from: 3, to: 4, usable: 4 }]], empty: ["--all --concurrency 3", 0, /no worker runs/], wrong: ["mill --concurrency none", /--concurrency/], effect: soon({ active: 4 }) },
   "worker dump": { fed: running, text: ["mill", /^\w{8} {2}mill\n +state +ready, 2 of 2 slots/], json: ["mill", [{ pool: { name: "mill" }, tasks: [{ name: "send" }, { queue: "mail" }], memory: { rssBytes: number } }]], empty: NO_WORKER, wrong: ["", /expected ids or names/], effect: has({ active: 2 }) },
   "worker profile": { fed: running, text: ["mill --seconds 0.1", /^millrace-\w{8}-\w+\.cpuprofile: 0\.1 s of \w{8} \(mill\)/], json: ["mill --seconds 0.1", [{ ...worker, file: text, bytes: number }]], empty: NO_WORKER, wrong: ["mill --seconds 100", /--seconds/], effect: has({ active: 2 }) },
