@@ -17,8 +17,6 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     globalSetup: ["./test/support/global-setup.ts"],
     execArgv: ["--conditions=millrace-source"],
-    // Of the hundreds of processes that tests start: what is stripped of types and compiled once is not again, a fifth of a command's start.
-    env: { NODE_COMPILE_CACHE: new URL("../node_modules/.cache/compiled", import.meta.url).pathname },
     // Most tests wait for a server or a process: more of them than there are cores may run.
     maxWorkers: 3,
     sequence: { sequencer: FaultsFirst },

@@ -21,6 +21,11 @@ export function redacted(value: unknown, paths: readonly string[]): unknown {
   return paths.reduce((masked, path) => mask(masked, path.split(".")), value);
 }
 
+/** A copy of a log line's fields, with `***` also where one of them is, or holds, the payload: `{ body }` and `{ payload }`, which has a body. */
+export function redactedFields(fields: object, paths: readonly string[]): object {
+  return redacted(fields, [...paths, ...paths.map((path) => `*.${path}`)]) as object;
+}
+
 /** Of JSON text; the same text where nothing is redacted, or where it is no JSON, as a stock producer may write it. */
 export function redactedText(json: string, paths: readonly string[]): string {
   if (paths.length === 0) return json;
@@ -47,7 +52,8 @@ export function holdsRedacted(value: unknown, keys: readonly PropertyKey[], path
 
 function mask(value: unknown, [name, ...rest]: readonly string[]): unknown {
   if (name === undefined) return REDACTED;
-  if (typeof value !== "object" || value === null) return value;
+  // JSON has nothing but lists and plain objects; a log line may have an error.
+  if (typeof value !== "object" || value === null || !(Array.isArray(value) || [Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null))) return value;
   const isMeant = (key: string): boolean => name === "*" || key === name;
   if (Array.isArray(value)) return value.map((element: unknown, i) => (isMeant(String(i)) ? mask(element, rest) : element));
   return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, isMeant(key) ? mask(field, rest) : field]));

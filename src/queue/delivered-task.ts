@@ -4,7 +4,7 @@ import { CancelledError, LeaseLostError, TimeoutError } from "../errors.ts";
 import { encodeProgress } from "../job/codec.ts";
 import type { JobDefinition, JobTypes } from "../job/contract.ts";
 import type { JobTask, TaskLog } from "../job/handler.ts";
-import { redactedText } from "../job/redact.ts";
+import { redactedFields, redactedText } from "../job/redact.ts";
 import type { Logger } from "../log.ts";
 import { asBackendError } from "../redis/errors.ts";
 import type { Leased } from "../store/reserve.ts";
@@ -81,7 +81,7 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
   }
 
   get log(): TaskLog {
-    this.#log ??= taskLog(this.#root.child({ queue: this.#queue.name, job: this.name, id: this.id, attempt: this.attempt, fence: this.leased.fence }));
+    this.#log ??= taskLog(this.#root.child({ queue: this.#queue.name, job: this.name, id: this.id, attempt: this.attempt, fence: this.leased.fence }), this.#definition?.redact ?? []);
     return this.#log;
   }
 
@@ -160,10 +160,10 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
   }
 }
 
-function taskLog(log: Logger): TaskLog {
+function taskLog(log: Logger, redact: readonly string[]): TaskLog {
   const at =
     (level: "debug" | "info" | "warn" | "error") =>
     (message: string, fields: object = {}): void =>
-      log[level](fields, message);
+      log[level](redact.length === 0 ? fields : redactedFields(fields, redact), message);
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }

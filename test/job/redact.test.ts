@@ -1,7 +1,7 @@
 import { assert, dictionary, json, property, stringMatching } from "fast-check";
 import { expect, test } from "vitest";
 import { OptionError } from "../../src/errors.ts";
-import { checkRedact, holdsRedacted, redacted, redactedText } from "../../src/job/redact.ts";
+import { checkRedact, holdsRedacted, redacted, redactedFields, redactedText } from "../../src/job/redact.ts";
 
 test.each([
   [{ body: "x", to: 1 }, ["body"], { body: "***", to: 1 }],
@@ -51,4 +51,12 @@ test("nothing is left of what a path of one name names, wherever it is an object
 
 test.each([["body"], [[""]], [["a..b"]], [["a b"]], [[1]], [Array(51).fill("a")]])("refuses %j", (value) => {
   expect(() => checkRedact(value, "redact")).toThrow(OptionError);
+});
+
+test("a log line is masked where a field is redacted, or holds the payload; an error stays one", () => {
+  const error = Object.assign(new Error("no"), { body: "x" });
+  const fields = { body: "x", to: 1, payload: { body: "y", user: { email: "a", id: 2 } }, err: error };
+  const masked = redactedFields(fields, ["body", "user.email"]);
+  expect(masked).toEqual({ body: "***", to: 1, payload: { body: "***", user: { email: "***", id: 2 } }, err: error });
+  expect((masked as typeof fields).err).toBe(error);
 });

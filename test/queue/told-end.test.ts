@@ -25,6 +25,17 @@ test("the lines of a delivery tell queue, job, attempt and fence: the handler's 
   ]);
 });
 
+test("what the contract redacts is masked in the fields of the handler's own lines", async () => {
+  const log = recordedLog();
+  const app = testApp({ log });
+  const job = defineJob("mail", { queue: "ends", payload: typed<{ to: string; body: string }>(), redact: ["body"] });
+  app.pool([defineHandler(job, { handle: async (payload, task) => task.log.info("sending", { body: payload.body, payload }) })]);
+  await app.put(job, { to: "a@b.ch", body: "secret" });
+  await until(() => log.lines.some(({ message }) => message === "sending"));
+  expect(log.lines.find(({ message }) => message === "sending")?.fields).toMatchObject({ body: "***", payload: { to: "a@b.ch", body: "***" } });
+  expect(JSON.stringify(log.lines)).not.toContain("secret");
+});
+
 test("a job that did not run is told as cancelled by whoever cancelled it", async () => {
   const log = recordedLog();
   const app = testApp({ log });
