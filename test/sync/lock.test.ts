@@ -106,7 +106,8 @@ test("a waiter that gives up, by its timeout or its signal, leaves the line", as
   const { error, tookMs } = await failure(lock(one!.hub, "a", { timeout: 50 }));
   expect(error).toBeInstanceOf(TimeoutError);
   expect(String(error)).toBe('TimeoutError: expected lock "a" within 50 ms');
-  expect(tookMs).toBeGreaterThanOrEqual(49);
+  // Node counts from when this turn of its loop began, which is earlier by what the turn has taken.
+  expect(tookMs).toBeGreaterThan(40);
   const cancel = new AbortController();
   const cancelled = lock(one!.hub, "a", { signal: cancel.signal });
   const behind = lock(two!.hub, "a");
