@@ -94,6 +94,7 @@ test("a worker's jobs stand below its pool by their names and ids", async () => 
   await running.says("worker is ready");
   const id = (await millrace(["put", "nap"], { cwd, env })).stdout.trim();
   await running.says("napping");
+  await answers(running.pid);
   const { stdout } = await tasksOf(running.pid);
   expect(stdout).toMatch(/^pool .*(\n[├│└].*)*consumer of nap/m);
   expect(stdout).toMatch(new RegExp(`^[├│└ ─]+ nap ${id} {2,}`, "m"));

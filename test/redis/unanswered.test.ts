@@ -24,10 +24,10 @@ test("each command has its own time, and what comes after one that was late has 
   void first.then(() => (isFirstOver = true));
   const ends = [await first, await second, await third];
   expect(isFirstOver).toBe(true);
-  // A timer of Node's may be a millisecond early.
+  // Node counts from when this turn of its loop began, which is earlier by what the turn has taken.
   for (const { error, tookMs } of ends) {
     expect((error as Error).message).toBe("Command timed out");
-    expect(tookMs).toBeGreaterThanOrEqual(LIMIT_MS - 2);
+    expect(tookMs).toBeGreaterThan(LIMIT_MS - 50);
   }
   expect((await failure(client.ping())).error).toMatchObject({ message: "Command timed out" });
   server.resume();
@@ -40,7 +40,7 @@ test("one that is answered in time is not touched when its time is up", async ()
   server.resume();
   expect(await answered).toBe("PONG");
   server.pause();
-  expect((await failure(client.get("n"))).tookMs).toBeGreaterThanOrEqual(LIMIT_MS - 2);
+  expect((await failure(client.get("n"))).tookMs).toBeGreaterThan(LIMIT_MS - 50);
 });
 
 test("what waits for a connection is sent once there is one, and has its time from when it was asked for", async () => {
