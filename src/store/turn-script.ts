@@ -48,8 +48,8 @@ export async function takeTurn(queue: StoredQueue, settlements: readonly Settlem
  * ARGV  base, settlements as packed or "", most or 0, token, leaseMs, worker, 1 for nothing but what the following leased or 0, unanswered token…
  * reply {now, next delayed at, limited for ms, last fence, msgpack {plain jobs' values, …} or "", msgpack {{code, …} or {} if all are done, {other job, …}} or ""}
  *
- * Straight on, without functions where most turns pass: each that is made costs a run of the script a quarter of a command, and each
- * variable from outside that it uses as much again. What is rare stands in the branch that needs it, with its functions.
+ * Straight on, without functions where most turns pass: each is made anew in every run, and takes each variable from outside that it uses
+ * along. What is rare stands in the branch that needs it, with its functions (0018 tells what that costs).
  */
 const TURN: Script = {
   name: "turn",

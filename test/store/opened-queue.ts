@@ -6,7 +6,8 @@ import { PutLane, type NewJob } from "../../src/store/put.ts";
 import { Reserver } from "../../src/store/reserve.ts";
 import { SettleLane } from "../../src/store/settle.ts";
 import { storedQueue, type StoredQueue } from "../../src/store/stored-queue.ts";
-import { freshPrefix, redisUrl } from "../support/redis.ts";
+import { freshPrefix, redisClient, redisUrl, startRedis } from "../support/redis.ts";
+import { replicated } from "../support/sentinel.ts";
 
 export interface Opened {
   readonly url?: string;
@@ -62,4 +63,15 @@ export async function placesOf({ client, keys }: StoredQueue, id: string): Promi
     (["prioritized", "delayed", "waitingChildren", "completed", "failed"] as const).map(async (name) => ((await client.zscore(keys[name], id)) === null ? [] : [name])),
   );
   return [...lists, ...sets].flat();
+}
+
+/** A queue on a primary with one replica, and plain clients of both. */
+export async function openReplicatedQueue() {
+  const quick = { "repl-diskless-sync-delay": "0" };
+  const primary = await startRedis(quick);
+  const replica = await startRedis({ ...quick, replicaof: `127.0.0.1 ${primary.port}` });
+  await replicated(primary, 1);
+  const queue = await openQueue({ url: primary.url });
+  const [atPrimary, atReplica] = [redisClient(primary.url), redisClient(replica.url)];
+  return { queue, primary, replica, atPrimary, atReplica };
 }

@@ -1,5 +1,5 @@
 import { Redis } from "ioredis";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { EnqueueTimeoutError, NotReplicatedError } from "../../src/errors.ts";
 import { PutLane } from "../../src/store/put.ts";
 import { ReplicatedPuts } from "../../src/store/replicated-put.ts";
@@ -7,7 +7,7 @@ import type { StoredQueue } from "../../src/store/stored-queue.ts";
 import { failure } from "../support/outcome.ts";
 import { startRedis, type OwnRedis } from "../support/redis.ts";
 import { replicated } from "../support/sentinel.ts";
-import { newJob, openQueue, waitingIds } from "./opened-queue.ts";
+import { newJob, openQueue, openReplicatedQueue, waitingIds } from "./opened-queue.ts";
 
 const waits = { waits: true };
 
@@ -21,14 +21,8 @@ interface Pair {
 }
 
 async function startPair(timeoutMs = 3000): Promise<Pair> {
-  const quick = { "repl-diskless-sync-delay": "0" };
-  const primary = await startRedis(quick);
-  const replica = await startRedis({ ...quick, replicaof: `127.0.0.1 ${primary.port}` });
-  await replicated(primary, 1);
-  const queue = await openQueue({ url: primary.url });
-  const clients = [new Redis(primary.url), new Redis(replica.url)] as const;
-  onTestFinished(() => clients.forEach((client) => client.disconnect()));
-  return { queue, replica, lane: laneOf(queue, timeoutMs), atPrimary: clients[0], atReplica: clients[1] };
+  const opened = await openReplicatedQueue();
+  return { ...opened, lane: laneOf(opened.queue, timeoutMs) };
 }
 
 function laneOf(queue: StoredQueue, timeoutMs = 1000): PutLane {

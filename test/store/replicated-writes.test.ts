@@ -1,24 +1,17 @@
-import { Redis } from "ioredis";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { readRecords, writeRecords, type JobRecord } from "../../src/store/job-records.ts";
 import { beginMove, movedKey, park } from "../../src/store/parked.ts";
 import { ReplicatedWrites } from "../../src/store/replicated-writes.ts";
 import { event, failure } from "../support/outcome.ts";
 import { startRedis } from "../support/redis.ts";
-import { replicated, until } from "../support/sentinel.ts";
-import { newJob, openQueue, putAll } from "./opened-queue.ts";
+import { until } from "../support/sentinel.ts";
+import { newJob, openQueue, openReplicatedQueue, putAll } from "./opened-queue.ts";
 
-const quick = { "repl-diskless-sync-delay": "0" };
 const NOT_ACKNOWLEDGED = { code: "BACKEND_UNAVAILABLE", mayHaveRun: true, message: expect.stringContaining("expected a replica of ") as string };
 
 async function startPair() {
-  const primary = await startRedis(quick);
-  const replica = await startRedis({ ...quick, replicaof: `127.0.0.1 ${primary.port}` });
-  await replicated(primary, 1);
-  const queue = await openQueue({ url: primary.url });
-  const clients = [new Redis(primary.url), new Redis(replica.url)] as const;
-  onTestFinished(() => clients.forEach((client) => client.disconnect()));
-  return { queue, writes: new ReplicatedWrites(queue), primary, replica, atPrimary: clients[0], atReplica: clients[1] };
+  const opened = await openReplicatedQueue();
+  return { ...opened, writes: new ReplicatedWrites(opened.queue) };
 }
 
 test("what was written is on the replica when it resolves", async () => {
