@@ -67,26 +67,24 @@ local function nextIds(most)
 end
 
 local taken, told, names = 0, {}, {}
-local function tell(id, hash)
-  local isSame, n = #hash == 2 * #names, #told
-  if isSame then
-    for i, name in ipairs(names) do
-      if hash[2 * i - 1] ~= name then
-        isSame = false
-        break
-      end
-    end
+local mark = worker == '' and {} or {'pb', worker}
+-- What a job has that was put without anything special and starts for the first time.
+local plain = {'name', 'data', 'opts', 'timestamp', 'delay', 'priority', 'processedOn', 'ats', mark[1]}
+local function tell(id, theirs, values)
+  local isSame, n = theirs == names, #told
+  if not isSame and #theirs == #names then
+    isSame = true
+    for i, name in ipairs(names) do isSame = isSame and theirs[i] == name end
   end
   told[n + 1], told[n + 2] = id, false
   n = n + 2
   if not isSame then
-    names = {}
-    for i = 1, #hash / 2 do names[i] = hash[2 * i - 1] end
+    names = theirs
     told[n] = #names
     for i, name in ipairs(names) do told[n + i] = name end
     n = n + #names
   end
-  for i = 1, #names do told[n + i] = hash[2 * i] end
+  for i = 1, #names do told[n + i] = values[i] end
 end
 local function take(most)
   local ids, fromWait, high = nextIds(most)
@@ -109,17 +107,24 @@ local function take(most)
     local key, token, at = base .. id, askers[2 * taken + 1], askers[2 * taken + 2]
     -- With GET the answer is nothing at all, where OK would be a table.
     redis.call('SET', key .. ':lock', token, 'PX', lockMs, 'GET')
-    local hash = redis.call('HGETALL', key)
-    local starts, deferred, n = 1, false, #hash
-    for i = 1, n, 2 do
-      if hash[i] == 'ats' then starts = (tonumber(hash[i + 1]) or 0) + 1 elseif hash[i] == 'defa' then deferred = true end
+    local theirs, starts, deferred = plain, 1, false
+    -- Most are plain: to ask for their values is cheaper than for fields and values.
+    local values = redis.call('HLEN', key) == 6 and redis.call('HMGET', key, unpack(plain, 1, 6))
+    if not (values and values[1] and values[2] and values[3] and values[4] and values[5] and values[6]) then
+      local hash = redis.call('HGETALL', key)
+      theirs, values = {}, {}
+      for i = 1, #hash, 2 do
+        theirs[#theirs + 1], values[#values + 1] = hash[i], hash[i + 1]
+        if hash[i] == 'ats' then starts = (tonumber(hash[i + 1]) or 0) + 1 elseif hash[i] == 'defa' then deferred = true end
+      end
+      for i = 7, #plain do theirs[#theirs + 1] = plain[i] end
     end
-    hash[n + 1], hash[n + 2], hash[n + 3], hash[n + 4] = 'processedOn', at, 'ats', starts == 1 and '1' or tostring(starts)
-    if worker ~= '' then hash[n + 5], hash[n + 6] = 'pb', worker end
-    redis.call('HSET', key, unpack(hash, n + 1))
+    local n, startsText = #values, starts == 1 and '1' or tostring(starts)
+    values[n + 1], values[n + 2], values[n + 3] = at, startsText, mark[2]
+    redis.call('HSET', key, 'processedOn', at, 'ats', startsText, unpack(mark))
     redis.call('XADD', events, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
     taken = taken + 1
-    tell(id, hash)
+    tell(id, theirs, values)
     if rate and not deferred and redis.call('INCR', limiter) == 1 then redis.call('PEXPIRE', limiter, math.floor(math.abs(duration))) end
   end
   return #ids
