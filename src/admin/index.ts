@@ -24,7 +24,7 @@ export { listSchedules, pauseSchedule, putSchedule, removeSchedule, resumeSchedu
 export { effectiveSettings, type SettingRow } from "./settings.ts";
 export { loadConfig, type Config } from "../config.ts";
 export type { Change } from "./recorded.ts";
-export { cancelTask, listTasks, type CancelledTask, type CancelTaskOptions, type TaskFilter, type TaskList, type TaskRow } from "./tasks.ts";
+export { cancelTask, listTasks, type CancelledTask, type CancelTaskOptions, type StockWorker, type TaskFilter, type TaskList, type TaskRow, type Unlisted } from "./tasks.ts";
 export {
   dumpWorkers,
   pingWorkers,

@@ -11,7 +11,7 @@ export interface Overview {
   /** Rates and times are those of the last minute. */
   readonly queues: readonly QueueStats[];
   readonly workers: readonly WorkerRow[];
-  /** Of each worker the hundred oldest. */
+  /** Of each worker the hundred oldest, and of the stock workers of each queue. */
   readonly tasks: readonly TaskRow[];
 }
 

@@ -1,23 +1,35 @@
 /** Everything that runs, everywhere, and how one of it is ended. */
-import type { RunningTask } from "../control/pool-entry.ts";
-import { registeredTasks } from "../control/registry.ts";
 import type { NamedPool } from "../control/ask.ts";
+import { boundedTasks, MOST_TASKS, type RunningTask } from "../control/pool-entry.ts";
+import { registeredTasks } from "../control/registry.ts";
 import { NotFoundError, OptionError } from "../errors.ts";
 import { definitionOf, defineJob } from "../job/contract.ts";
 import { check, checkOptions, shown, type Duration } from "../options.ts";
 import { cancelAnywhere } from "../queue/anywhere.ts";
+import { connectionNames, stockWorkers } from "../store/consumers.ts";
+import { stockTasks } from "../store/stock-tasks.ts";
+import { eachQueue } from "./each-queue.ts";
 import type { Operator } from "./operator.ts";
+
+/** A stock BullMQ worker: no message reaches it, so it has no id; `BullMQ` is who has no name either. */
+export interface StockWorker {
+  readonly id: null;
+  readonly name: string;
+}
 
 export interface TaskRow extends RunningTask {
   readonly ageMs: number;
-  readonly worker: NamedPool;
+  readonly worker: NamedPool | StockWorker;
 }
 
+/** Workers of ours that run more than is listed; and queues of which stock workers do, or may: of a queue's thousand oldest jobs that run it is looked whose they are. */
+export type Unlisted = { readonly worker: NamedPool; readonly count: number } | { readonly queue: string; readonly count: number };
+
 export interface TaskList {
-  /** The oldest first, those that were asked for; of each worker at most its 100 oldest are known. */
+  /** The oldest first, those that were asked for; of each worker, and of the stock workers of each queue, at most the 100 oldest are known. */
   readonly tasks: readonly TaskRow[];
-  /** Workers that run more than is listed, and how many more. */
-  readonly unlisted: readonly { readonly worker: NamedPool; readonly count: number }[];
+  /** Of all queues, or of the one that was asked for its stock workers. */
+  readonly unlisted: readonly Unlisted[];
 }
 
 /** What is said of a task must hold altogether; what is not said holds. */
@@ -34,16 +46,45 @@ export interface TaskFilter {
 
 export const taskFilterOptions = { queue: check.string(), name: check.string(), older: check.duration(), limit: check.integer({ min: 1 }) };
 
-/** What pools have told of their tasks; it may be 2 s old. @throws OptionError before any I/O; BackendError */
+/**
+ * What pools have told of their tasks, which may be 2 s old, and what stock workers run of the queues that they take jobs of, where Redis
+ * tells who is connected.
+ *
+ * @throws OptionError before any I/O; BackendError
+ */
 export async function listTasks(operator: Operator, filter?: TaskFilter): Promise<TaskList> {
   const { queue, name, older = -1, limit = Infinity } = checkOptions("listTasks", filter, taskFilterOptions);
   await operator.ready();
-  const found = await registeredTasks(operator.connections);
+  const [found, stock] = await Promise.all([registeredTasks(operator.connections), tasksOfStock(operator, queue)]);
   const now = operator.connections.clock.now();
-  const rows = found.flatMap(({ pool, tasks }) => tasks.map((task): TaskRow => ({ ...task, ageMs: Math.max(0, now - task.startedAt), worker: { id: pool.id, name: pool.name } })));
+  const ours = found.flatMap(({ pool: { id, name }, tasks }) => tasks.map((task) => ({ ...task, worker: { id, name } })));
+  // Whose lease was lost may be told of by its pool for 2 s more.
+  const told = new Set(ours.map((task) => `${task.queue}/${task.id}`));
+  const rows = [...ours, ...stock.flatMap(({ tasks }) => tasks).filter((task) => !told.has(`${task.queue}/${task.id}`))].map((task): TaskRow => ({ ...task, ageMs: Math.max(0, now - task.startedAt) }));
   const meant = rows.filter((row) => (queue === undefined || row.queue === queue) && (name === undefined || row.name === name) && row.ageMs > older);
-  const unlisted = found.map(({ pool: { id, name, running, stuck }, tasks }) => ({ worker: { id, name }, count: running + stuck - tasks.length })).filter(({ count }) => count > 0);
-  return { tasks: meant.toSorted((one, other) => other.ageMs - one.ageMs).slice(0, limit), unlisted };
+  const unlisted = [
+    ...found.map(({ pool: { id, name, running, stuck }, tasks }) => ({ worker: { id, name }, count: running + stuck - tasks.length })),
+    ...stock.map((of) => ({ queue: of.queue, count: of.more })),
+  ];
+  return { tasks: meant.toSorted((one, other) => other.ageMs - one.ageMs).slice(0, limit), unlisted: unlisted.filter(({ count }) => count > 0) };
+}
+
+interface OfStock {
+  readonly queue: string;
+  readonly tasks: readonly (RunningTask & { readonly worker: StockWorker })[];
+  readonly more: number;
+}
+
+async function tasksOfStock(operator: Operator, only: string | undefined): Promise<OfStock[]> {
+  const { connections, prefix } = operator;
+  const workers = stockWorkers(prefix, (await connectionNames(connections.command)) ?? []);
+  const queues = [...workers.keys()].filter((queue) => only === undefined || queue === only);
+  return eachQueue(queues, async (queue) => {
+    const { tasks, more } = await stockTasks(operator.queue(queue), MOST_TASKS);
+    const nameOf = (worker: string | undefined): string => (worker !== undefined && workers.get(queue)?.includes(worker) ? worker : "BullMQ");
+    const told = tasks.map(({ worker, ...task }) => ({ ...task, queue, interruption: null, stuck: false, worker: { id: null, name: nameOf(worker) } }));
+    return { queue, tasks: boundedTasks(told), more };
+  });
 }
 
 export interface CancelTaskOptions {
@@ -55,13 +96,14 @@ export interface CancelledTask {
   readonly id: string;
   readonly name: string;
   readonly queue: string;
-  readonly worker: NamedPool;
-  /** `false`: it had ended by then. */
+  readonly worker: TaskRow["worker"];
+  /** `false`: it had ended by then. Of a stock worker's task it says that the request stands: that worker does not read it. */
   readonly cancelled: boolean;
 }
 
 /**
- * Asks a task to end, wherever it runs: its signal fires within some 2 s, and its job ends as cancelled, not to be retried.
+ * Asks a task to end, wherever it runs: its signal fires within some 2 s, and its job ends as cancelled, not to be retried. What a stock
+ * worker runs goes on, and is cancelled where a worker of ours takes it next.
  *
  * @param id  of a job that runs, or the unique beginning of one
  * @throws ReadOnlyError, OptionError before any I/O; NotFoundError where no such task is listed; BackendError

@@ -27,7 +27,7 @@ export async function listWorkers(operator: Operator): Promise<WorkerRow[]> {
   return pools.map((pool) => ({ ...pool, upMs: Math.max(0, now - pool.startedAt), silentMs: Math.max(0, now - pool.seenAt) }));
 }
 
-/** Stock BullMQ workers of a queue: only their connections are seen. What they run `listJobs` has, and no message reaches them. */
+/** Stock BullMQ workers of a queue: only their connections are seen. What they run `listTasks` has, and no message reaches them. */
 export interface StockWorkers {
   readonly queue: string;
   readonly workers: number;
@@ -37,8 +37,8 @@ export interface StockWorkers {
 export async function listStockWorkers(operator: Operator): Promise<StockWorkers[]> {
   await operator.ready();
   const { connections, prefix } = operator;
-  const counts = stockWorkers(prefix, (await connectionNames(connections.command)) ?? []);
-  return Array.from(counts, ([queue, workers]) => ({ queue, workers })).toSorted((one, other) => (one.queue < other.queue ? -1 : 1));
+  const found = stockWorkers(prefix, (await connectionNames(connections.command)) ?? []);
+  return Array.from(found, ([queue, { length }]) => ({ queue, workers: length })).toSorted((one, other) => (one.queue < other.queue ? -1 : 1));
 }
 
 /** @throws OptionError where no worker is named, or a beginning has several; NotFoundError where one does not run; BackendError */

@@ -15,6 +15,7 @@ import { EXIT } from "./exit-code.ts";
 import type { FilterFlags } from "./filter-flags.ts";
 import { filterOf } from "./said-filter.ts";
 import { count, counted } from "./quantity.ts";
+import { tellOfNoCancel } from "./stock-workers.ts";
 import { printable } from "./table.ts";
 
 export interface BulkFlags extends FilterFlags, ConfirmFlags {
@@ -67,8 +68,7 @@ function verb(words: Words, changeOf: (flags: BulkFlags) => Change): (context: C
     }
     const result = await counting(words.done, (onProgress) => change(operator, queue, { ...selection, signal: interruption.signal, onProgress }));
     const { asked = 0 } = result;
-    // Their workers do not read what is written down with a job.
-    if (asked > 0 && (await listStockWorkers(operator)).some((stock) => stock.queue === queue)) context.output.warning(`stock BullMQ workers take jobs of ${queue}, and hear of no cancel: what one of them runs goes on, and is cancelled where a worker of Millrace takes it next`);
+    if (asked > 0 && (await listStockWorkers(operator)).some((stock) => stock.queue === queue)) tellOfNoCancel(context.output, queue);
     return printed(context, words, result);
   };
 }

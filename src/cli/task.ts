@@ -1,12 +1,11 @@
 /** What the commands `task …` print. */
 import { cancelTask, listTasks, taskFilterOptions, type TaskFilter, type TaskRow } from "../admin/tasks.ts";
-import { listStockWorkers } from "../admin/workers.ts";
 import { numberOrText } from "../config.ts";
 import { OptionError } from "../errors.ts";
 import { openOperator, type Context } from "./context.ts";
 import { EXIT } from "./exit-code.ts";
 import { counted, seconds } from "./quantity.ts";
-import { tellOfStock } from "./stock-workers.ts";
+import { tellOfNoCancel } from "./stock-workers.ts";
 import { painted, printable, tableLines, type Column } from "./table.ts";
 
 export interface ListFlags {
@@ -30,8 +29,13 @@ const TASK: readonly Column<TaskRow>[] = [
   { title: "AGE", of: ({ ageMs }) => seconds(ageMs), align: "right" },
   { title: "PROGRESS", of: ({ progress }) => progress ?? undefined, cuts: true },
 ];
-const NOTE: Column<TaskRow> = { title: "NOTE", of: ({ stuck, interruption }) => (stuck ? "stuck" : interruption === null ? undefined : "is to end"), style: ({ stuck }) => (stuck ? "red" : "yellow") };
-const FLAT: readonly Column<TaskRow>[] = [...TASK, { title: "WORKER", of: ({ worker }) => worker.id }, NOTE];
+const NOTE: Column<TaskRow> = { title: "NOTE", of: noteOf, style: ({ stuck, worker }) => (stuck ? "red" : worker.id === null ? "dim" : "yellow") };
+const FLAT: readonly Column<TaskRow>[] = [...TASK, { title: "WORKER", of: ({ worker }) => worker.id ?? worker.name, cuts: true }, NOTE];
+
+function noteOf({ stuck, interruption, worker }: TaskRow): string | undefined {
+  if (worker.id === null) return "stock";
+  return stuck ? "stuck" : interruption === null ? undefined : "is to end";
+}
 
 export async function list(context: Context, { tree, pid, ...flags }: ListFlags): Promise<void> {
   const filter = filterOf(flags);
@@ -42,11 +46,13 @@ export async function list(context: Context, { tree, pid, ...flags }: ListFlags)
   }
   const { output } = context;
   await using operator = await openOperator(context);
-  const [{ tasks, unlisted }, stock] = await Promise.all([listTasks(operator, filter), listStockWorkers(operator)]);
+  const { tasks, unlisted } = await listTasks(operator, filter);
   if (tree === true && !output.json && tasks.length > 0) await printTree(context, tasks);
-  else await output.rows(tasks, FLAT, isFiltered ? "no task matches" : stock.length === 0 ? "nothing runs" : "no worker of Millrace runs anything");
-  for (const { worker, count } of unlisted) output.warning(`${worker.id} (${printable(worker.name)}) runs ${counted(count, "more task")} than are listed: of each worker the oldest are`);
-  tellOfStock(output, stock);
+  else await output.rows(tasks, FLAT, isFiltered ? "no task matches" : "nothing runs");
+  for (const { count, ...of } of unlisted) {
+    if ("worker" in of) output.warning(`${of.worker.id} (${printable(of.worker.name)}) runs ${counted(count, "more task")} than are listed: of each worker the oldest are`);
+    else output.warning(`stock BullMQ workers may run ${counted(count, "more job")} of ${printable(of.queue)} than are listed: of each queue the oldest are`);
+  }
 }
 
 /** @throws OptionError by the flag that said it */
@@ -57,11 +63,12 @@ function filterOf({ queue, name, older, limit }: ListFlags): TaskFilter {
 }
 
 async function printTree({ output }: Context, tasks: readonly TaskRow[]): Promise<void> {
-  const byWorker = Map.groupBy(tasks, ({ worker }) => worker.id);
+  const byWorker = Map.groupBy(tasks, ({ worker }) => worker.id ?? `stock ${worker.name}`);
   const stream = process.stdout;
   const inner = { isTTY: stream.isTTY, columns: (stream.columns ?? 80) - 3, hasColors: () => stream.hasColors?.() ?? false, write: () => true };
-  for (const [id, those] of byWorker) {
-    await output.result(`${painted("bold", id, stream)}  ${printable(those[0]!.worker.name)}`, {});
+  for (const those of byWorker.values()) {
+    const [{ worker }] = those as [TaskRow];
+    await output.result(`${painted("bold", worker.id ?? "stock", stream)}  ${printable(worker.name)}`, {});
     const lines: string[] = [];
     for await (const line of tableLines(those, [...TASK, NOTE], inner)) lines.push(line);
     for (const [i, line] of lines.entries()) await output.result(`${i === 0 ? "   " : i === lines.length - 1 ? "└─ " : "├─ "}${line}`, {});
@@ -75,8 +82,11 @@ export async function cancel(context: Context, ids: readonly string[], flags: Ca
   for (const id of ids) {
     const task = await cancelTask(operator, id, flags.reason === undefined ? {} : { reason: flags.reason });
     const what = printable(`${task.name} ${task.id} of ${task.queue}`);
-    await context.output.result(task.cancelled ? `${what} is told to end, on ${task.worker.id} (${printable(task.worker.name)})` : `${what} had ended by then`, task);
+    const { id: worker, name } = task.worker;
+    const where = worker === null ? `is asked to end, on ${printable(name)}` : `is told to end, on ${worker} (${printable(name)})`;
+    await context.output.result(`${what} ${task.cancelled ? where : "had ended by then"}`, task);
     if (!task.cancelled) late += 1;
+    else if (worker === null) tellOfNoCancel(context.output, task.queue);
   }
   return late > 0 ? EXIT.failed : undefined;
 }

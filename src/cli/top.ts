@@ -101,8 +101,9 @@ async function perform(operator: Operator, deed: Exclude<Deed, { readonly kind: 
       await resumeQueue(operator, deed.queue);
       return `queue ${deed.queue} goes on`;
     case "cancel": {
-      const { cancelled } = await cancelTask(operator, deed.id);
-      return cancelled ? `task ${deed.id} is told to end` : `task ${deed.id} has ended already`;
+      const { cancelled, worker } = await cancelTask(operator, deed.id);
+      if (!cancelled) return `task ${deed.id} has ended already`;
+      return worker.id === null ? `task ${deed.id} is asked to end, but a stock BullMQ worker does not hear of it` : `task ${deed.id} is told to end`;
     }
     case "scale": {
       const { answers, refused, unanswered } = await scaleWorkers(operator, [deed.id], deed.concurrency);

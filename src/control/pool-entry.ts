@@ -78,7 +78,7 @@ export function bounded(entry: PoolEntry): PoolEntry {
 }
 
 /** The oldest, first. */
-export function boundedTasks(tasks: readonly RunningTask[]): RunningTask[] {
+export function boundedTasks<T extends RunningTask>(tasks: readonly T[]): T[] {
   const oldest = tasks.toSorted((one, other) => one.startedAt - other.startedAt).slice(0, MOST_TASKS);
   return oldest.map((task) => ({ ...task, ...boundedJob(task), progress: task.progress && cut(task.progress), interruption: task.interruption && cut(task.interruption) }));
 }

@@ -2,13 +2,13 @@
  * Cancels a job, wherever it is. Of one that runs it is asked: its request is written down with it, and its task is told.
  * One that does not run is ended here: claimed first, so that nobody can start it, then failed as any delivery is.
  */
-import { randomBytes } from "node:crypto";
 import { sleep } from "../concurrency/sleep.ts";
 import { BackendError, BackendFullError } from "../errors.ts";
 import type { JobDefinition } from "../job/definition.ts";
 import { requestCancel, type CancelReply } from "../store/cancel.ts";
 import { planNextRunIfAny } from "../store/schedule.ts";
 import { SettleLane } from "../store/settle.ts";
+import { newTokenBase } from "../store/token.ts";
 import { cancelled } from "./ending.ts";
 import type { OpenQueue } from "./open-queue.ts";
 import { tellEnd } from "./told-end.ts";
@@ -38,7 +38,7 @@ export async function cancelJob(queue: OpenQueue, definition: JobDefinition, id:
 }
 
 async function request(queue: OpenQueue, id: string, reason: string): Promise<CancelReply> {
-  const token = randomBytes(9).toString("base64url");
+  const token = newTokenBase();
   const startedAt = performance.now();
   for (;;) {
     try {

@@ -4,12 +4,12 @@
  * While somebody consumes a queue through here this is its only recoverer, for stock workers' jobs too: BullMQ's own
  * would fail a job for good at its second stall, whatever attempts it has left.
  */
-import { randomBytes } from "node:crypto";
 import { sleep } from "../concurrency/sleep.ts";
 import type { JobDefinition } from "../job/definition.ts";
 import type { Logger } from "../log.ts";
 import { claimExpired } from "../store/claim.ts";
 import type { Settlement } from "../store/settle.ts";
+import { newTokenBase } from "../store/token.ts";
 import { crashed } from "./crash.ts";
 import type { OpenQueue } from "./open-queue.ts";
 import { persevere } from "./persevere.ts";
@@ -40,7 +40,7 @@ const MOST = 1000;
 /** Looks until the signal fires. Never rejects. */
 export async function recover({ stored: queue, meter }: OpenQueue, options: RecovererOptions, signal: AbortSignal): Promise<void> {
   const { leaseMs, roundMs, log } = options;
-  const tokenBase = randomBytes(9).toString("base64url");
+  const tokenBase = newTokenBase();
   const onFailure = (error: unknown): void => log.warn({ queue: queue.name, err: error }, "cannot look for lost workers, trying again");
   for (let round = 1; !signal.aborted; round += 1) {
     const request = { token: `${tokenBase}:${round}`, leaseMs, everyMs: roundMs, holdMs: HOLD_MS, most: MOST };

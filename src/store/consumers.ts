@@ -23,23 +23,19 @@ export function waitingConnections(queue: Pick<StoredQueue, "prefix" | "name">, 
   const own = waitConnection(queue);
   const ofPartition = waitConnection({ prefix: partitionsTag(prefix), name: "" }).slice(0, -1);
   const isWaiting = (connection: string): boolean => connection === own || (connection.startsWith(ofPartition) && connection.endsWith(`}:${name}`));
-  return connections.filter((connection) => isWaiting(connection) || stockQueueOf(prefix, connection) === name).length;
+  return connections.filter((connection) => isWaiting(connection) || stockWorkerOf(prefix, connection)?.queue === name).length;
 }
 
-/** How many stock workers each queue of the prefix has, by its name, of those that these connections are. */
-export function stockWorkers(prefix: string, connections: readonly string[]): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
-  for (const connection of connections) {
-    const queue = stockQueueOf(prefix, connection);
-    if (queue !== undefined) counts.set(queue, (counts.get(queue) ?? 0) + 1);
-  }
-  return counts;
+/** The names of the stock workers that each queue of the prefix has, by its name, of those that these connections are; "" of one that has none. */
+export function stockWorkers(prefix: string, connections: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const found = connections.flatMap((connection) => stockWorkerOf(prefix, connection) ?? []);
+  return new Map(Array.from(Map.groupBy(found, ({ queue }) => queue), ([queue, workers]) => [queue, workers.map(({ name }) => name)]));
 }
 
 /** BullMQ names the connection on which a worker waits by its prefix and, in base64, its queue; then comes `:w:` and the worker's name where it has one. */
-function stockQueueOf(prefix: string, connection: string): string | undefined {
+function stockWorkerOf(prefix: string, connection: string): { readonly queue: string; readonly name: string } | undefined {
   if (!connection.startsWith(`${prefix}:`)) return undefined;
-  const [, coded] = /^([\w+/]+=*)(?::w:|$)/.exec(connection.slice(prefix.length + 1)) ?? [];
+  const [, coded, name = ""] = /^([\w+/]+=*)(?::w:(.*))?$/.exec(connection.slice(prefix.length + 1)) ?? [];
   const queue = coded && Buffer.from(coded, "base64");
-  return queue && queue.toString("base64") === coded ? queue.toString() : undefined;
+  return queue && queue.toString("base64") === coded ? { queue: queue.toString(), name } : undefined;
 }

@@ -4,13 +4,13 @@
  * Waiting blocks on BullMQ's marker, on a connection of its own: its member `0` says that jobs are ready, `1` when
  * the next delayed job is due. Who takes a marker away answers for it, so a wait that ends early puts it back.
  */
-import { randomBytes } from "node:crypto";
 import { sleep } from "../concurrency/sleep.ts";
 import { BackendError } from "../errors.ts";
 import { LONGEST_WAIT_MS, MarkerWait, waitConnection } from "./marker-wait.ts";
 import type { Leased, ReserveRequest } from "./reserve-script.ts";
 import type { SettleLane } from "./settle.ts";
 import type { StoredQueue } from "./stored-queue.ts";
+import { newTokenBase } from "./token.ts";
 
 export type { Leased } from "./reserve-script.ts";
 
@@ -33,7 +33,7 @@ export class Reserver {
   readonly #leaseMs: number;
   readonly #worker: string;
   readonly #markers: MarkerWait;
-  readonly #tokenBase = `${randomBytes(9).toString("base64url")}:`;
+  readonly #tokenBase = `${newTokenBase()}:`;
   #batches = 0;
   /** Of requests that may have leased jobs without our hearing of it. */
   #unanswered: string[] = [];

@@ -4,7 +4,7 @@ import { audit } from "../../src/admin/audit.ts";
 import { cancelTask, listTasks } from "../../src/admin/tasks.ts";
 import { register } from "../../src/control/registry.ts";
 import { connect, defineHandler, defineJob, typed } from "../../src/index.ts";
-import { stockQueue } from "../interop/stock.ts";
+import { stockQueue, stockWorker } from "../interop/stock.ts";
 import { entryOf, taskOf } from "../control/control.ts";
 import { recordedLog, until } from "../support/app.ts";
 import { failure } from "../support/outcome.ts";
@@ -62,6 +62,54 @@ test("lists what is asked for: of a queue, of a name, what runs for longer, the 
   expect(await ids({ queue: "mail", name: "send", older: "1m" })).toEqual([]);
   const nowhere = testOperator({ redis: "redis://127.0.0.1:1" });
   for (const wrong of [{ limit: 0 }, { older: "soon" }, { queue: "" }, { state: "active" }]) expect((await failure(listTasks(nowhere, wrong as never))).error).toMatchObject({ code: "OPTION_INVALID" });
+});
+
+test("lists what a stock worker runs beside a pool on the same queue, and never a job that the pool has taken and not told of", { timeout: 60_000 }, async () => {
+  const operator = testOperator();
+  const theirs: string[] = [];
+  const { prefix } = operator;
+  await stockWorker(prefix, (job) => new Promise<never>(() => void theirs.push(job.id!)), { name: "press", concurrency: 10 });
+  const { pool } = pooled(prefix);
+  await pool.ready;
+  const stock = stockQueue(prefix);
+  const isStock = ({ worker }: { readonly worker: { readonly id: string | null } }): boolean => worker.id === null;
+  const calledStock = new Set<string>();
+  let early = 0;
+  // Each has ten slots: of eleven jobs both have some.
+  for (let n = 0; n < 20 && (pool.running === 0 || theirs.length === 0 || early === 0); n += 1) {
+    await stock.add("n", {}, { jobId: `job-${n}` });
+    await until(async () => (await stock.getWaitingCount()) === 0);
+    const { tasks } = await listTasks(operator);
+    for (const { id } of tasks.filter(isStock)) calledStock.add(id);
+    // Whatever the pool has just taken is not told of yet.
+    if (tasks.length < pool.running + theirs.length) early += 1;
+  }
+  expect([pool.running > 0, theirs.length > 0, early > 0]).toEqual([true, true, true]);
+  expect([...calledStock].filter((id) => !theirs.includes(id))).toEqual([]);
+  await until(async () => (await listTasks(operator)).tasks.length === pool.running + theirs.length);
+  const { tasks, unlisted } = await listTasks(operator);
+  expect(tasks.filter(isStock).map(({ id }) => id).toSorted()).toEqual(theirs.toSorted());
+  expect(tasks.find(isStock)).toEqual({ id: expect.any(String) as string, name: "n", queue: "work", attempt: 1, startedAt: expect.any(Number) as number, ageMs: expect.any(Number) as number, progress: null, interruption: null, stuck: false, worker: { id: null, name: "press" } });
+  expect(unlisted).toEqual([]);
+  expect((await listTasks(operator, { queue: "elsewhere" })).tasks).toEqual([]);
+  expect((await listTasks(operator, { queue: "work", name: "n", older: "1h" })).tasks).toEqual([]);
+  const [one] = theirs;
+  expect(await cancelTask(operator, one!)).toEqual({ id: one, name: "n", queue: "work", worker: { id: null, name: "press" }, cancelled: true });
+  expect(await stock.getJobState(one!)).toBe("active");
+});
+
+test("a stock worker without a name is not called by who had its job before, nor is a job listed twice that its pool has lost", async () => {
+  const operator = testOperator();
+  const stock = stockQueue(operator.prefix);
+  await stock.add("n", {}, { jobId: "a" });
+  const key = `${operator.prefix}:work:a`;
+  await operator.ready();
+  await operator.connections.command.hset(key, { pb: "mill" });
+  await stockWorker(operator.prefix, () => new Promise(() => undefined));
+  await until(async () => (await listTasks(operator)).tasks.length === 1);
+  expect((await listTasks(operator)).tasks).toMatchObject([{ id: "a", worker: { id: null, name: "BullMQ" } }]);
+  await register(operator.connections, entryOf("a"), [taskOf("a")]);
+  expect((await listTasks(operator)).tasks).toMatchObject([{ id: "a", worker: { id: "a" } }]);
 });
 
 test("says who runs more than is listed", async () => {
