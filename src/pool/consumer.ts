@@ -5,29 +5,29 @@
  * or with it, so one round trip serves both.
  */
 import type { TaskGroup } from "../concurrency/index.ts";
-import { type Place, Roster } from "../concurrency/roster.ts";
+import { Roster } from "../concurrency/roster.ts";
 import { startTimer } from "../concurrency/timer.ts";
 import { instant } from "../concurrency/thread-clock.ts";
 import type { LastError } from "../control/pool-entry.ts";
 import { BackendError } from "../errors.ts";
 import type { JobDefinition } from "../job/definition.ts";
-import { reasonOfCancel } from "../job/state.ts";
 import type { Logger } from "../log.ts";
 import { DeliveredTask } from "../queue/delivered-task.ts";
 import { CancelWatch } from "../queue/cancel-watch.ts";
-import { cancelled } from "../queue/ending.ts";
 import { waitedMs } from "../queue/lateness.ts";
 import type { QueueLeases } from "../queue/lease-keeper.ts";
 import type { OpenQueue } from "../queue/open-queue.ts";
 import { persevere } from "../queue/persevere.ts";
 import { recover } from "../queue/recoverer.ts";
-import { tellEnd, tellLost } from "../queue/told-end.ts";
+import { tellLost } from "../queue/told-end.ts";
 import type { MarkerWait } from "../store/marker-wait.ts";
 import { noteRedactions } from "../store/redactions.ts";
 import { Reserver, type Leased } from "../store/reserve.ts";
-import { SettleLane, type Settlement } from "../store/settle.ts";
+import type { Settlement } from "../store/settle.ts";
+import type { Turn } from "./alone.ts";
 import type { BlockedLoop } from "./blocked-loop.ts";
 import { execute, type ExecutionRules, type Runnable } from "./executor.ts";
+import { Settler } from "./settler.ts";
 import type { Slots } from "./slots.ts";
 
 export interface ConsumerOptions {
@@ -53,10 +53,7 @@ export class Consumer {
   open = 0;
   /** Deliveries that came to an end here. */
   ended = 0;
-  /** Settlements that came too late: their lease had passed on. */
-  refused = 0;
-  lastError: LastError | undefined = undefined;
-  readonly #lane: SettleLane;
+  readonly #settler: Settler;
   readonly #leases: QueueLeases;
   readonly #cancels: CancelWatch<DeliveredTask>;
   readonly #runnables: ReadonlyMap<string, Runnable>;
@@ -73,12 +70,20 @@ export class Consumer {
     queue.meter.isConsumed = true;
     this.#runnables = runnables;
     this.#options = options;
-    // What has ended is settled however long Redis is away; only a stop gives up.
-    this.#lane = new SettleLane(queue.stored, Infinity);
-    this.#reserver = new Reserver(queue.stored, this.#lane, { leaseMs, worker, markers });
+    this.#settler = new Settler(queue, (name) => runnables.get(name)?.definition, options.log);
+    this.#reserver = new Reserver(queue.stored, this.#settler.lane, { leaseMs, worker, markers });
     this.#leases = queue.leases(leaseMs);
     this.#cancels = new CancelWatch(queue.stored, this.running, (task, reason) => this.#interrupt(task, () => task.cancel(reason)), options.log);
     this.#slots = slots;
+  }
+
+  /** Settlements that came too late: their lease had passed on. */
+  get refused(): number {
+    return this.#settler.refused;
+  }
+
+  get lastError(): LastError | undefined {
+    return this.#settler.lastError;
   }
 
   /** Connects when nobody has yet. @throws as the queue's `ready` */
@@ -93,7 +98,7 @@ export class Consumer {
     const onFailure = (error: unknown): void => {
       const level = error instanceof BackendError ? "warn" : "error";
       log[level]({ queue: this.queue.name, err: error }, "cannot reserve from Redis, trying again");
-      this.#noteError(String(error), null);
+      this.#settler.noteError(String(error), null);
     };
     while (!quiet.aborted) await persevere(() => this.#consume(group, quiet), { signal: quiet, onFailure });
     await Promise.allSettled(this.#takes);
@@ -102,7 +107,7 @@ export class Consumer {
 
   /** Waits no longer for a Redis that does not answer. */
   giveUp(): void {
-    this.#lane.giveUp();
+    this.#settler.lane.giveUp();
   }
 
   /** Tells what runs that its job is to be cancelled. */
@@ -151,11 +156,11 @@ export class Consumer {
     const { log } = this.#options;
     const task = new DeliveredTask(this.queue.stored, this.#runnables.get(leased.job.name)?.definition, leased, this.#leases, log);
     task.askedAt = askedAt;
-    const place = this.running.add(task);
+    task.place = this.running.add(task);
     this.open += 1;
     this.#cancels.begun(task);
     task.lease = this.#leases.keep(leased, askedAt, { leaseLost: () => this.#leaseLost(task) });
-    group.startTask(() => this.#deliver(task, place, quiet), { name: `${leased.job.name} ${leased.job.id}` });
+    group.startTask(() => this.#deliver(task, quiet), { name: `${leased.job.name} ${leased.job.id}` });
   }
 
   #leaseLost(task: DeliveredTask): void {
@@ -173,57 +178,46 @@ export class Consumer {
     startTimer(this.#options.rules.graceMs, abandon, { keepsAlive: false });
   }
 
-  async #deliver(task: DeliveredTask, place: Place<DeliveredTask>, quiet: AbortSignal): Promise<void> {
+  /** Never rejects. Called back from step to step, since each promise costs every job. */
+  #deliver(task: DeliveredTask, quiet: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const turn = this.#slots.turn(this.queue.stored, task.leased, quiet);
+      if (turn instanceof Promise) void turn.then((later) => this.#run(task, later, quiet, resolve));
+      else this.#run(task, turn, quiet, resolve);
+    });
+  }
+
+  #run(task: DeliveredTask, turn: Turn | undefined, quiet: AbortSignal, closed: () => void): void {
     const { leased } = task;
-    const turns = this.#slots.turn(this.queue.stored, leased, quiet);
-    const turn = turns instanceof Promise ? await turns : turns;
-    if (turn !== undefined) this.queue.meter.started(leased, waitedMs(leased.job, this.queue.stored.connections.clock.now()));
+    const { stored, meter } = this.queue;
+    const close = (): void => {
+      task.lease?.letGo();
+      this.open -= 1;
+      this.ended += 1;
+      closed();
+      if (quiet.aborted) this.#options.onEnd();
+    };
+    if (turn === undefined) return this.#end(task, undefined, { leased, kind: "release", delayMs: 0 }, undefined, close);
+    meter.started(leased, waitedMs(leased.job, stored.connections.clock.now()));
     const startedAt = performance.now();
-    const settlement: Settlement | undefined =
-      turn === undefined ? { leased, kind: "release", delayMs: 0 } : await execute(this.queue.stored, task, this.#runnables.get(leased.job.name), this.#options.rules);
-    const runMs = turn === undefined ? undefined : performance.now() - startedAt;
-    this.running.leave(place);
+    execute(stored, task, this.#runnables.get(leased.job.name), this.#options.rules, (settlement) => this.#end(task, turn, settlement, performance.now() - startedAt, close));
+  }
+
+  #end(task: DeliveredTask, turn: Turn | undefined, settlement: Settlement | undefined, runMs: number | undefined, close: () => void): void {
+    this.running.leave(task.place!);
     task.hasEnded = true;
     this.#options.loop.ended(task);
     if (settlement?.kind === "release" && settlement.limitedForMs !== undefined) this.#reserver.limitFor(settlement.limitedForMs);
-    if (settlement === undefined) tellLost(this.queue, leased, undefined, runMs);
-    const settling = settlement === undefined ? undefined : this.#settle(settlement, runMs);
+    if (settlement === undefined) tellLost(this.queue, task.leased, undefined, runMs);
+    else this.#settler.settle(settlement, runMs, close);
     // What is reserved for this slot goes out behind the settlement, or with it.
     turn?.release();
     this.#slots.release();
-    await settling;
-    task.lease?.letGo();
-    this.open -= 1;
-    this.ended += 1;
-    if (quiet.aborted) this.#options.onEnd();
+    if (settlement === undefined) close();
   }
 
-  /** Settles, and says in the log what became of it. Never rejects. */
-  async #settle(settlement: Settlement, runMs?: number): Promise<void> {
-    const { leased } = settlement;
-    const { job } = leased;
-    try {
-      const settled = await this.#lane.settle(settlement);
-      this.#noteFailure(settlement);
-      if (settled === "done") tellEnd(this.queue, settlement, runMs);
-      else if (settled !== "lost") await this.#settle(cancelled(leased, this.#runnables.get(job.name)?.definition, settled.cancelReason), runMs);
-      else {
-        this.refused += 1;
-        tellLost(this.queue, leased, settlement.kind, runMs);
-      }
-    } catch (error) {
-      this.#options.log.error({ queue: this.queue.name, job: job.name, id: job.id, err: error }, `${settlement.kind} could not be delivered`);
-    }
-  }
-
-  /** For who looks at the pool: what became of each job is told elsewhere. */
-  #noteFailure(settlement: Settlement): void {
-    if ((settlement.kind !== "retry" && settlement.kind !== "fail") || reasonOfCancel(settlement.reason) !== undefined) return;
-    const { id, name } = settlement.leased.job;
-    this.#noteError(settlement.reason, { id, name, queue: this.queue.name });
-  }
-
-  #noteError(message: string, job: LastError["job"]): void {
-    this.lastError = { at: this.queue.stored.connections.clock.now(), message, job };
+  /** Never rejects. */
+  #settle(settlement: Settlement): Promise<void> {
+    return new Promise((resolve) => this.#settler.settle(settlement, undefined, resolve));
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Runs one delivery to one outcome, top to bottom: may it run, run the handler under its limit, take the result. It
- * never throws and never settles: what it returns says what is to become of the delivery.
+ * never throws and never settles: what it calls back with says what is to become of the delivery.
  */
 import { startTimer } from "../concurrency/timer.ts";
 import { instant } from "../concurrency/thread-clock.ts";
@@ -29,16 +29,21 @@ export interface ExecutionRules extends AdmissionRules {
   readonly stuck: StuckTasks;
 }
 
-/** @returns `undefined` when there is nothing to settle: the lease was lost */
-export function execute(queue: StoredQueue, task: DeliveredTask, runnable: Runnable | undefined, rules: ExecutionRules): Promise<Settlement | undefined> {
-  return new Promise((resolve) => {
-    const performed = perform(queue, task, runnable, rules);
-    task.onAbandoned(() => {
-      resolve(interrupted(queue, task, runnable?.definition));
-      rules.stuck.add(task, queue.name, performed);
-    });
-    performed.then(resolve, (error: unknown) => resolve(failed(queue, task.leased, runnable?.definition, error)));
+/**
+ * @param end  called once, at the end of the handler or when it is not waited for any longer: with `undefined` when there is
+ * nothing to settle, since the lease was lost. Called back, and not awaited: a promise costs every job
+ */
+export function execute(queue: StoredQueue, task: DeliveredTask, runnable: Runnable | undefined, rules: ExecutionRules, end: (settlement: Settlement | undefined) => void): void {
+  const performed = perform(queue, task, runnable, rules);
+  task.onAbandoned(() => {
+    if (task.hasEnded) return;
+    end(interrupted(queue, task, runnable?.definition));
+    rules.stuck.add(task, queue.name, performed);
   });
+  const ended = (settlement: Settlement | undefined): void => {
+    if (!task.hasEnded) end(settlement);
+  };
+  performed.then(ended, (error: unknown) => ended(failed(queue, task.leased, runnable?.definition, error)));
 }
 
 async function perform(queue: StoredQueue, task: DeliveredTask, runnable: Runnable | undefined, rules: ExecutionRules): Promise<Settlement | undefined> {
@@ -63,7 +68,7 @@ async function perform(queue: StoredQueue, task: DeliveredTask, runnable: Runnab
   try {
     const encoded = encodeResult(definition, returned);
     const result = typeof encoded === "string" ? encoded : await encoded;
-    return { leased, kind: "ack", result, keep: keepOf(leased.job, definition, "completed"), ...((task.interruption !== undefined || definition.stock !== undefined) && { isUnsure: true }) };
+    return { leased, kind: "ack", result, keep: keepOf(leased.job, definition, "completed"), isUnsure: task.interruption !== undefined || definition.stock !== undefined };
   } catch (error) {
     // The work is done: running it again would do it twice, so the operator has to look.
     return forGood(leased, definition, error);

@@ -1,4 +1,5 @@
 /** What a handler sees of its delivery: who it is, until when it may run, and a signal that tells it to end. */
+import type { Place } from "../concurrency/roster.ts";
 import { startTimer } from "../concurrency/timer.ts";
 import { CancelledError, LeaseLostError, TimeoutError } from "../errors.ts";
 import { encodeProgress } from "../job/codec.ts";
@@ -18,6 +19,8 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
   readonly leased: Leased;
   /** As it is kept here; noted by whoever keeps it. */
   lease: KeptLease | undefined = undefined;
+  /** Among those that run; noted by whoever runs it. */
+  place: Place<DeliveredTask> | undefined = undefined;
   /** When it was asked for, as `instant()` tells; noted by whoever asked. */
   askedAt = 0;
   /** What its handler told of it last, as JSON. */

@@ -77,7 +77,7 @@ export class OpenDelivery<T extends JobTypes = JobTypes> implements Delivery<T> 
   async ack(...[result]: unknown[]): Promise<void> {
     const { definition } = this.#keeper;
     const json = await encodeResult(definition, result);
-    await this.end({ leased: this.leased, kind: "ack", result: json, keep: keepOf(this.leased.job, definition, "completed"), ...(this.task.interruption !== undefined && { isUnsure: true }) });
+    await this.end({ leased: this.leased, kind: "ack", result: json, keep: keepOf(this.leased.job, definition, "completed"), isUnsure: this.task.interruption !== undefined });
   }
 
   async fail(error: Error): Promise<void> {

@@ -26,9 +26,11 @@ const RESEND_PAUSE_MS = 100;
 const MOST_ON_THEIR_WAY = 2;
 const GATHER_MS = 20;
 
-interface Ending {
+/** A settlement, and who hears what became of it: called back, not awaited, since a promise costs every job. */
+export interface Ending {
   readonly settlement: Settlement;
   resolve(settled: Settled): void;
+  /** With a BackendError when Redis has not answered within the patience. */
   reject(error: unknown): void;
 }
 
@@ -70,10 +72,13 @@ export class SettleLane {
    * @throws BackendError when Redis has not answered within the patience
    */
   settle(settlement: Settlement): Promise<Settled> {
-    return new Promise((resolve, reject) => {
-      this.#endings.push({ settlement, resolve, reject });
-      this.#schedule();
-    });
+    return new Promise((resolve, reject) => this.send({ settlement, resolve, reject }));
+  }
+
+  /** As `settle`, for who is called back, in a later turn; nobody's `resolve` or `reject` may throw. */
+  send(ending: Ending): void {
+    this.#endings.push(ending);
+    this.#schedule();
   }
 
   /** @throws BackendError when Redis does not answer */

@@ -250,7 +250,8 @@ test("a body without children that refuses the cancellation from outside complet
 test("cut short by a timeout, its children are cancelled", async () => {
   let child: Task<void> | undefined;
   await rejection(
-    timeout(1, () =>
+    // Long enough for the body to begin, also where this process has to wait for a core.
+    timeout(50, () =>
       taskGroup(async (group) => {
         child = group.spawn(forever);
       }),

@@ -7,6 +7,8 @@ import { currentTask, spawn } from "../../src/concurrency/task.ts";
 import { type Deadline, timeout, timeoutAt, waitFor, withDeadline } from "../../src/concurrency/timeout.ts";
 import { rejection, settled, settlement } from "./settlement.ts";
 
+/** Long enough for the body to begin, also where this process has to wait for a core. */
+const soon = 50;
 const forever = (signal: AbortSignal): Promise<void> => sleep("1h", { signal });
 
 afterEach(() => {
@@ -18,8 +20,7 @@ afterEach(() => {
 test("throws TimeoutError when the limit is reached, with the cancellation as its cause", async () => {
   let seen: Deadline | undefined;
   const error = await rejection(
-    // Long enough to begin, also where this process has to wait for a core.
-    timeout(50, (signal, deadline) => {
+    timeout(soon, (signal, deadline) => {
       seen = deadline;
       return forever(signal);
     }),
@@ -98,7 +99,7 @@ test("timeoutAt takes a Date or milliseconds since 1970, and shows when it is du
 
 test("waits for the cancelled work to end", async () => {
   const order: string[] = [];
-  await rejection(timeout(1, (signal) => forever(signal).finally(() => sleep(2).then(() => order.push("cleaned up")))));
+  await rejection(timeout(soon, (signal) => forever(signal).finally(() => sleep(2).then(() => order.push("cleaned up")))));
   expect(order).toEqual(["cleaned up"]);
 });
 
@@ -106,11 +107,11 @@ test("an error of the body is thrown as it is, before the limit and after", asyn
   const early = new RangeError("early");
   expect(await rejection(timeout("1h", () => Promise.reject(early)))).toBe(early);
   const late = new RangeError("late");
-  expect(await rejection(timeout(1, (signal) => forever(signal).catch(() => Promise.reject(late))))).toBe(late);
+  expect(await rejection(timeout(soon, (signal) => forever(signal).catch(() => Promise.reject(late))))).toBe(late);
 });
 
 test("a body that refuses the cancellation gives its value, though late", async () => {
-  expect(await timeout(1, (signal) => forever(signal).catch(() => "late"))).toBe("late");
+  expect(await timeout(soon, (signal) => forever(signal).catch(() => "late"))).toBe("late");
 });
 
 test("the AbortError of a function that was given the signal counts as the limit's cancellation", async () => {
@@ -143,7 +144,7 @@ test("an error given as the reason of a cancellation from outside is thrown as i
 
 test("cancelled from outside while it cleans up after its limit, it is no timeout", async () => {
   const task = spawn(() =>
-    timeout(1, async (signal) => {
+    timeout(soon, async (signal) => {
       await forever(signal).catch(() => undefined);
       currentTask()?.cancel("outside");
       throw signal.reason;
@@ -229,7 +230,7 @@ test("with both limits passed while the loop was busy, the outer stops what come
 test("a limit in the cleaning up after another limit is a limit of its own", async () => {
   let inner: unknown;
   const outer = await rejection(
-    timeout(1, async (signal) => {
+    timeout(soon, async (signal) => {
       try {
         await forever(signal);
       } finally {
@@ -296,7 +297,7 @@ test("a limit that was reached, or whose body has ended, cannot be moved", async
     deadline = own;
   });
   expect(() => deadline?.reschedule(1)).toThrow(StateError);
-  await timeout(1, (signal, own) => forever(signal).catch(() => expect(() => own.reschedule(1)).toThrow(StateError)));
+  await timeout(soon, (signal, own) => forever(signal).catch(() => expect(() => own.reschedule(1)).toThrow(StateError)));
 });
 
 // -- waitFor

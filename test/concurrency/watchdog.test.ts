@@ -123,11 +123,11 @@ test("is told where it is stuck in a call of Node's own, and in one that waits",
   const program = new Program(
     `${prelude}
     import { pbkdf2Sync } from "node:crypto";
-    await untilTold(/hash .*program/, () => spawn(async () => {
+    await untilTold(/hash .* stuck at .*program/, () => spawn(async () => {
       await sleep(1);
       pbkdf2Sync("secret", "salt", 300_000, 64, "sha512"); // hashing
     }, { name: "hash" }));
-    await untilTold(/wait .*program/, () => spawn(async () => {
+    await untilTold(/wait .* ${stuckAt} .*program/, () => spawn(async () => {
       await sleep(1);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200); // waiting
     }, { name: "wait" }));`,
