@@ -50,6 +50,8 @@ export interface Verb {
   readonly takes: (state: JobState) => boolean;
   /** @returns the ids that it was done to */
   readonly apply: (queue: StoredQueue, state: JobState, ids: readonly string[], place?: number) => Promise<ReadonlySet<string>>;
+  /** Of ids that are in no state, as `apply`; of a dry run those that it would be done to. @default it is done to none of these */
+  readonly applyToOrphans?: (queue: StoredQueue, ids: readonly string[], dryRun: boolean) => Promise<ReadonlySet<string>>;
   /** For the trail. */
   readonly details?: Readonly<Record<string, unknown>>;
 }
@@ -109,18 +111,25 @@ async function work(operator: Operator, verb: Verb, name: string, { ids, filter,
   return { queue: name, dryRun, matched, changed, skipped: [] };
 }
 
-async function ofIds(name: string, parts: readonly StoredQueue[], { command, states, apply }: Verb, ids: readonly string[], dryRun: boolean, touch: (count: number) => void): Promise<BulkResult> {
+async function ofIds(name: string, parts: readonly StoredQueue[], { command, states, apply, applyToOrphans }: Verb, ids: readonly string[], dryRun: boolean, touch: (count: number) => void): Promise<BulkResult> {
   const skipped: { id: string; reason: string }[] = [];
   let matched = 0;
   let changed = 0;
   for (const { queue, state, ids: found } of await located(parts, ids)) {
     const skip = (all: readonly string[], reason: string): unknown => skipped.push(...all.map((id) => ({ id, reason })));
-    if (state === "removed") skip(found, "there is no such job");
-    else if (!states.includes(state)) skip(found, `it is ${state}: expected ${states.join(", ")}`);
+    if (state === "removed") {
+      const done = new Set<string>();
+      for (const part of applyToOrphans === undefined ? [] : parts) for (const id of await applyToOrphans!(part, found, dryRun)) done.add(id);
+      matched += done.size;
+      if (!dryRun) touch((changed += done.size));
+      skip(found.filter((id) => !done.has(id)), "there is no such job");
+    } else if (!states.includes(state)) skip(found, `it is ${state}: expected ${states.join(", ")}`);
     else {
       matched += found.length;
       if (dryRun) continue;
-      const done = await apply(queue, state, found);
+      const done = new Set(await apply(queue, state, found));
+      const rest = found.filter((id) => !done.has(id));
+      if (rest.length > 0) for (const id of (await applyToOrphans?.(queue, rest, false)) ?? []) done.add(id);
       touch((changed += done.size));
       skip(found.filter((id) => !done.has(id)), "it changed its state meanwhile, or is the next run of a schedule");
     }

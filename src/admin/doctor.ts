@@ -7,6 +7,7 @@ import { asBackendError } from "../redis/errors.ts";
 import { readServerFacts } from "../redis/server-facts.ts";
 import { connectionNames, waitingConnections } from "../store/consumers.ts";
 import { countJobs } from "../store/count.ts";
+import type { JobKey } from "../store/job-parts.ts";
 import { findOrphans, sampleJobs } from "../store/orphans.ts";
 import { lookAtQueue } from "../store/queue-look.ts";
 import { parkedJobs } from "../store/parked.ts";
@@ -92,7 +93,7 @@ async function lookAtServer({ connections }: Operator): Promise<{ readonly name:
 interface Beside {
   readonly connected: readonly string[] | undefined;
   /** Undefined where all jobs are looked at. */
-  readonly samples: ReadonlyMap<string, readonly string[]> | undefined;
+  readonly samples: ReadonlyMap<string, readonly JobKey[]> | undefined;
 }
 
 /** Reads it for the first queue of each prefix: a partition may be on another node. */
@@ -117,7 +118,7 @@ function consumersOf(queue: StoredQueue, pools: readonly RegisteredPool[], conne
   return { ready: of.filter(isReady), quiet: of.filter((pool) => !isReady(pool)), others: connections && Math.max(0, connections - of.length) };
 }
 
-async function lookAt(queue: StoredQueue, consumers: Consumers, among: readonly string[] | "all", signal: AbortSignal | undefined): Promise<QueueLook> {
+async function lookAt(queue: StoredQueue, consumers: Consumers, among: readonly JobKey[] | "all", signal: AbortSignal | undefined): Promise<QueueLook> {
   const [counts, paused, { oldestPutAt }, symptoms, history, orphans, parked] = await Promise.all([
     countJobs(queue),
     isPaused(queue),

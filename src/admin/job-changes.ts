@@ -3,6 +3,7 @@ import { definitionOf, defineJob } from "../job/contract.ts";
 import type { JobState } from "../job/state.ts";
 import { check } from "../options.ts";
 import { promoteJobs as promoteStored } from "../store/promote.ts";
+import { removeOrphans } from "../store/remove-orphans.ts";
 import { REMOVABLE, removeJobs as removeStored, type RemovableState } from "../store/remove.ts";
 import { retryEnded } from "../store/retry.ts";
 import { inBulk, type BulkResult, type JobSelection, type Verb } from "./bulk.ts";
@@ -41,12 +42,12 @@ export function promoteJobs(operator: Operator, queue: string, selection: JobSel
 
 /**
  * Removes jobs that do not run, with all that is kept of them; those of a flow with the children that they wait for.
- * The next run of a schedule is left: remove the schedule.
+ * The next run of a schedule is left: remove the schedule. By its id also a job that is in no state, and what is left of one that is gone.
  *
  * @throws as `retryJobs`
  */
 export function removeJobs(operator: Operator, queue: string, selection: JobSelection): Promise<BulkResult> {
-  return inBulk(operator, REMOVE, queue, selection);
+  return inBulk(operator, { ...REMOVE, applyToOrphans: removeOrphans }, queue, selection);
 }
 
 /** Removes all jobs of these states. @throws as `retryJobs` */

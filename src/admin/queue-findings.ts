@@ -142,16 +142,21 @@ export const moving: Look<QueueLook> = ({ queue, parked }) => {
 
 export const orphaned: Look<QueueLook> = ({ queue, parked, orphans }) => {
   const ids = orphans.ids.filter((id) => !parked.includes(id));
-  const { looked } = orphans;
+  const { looked, parts } = orphans;
   const [first] = ids;
-  if (first === undefined) return undefined;
+  if (first === undefined && parts.length === 0) return undefined;
+  const messages = [
+    ...(first === undefined ? [] : [`${ids.length === 1 ? "a job is" : `${ids.length} jobs are`} stored but in no state: nobody will ever run or remove them`]),
+    ...(parts.length === 0 ? [] : [`${parts.length === 1 ? "a key is" : `${parts.length} keys are`} left of jobs that are gone: nobody will ever remove them`]),
+  ];
+  const gone = [...new Set(parts.map((part) => part.slice(0, part.lastIndexOf(":"))))].slice(0, 3);
   return {
     finding: "orphans",
-    severity: "error",
+    severity: first === undefined ? "warning" : "error",
     subject: `queue ${queue}`,
-    message: `${ids.length === 1 ? "a job is" : `${ids.length} jobs are`} stored but in no state: nobody will ever run or remove them`,
-    evidence: { ids: ids.slice(0, 10), jobsLookedAt: looked },
-    remedy: `millrace job show ${typed(queue)} ${typed(first)}, then millrace job remove`,
+    message: messages.join("; "),
+    evidence: { ids: first === undefined ? undefined : ids.slice(0, 10), leftKeys: parts.length === 0 ? undefined : parts.slice(0, 10), jobsLookedAt: looked },
+    remedy: first === undefined ? `millrace job remove ${[queue, ...gone].map(typed).join(" ")}` : `millrace job show ${typed(queue)} ${typed(first)}, then millrace job remove`,
   };
 };
 

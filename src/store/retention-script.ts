@@ -1,5 +1,7 @@
 /** The part of the turn script that lets finished jobs go, by number and by age. */
 
+import { FAMILY_PARTS } from "./job-parts.ts";
+
 /** How many finished jobs stay, and for how long; `undefined` is no bound of that kind. `count: 0` keeps none. */
 export interface Retention {
   readonly count?: number | undefined;
@@ -13,7 +15,7 @@ export function packBound(value: unknown): number {
 
 /** What a job has beside its hash and its logs, if a flow has to do with it. */
 export const FAMILY = `
-local FAMILY = {':dependencies', ':unsuccessful', ':processed', ':failed'}
+local FAMILY = {${FAMILY_PARTS.map((part) => `':${part}'`).join(", ")}}
 `;
 
 /** `drop(keys)` and `trim(target, count, age)`, where `target` is the set of the completed or of the failed. Needs `FAMILY` and `ATTEMPT`. */

@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { doctor } from "../../src/admin/doctor.ts";
+import { removeJobs } from "../../src/admin/job-changes.ts";
 import type { Operator } from "../../src/admin/operator.ts";
 import { register } from "../../src/control/registry.ts";
 import { defineHandler, defineJob, defineQueue, typed } from "../../src/index.ts";
@@ -180,6 +181,26 @@ test("a job that is in no state is an orphan; those in every state are not", asy
   expect(Object.keys(await findings(operator, "queue work", true))).not.toContain("orphans");
   await client.hset(`${base}lost`, "name", "n", "data", "{}", "opts", "{}");
   expect(await findings(operator, "queue work", true)).toMatchObject({ orphans: { evidence: { ids: ["lost"] }, remedy: expect.stringContaining("work lost") as string } });
+});
+
+test("what is left of a job that is gone is found, and removed by what the finding says", async () => {
+  const operator = testOperator();
+  const stock = stockQueue(operator.prefix);
+  await stock.add("n", 1, { jobId: "kept" });
+  const client = redisClient();
+  const base = `${operator.prefix}:work:`;
+  await client.rpush(`${base}gone:logs`, "line");
+  await client.sadd(`${base}gone:dependencies`, "x");
+  expect((await findings(operator, "queue work", true))["orphans"]).toMatchObject({
+    severity: "warning", message: "2 keys are left of jobs that are gone: nobody will ever remove them", evidence: { ids: undefined, leftKeys: expect.arrayContaining(["gone:logs", "gone:dependencies"]) as string[], jobsLookedAt: 1 }, remedy: "millrace job remove work gone",
+  });
+  await client.hset(`${base}lost`, "name", "n");
+  expect((await findings(operator, "queue work", true))["orphans"]).toMatchObject({ severity: "error", message: expect.stringMatching(/^a job is stored .*; 2 keys are left/) as string, evidence: { ids: ["lost"] } });
+  expect(await removeJobs(operator, "work", { ids: ["lost", "gone"], dryRun: true })).toMatchObject({ matched: 2, changed: 0, skipped: [] });
+  expect(await removeJobs(operator, "work", { ids: ["lost", "gone"] })).toMatchObject({ matched: 2, changed: 2, skipped: [] });
+  expect(Object.keys(await findings(operator, "queue work", true))).not.toContain("orphans");
+  expect(await stock.getJobState("kept")).toBe("waiting");
+  await expect(removeJobs(operator, "work", { ids: ["gone"] })).rejects.toMatchObject({ code: "NOT_FOUND" });
 });
 
 test("a schedule without a next run, and one whose run nobody starts, are found", async () => {

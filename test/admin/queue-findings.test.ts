@@ -11,7 +11,7 @@ function look(backlogs: readonly number[], done: number, more: Partial<QueueLook
     paused: false,
     oldestWaitingMs: undefined,
     symptoms: { now: 0, unleased: [], overdue: [], failed: { lately: 0, before: 0 }, next: { looked: 0, late: 0 }, due: { jobs: 0, since: undefined } },
-    orphans: { ids: [], looked: 0 },
+    orphans: { ids: [], parts: [], looked: 0 },
     parked: [],
     history: {
       run: meanRunMs === undefined ? undefined : { mean: meanRunMs, p50: meanRunMs, p95: meanRunMs, p99: meanRunMs },
