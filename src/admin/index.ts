@@ -17,6 +17,7 @@ export { deleteQueue, pauseQueue, resumeQueue, type DeleteOptions, type DeleteRe
 export { exportQueue, type ExportLine } from "./queue-export.ts";
 export { importQueue, type ImportOptions, type ImportResult } from "./queue-import.ts";
 export { joinQueue, type JoinOptions, type JoinResult } from "./queue-join.ts";
+export { giveBackMove, type GiveBackOptions, type GivenBack } from "./queue-give-back.ts";
 export { moveQueue, type MoveOptions, type MoveResult } from "./queue-move.ts";
 export { queueStats, type QueueStats, type StatsOptions } from "./queue-stats.ts";
 export { listQueues, type QueueRow } from "./queues.ts";

@@ -136,7 +136,7 @@ export const moving: Look<QueueLook> = ({ queue, parked }) => {
     subject: `queue ${queue}`,
     message: "jobs are on their way to another queue: unless somebody moves it now, that was interrupted",
     evidence: { jobs: parked.length },
-    remedy: `millrace queue move ${typed(queue)}, to the same place as before: it goes on`,
+    remedy: `millrace queue move ${typed(queue)}, to the same place as before: it goes on; if that is lost for good, millrace queue move ${typed(queue)} --give-back`,
   };
 };
 

@@ -39,13 +39,13 @@ const MOST_TOLD = 100;
 /**
  * Moves what does not run: jobs of every state with their order, attempts, times, results and failures, and schedules. Settings
  * go along where the other queue has none. Interrupted, even by `kill -9`, the same move again goes on: nothing is lost, nothing
- * doubled. Until then at most one batch is in neither queue, and `doctor` tells of it. Where a server has a replica, each step waits
+ * doubled. Until then at most one batch is in neither queue, and `doctor` tells of it; should the other queue be lost for good, see `giveBackMove`. Where a server has a replica, each step waits
  * until it has it too, so a fail-over of either is but an interruption.
  *
  * Nobody is stopped meanwhile: what a worker of this queue takes runs here, what is put is moved, as long as anything is there.
  *
  * @param target  the operator of the other queue; the same one for another name
- * @throws ReadOnlyError, OptionError before any I/O; NotFoundError; StateError when a move to elsewhere was interrupted, or when limits of its partitions cannot be had there: nothing is changed then; BackendError, BackendFullError; the signal's reason
+ * @throws ReadOnlyError, OptionError before any I/O; NotFoundError; StateError when a move to elsewhere was interrupted, or when limits of its partitions cannot be had there: nothing is changed then; also when this one was given back meanwhile; BackendError, BackendFullError; the signal's reason
  */
 export async function moveQueue(operator: Operator, name: string, target: Operator, to: string, options?: MoveOptions): Promise<MoveResult> {
   const { onProgress, signal } = checkOptions("moveQueue", options, { onProgress: check.callback<(moved: number) => void>(), signal: check.signal() });
@@ -106,7 +106,7 @@ class Moving {
 
   #assertHere(moves: readonly Move[]): void {
     const other = moves.find(({ to }) => to !== this.#place);
-    if (other !== undefined) throw new StateError(`expected to go on with the move to ${other.to}, which was interrupted, got one to ${this.#place}: do that one again first`);
+    if (other !== undefined) throw new StateError(`expected to go on with the move to ${other.to}, which was interrupted, got one to ${this.#place}: do that one again first, or, if that place is lost, give back what is on its way to it (--give-back)`);
   }
 
   async all(source: StoredQueue, writes: ReplicatedWrites, move: Move): Promise<void> {
@@ -134,7 +134,7 @@ class Moving {
     for (let passed = 0; ; ) {
       this.#signal?.throwIfAborted();
       // Were this undone after the next step, it would be in both queues.
-      const batch = await writes.do(() => park(source, state, passed, BATCH));
+      const batch = await writes.do(() => park(source, move.id, state, passed, BATCH));
       if (batch.places.length === 0 && batch.passed === 0) return;
       this.left.flow += batch.passed;
       passed += batch.passed;
@@ -143,7 +143,7 @@ class Moving {
       const taken = await this.#target.do(() => writeRecords(this.#to, records, { key: movedKey(this.#to, move.id), number: batch.number }));
       passed += taken.length;
       this.left.taken.push(...taken.slice(0, MOST_TOLD - this.left.taken.length));
-      this.moved += await leave(source, batch.number, taken);
+      this.moved += await leave(source, move.id, batch.number, taken);
       this.#onMoved(this.moved);
     }
   }

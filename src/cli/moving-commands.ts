@@ -19,6 +19,7 @@ export function movingCommands(parent: Command, run: Run): void {
     .option("--to <queue>", "its new name (default: the same)")
     .option("--to-redis <url>", "its new server (default: the same)")
     .option("--to-prefix <text>", "its new prefix (default: the same)")
-    .addHelpText("after", examples("millrace queue move mail --to post", "millrace queue move mail --to-redis redis://new.example --yes"));
-  does(move, run, async (context, name: string, flags: MoveFlags) => (await import("./moving.ts")).move(context, name, flags));
+    .option("--give-back", "instead: of a move whose target is lost for good, puts\nback what is on its way, and forgets it")
+    .addHelpText("after", examples("millrace queue move mail --to post", "millrace queue move mail --to-redis redis://new.example --yes", "millrace queue move mail --give-back"));
+  does(move, run, async (context, name: string, flags: MoveFlags) => (await import("./moving.ts"))[flags.giveBack === true ? "giveBack" : "move"](context, name, flags));
 }

@@ -4,6 +4,7 @@ import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { addAbortSignal, type Readable } from "node:stream";
 import { importQueue } from "../admin/queue-import.ts";
+import { giveBackMove } from "../admin/queue-give-back.ts";
 import { moveQueue, type MoveResult } from "../admin/queue-move.ts";
 import { queueStats } from "../admin/queue-stats.ts";
 import { startTicker } from "../concurrency/timer.ts";
@@ -60,6 +61,7 @@ export interface MoveFlags extends ConfirmFlags {
   readonly to?: string;
   readonly toRedis?: string;
   readonly toPrefix?: string;
+  readonly giveBack?: true;
 }
 
 const TOLD_MS = 3000;
@@ -88,6 +90,22 @@ export async function move(context: Context, name: string, flags: MoveFlags): Pr
   } finally {
     callOff();
   }
+}
+
+/** @returns 1 when the answer was no */
+export async function giveBack(context: Context, name: string, flags: MoveFlags): Promise<number | void> {
+  const { to, toRedis, toPrefix } = flags;
+  if (to !== undefined || toRedis !== undefined || toPrefix !== undefined) throw new OptionError("expected --give-back by itself: it asks no other queue, so what has arrived there stays there");
+  assertCanAsk(flags);
+  await using operator = await openOperator(context);
+  if (flags.dryRun !== true) operator.assertMayChange("queue move");
+  const { jobs, to: where } = await giveBackMove(operator, name, { dryRun: true });
+  const what = `give back ${counted(jobs, "job")} of ${name} to where they stood, and forget the move to ${where}, which may have them too`;
+  const answer = await confirm(context, what, { queue: name, jobs, to: where }, flags);
+  if (answer !== "yes") return answer === "no" ? EXIT.failed : undefined;
+  const result = await giveBackMove(operator, name);
+  await context.output.result(`${name}: ${counted(result.jobs, "job")} stand where they stood again, and the move to ${where} is forgotten`, result);
+  if (result.jobs > 0) context.output.warning("if they had arrived there before it was interrupted, they are in both queues, and may run twice");
 }
 
 function isAll({ left }: MoveResult): boolean {

@@ -4,6 +4,7 @@
  * whoever goes on finds the batch and its number; and who was sent it already knows that number.
  */
 import { Packr } from "msgpackr";
+import { StateError } from "../errors.ts";
 import type { JobState } from "../job/state.ts";
 import { asBackendError } from "../redis/errors.ts";
 import { runPacked, runScript, type Script } from "../redis/script.ts";
@@ -60,30 +61,43 @@ const STATES = { waiting: 1, prioritized: 2, delayed: 3, completed: 4, failed: 5
 /**
  * Parks the next batch of a state: what runs next first. A batch that is parked already is given, whatever its state.
  *
+ * @param move    the id of the one that stands
  * @param passed  jobs at the beginning of the state that are to be left
- * @throws BackendError; the same call again gives the same batch
+ * @throws StateError where the move stands no more: its numbers begin again with the next one, and the target would take a batch for one
+ *   that it knows; BackendError; the same call again gives the same batch
  */
-export async function park(queue: StoredQueue, state: MovedState, passed: number, most: { readonly jobs: number; readonly bytes: number }): Promise<Parked> {
+export async function park(queue: StoredQueue, move: string, state: MovedState, passed: number, most: { readonly jobs: number; readonly bytes: number }): Promise<Parked> {
   const { client, keys } = queue;
-  const [number, rows, left] = (await runPacked(
+  const reply = (await runPacked(
     client,
     PARK,
     [keys.wait, keys.prioritized, keys.delayed, keys.completed, keys.failed, parkedKey(queue)],
-    [keys.base, STATES[state], state, passed, most.jobs, most.bytes],
-  )) as [number, [string, MovedState, string][], number];
+    [keys.base, STATES[state], state, passed, most.jobs, most.bytes, move],
+  )) as [number, [string, MovedState, string][], number] | 0;
+  if (reply === 0) throw new StateError(`expected the move of ${queue.name} to stand, but it has ended, or was given back: the same command again begins another`);
+  const [number, rows, left] = reply;
   return { number, places: rows.map(([id, was, score]) => ({ id, state: was, score: Number(score) })), passed: left };
 }
 
 /**
- * Removes the parked batch of this number; those in `back` return to where they were.
+ * Removes the parked batch of this move and number; those in `back` return to where they were.
  *
  * @returns how many were removed: 0 where it is another batch that is parked
  * @throws BackendError
  */
-export async function leave(queue: StoredQueue, number: number, back: readonly string[]): Promise<number> {
+export function leave(queue: StoredQueue, move: string, number: number, back: readonly string[]): Promise<number> {
+  return leaveOrReturn(queue, [queue.keys.base, move, number, packr.pack(back)]);
+}
+
+/** Returns all that is parked to where it was, and ends the move, in one step. @returns how many jobs: 0 where it is another move that stands. @throws BackendError */
+export function giveBack(queue: StoredQueue, move: string): Promise<number> {
+  return leaveOrReturn(queue, [queue.keys.base, move]);
+}
+
+async function leaveOrReturn(queue: StoredQueue, args: readonly (string | number | Buffer)[]): Promise<number> {
   const { client, keys } = queue;
   const states = [keys.wait, keys.prioritized, keys.delayed, keys.completed, keys.failed];
-  return (await runScript(client, LEAVE, [...states, parkedKey(queue), keys.events, keys.meta, keys.marker], [keys.base, number, packr.pack(back)])) as number;
+  return (await runScript(client, LEAVE, [...states, parkedKey(queue), keys.events, keys.meta, keys.marker], args)) as number;
 }
 
 /** @throws BackendError */
@@ -113,13 +127,14 @@ const END: Script = { name: "end-move", lua: `if redis.call('HEXISTS', KEYS[1], 
 
 /**
  * KEYS  wait, prioritized, delayed, completed, failed, parked
- * ARGV  base, which of them, its state, jobs to pass, most jobs, most bytes
- * reply msgpack {number, {{id, state, score}, …}, passed}
+ * ARGV  base, which of them, its state, jobs to pass, most jobs, most bytes, id of the move
+ * reply msgpack {number, {{id, state, score}, …}, passed}; 0 where that move does not stand
  */
 const PARK: Script = {
   name: "park",
   lua: `${ATTEMPT}
 local base, from, state, passed, most, room, parked = ARGV[1], KEYS[tonumber(ARGV[2])], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), KEYS[6]
+if redis.call('HGET', parked, 'move') ~= ARGV[7] then return cmsgpack.pack(0) end
 local number = tonumber(redis.call('HGET', parked, 'n')) or 0
 local rows = redis.call('HGET', parked, 'rows')
 if rows then
@@ -167,8 +182,8 @@ return cmsgpack.pack({number + 1, taken, left})
 
 /**
  * KEYS  wait, prioritized, delayed, completed, failed, parked, events, meta, marker
- * ARGV  base, number, msgpack of ids that go back
- * reply how many were removed
+ * ARGV  base, id of the move, number, msgpack of ids that go back; without the last two all go back, and the move ends
+ * reply how many were removed, or went back where all do
  */
 const LEAVE: Script = {
   name: "leave",
@@ -176,18 +191,18 @@ const LEAVE: Script = {
 local wait, prioritized, delayed, completed, failed, parked, events, meta, marker = unpack(KEYS)
 local base = ARGV[1]
 ${ATTEMPT}${TRIM_EVENTS}
-local state = redis.call('HMGET', parked, 'n', 'rows')
-if state[1] ~= ARGV[2] or not state[2] then return 0 end
+local state, ends = redis.call('HMGET', parked, 'move', 'n', 'rows'), not ARGV[3]
+if state[1] ~= ARGV[2] or not (ends or (state[2] == ARGV[3] and state[3])) then return 0 end
 local back = {}
-for _, id in ipairs(cmsgpack.unpack(ARGV[3])) do back[id] = true end
+for _, id in ipairs(ends and {} or cmsgpack.unpack(ARGV[4])) do back[id] = true end
 local sets = {prioritized = prioritized, delayed = delayed, completed = completed, failed = failed}
 trimEvents(meta, events, redis.call('HGET', meta, 'opts.maxLenEvents'))
-local rows, removed, placed = cmsgpack.unpack(state[2]), 0, {}
+local rows, removed, placed = state[3] and cmsgpack.unpack(state[3]) or {}, 0, {}
 local function go()
   for i = #rows, 1, -1 do
     local id, was, score = unpack(rows[i])
     local key = base .. id
-    if back[id] then
+    if ends or back[id] then
       if was == 'waiting' then redis.call('RPUSH', wait, id) else redis.call('ZADD', sets[was], score, id) end
       placed[#placed + 1] = rows[i]
       redis.call('ZADD', marker, 0, '0')
@@ -199,13 +214,13 @@ local function go()
       removed = removed + 1
     end
   end
-  redis.call('HDEL', parked, 'rows')
+  if ends then redis.call('DEL', parked) else redis.call('HDEL', parked, 'rows') end
 end
 attempt(go, function()
   for _, row in ipairs(placed) do
     if row[2] == 'waiting' then redis.call('LREM', wait, -1, row[1]) else redis.call('ZREM', sets[row[2]], row[1]) end
   end
 end)
-return removed
+return ends and #placed or removed
 `,
 };

@@ -91,7 +91,7 @@ test("one that was interrupted is gone on with, nothing is doubled although its 
   // Broken off after the batch was written there, and before it was removed here.
   const source = await operator.existing("work");
   const move = await beginMove(source, { id: "m", to: `${target.connections.address} ${target.prefix} work` });
-  const batch = await park(source, "waiting", 0, { jobs: 4, bytes: 1e6 });
+  const batch = await park(source, move.id, "waiting", 0, { jobs: 4, bytes: 1e6 });
   await target.ready();
   const to = target.queue("work");
   await writeRecords(to, await readRecords(source, batch.places), { key: movedKey(to, move.id), number: batch.number });

@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { defineHandler, defineJob, typed } from "../../src/index.ts";
+import { beginMove, park } from "../../src/store/parked.ts";
 import { stockQueue } from "../interop/stock.ts";
+import { openQueue } from "../store/opened-queue.ts";
 import { testApp, until } from "../support/app.ts";
 import { millrace, start } from "../support/command.ts";
 import { freshPrefix, redisClient, redisUrl, startRedis } from "../support/redis.ts";
@@ -95,6 +97,27 @@ test("one that was broken off, by Redis or by Ctrl-C, says that the same command
   await until(async () => (await redisClient().exists(`${prefix}:copy:millrace:paused-schedules`)) === 1);
   importing.kill("SIGINT");
   expect(await importing.ended).toMatchObject({ code: 130, stdout: "", stderr: toldOf });
+});
+
+test("move --give-back says what it would do and may double, takes --yes and no other queue, and says where none stands", PATIENCE, async () => {
+  const queue = await openQueue({ prefix, name: "mail" });
+  await stockQueue(prefix, "mail").addBulk(Array.from({ length: 3 }, () => ({ name: "n", data: 1 })));
+  const giveBack = (...flags: string[]) => millrace(["queue", "move", "mail", "--give-back", ...flags], { env });
+  expect(await giveBack("--yes")).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("none stands") as string });
+  await beginMove(queue, { id: "m", to: "redis://lost.example bull mail" });
+  await park(queue, "m", "waiting", 0, { jobs: 2, bytes: 1e6 });
+  const [unasked, both, dry, told] = await Promise.all([giveBack(), giveBack("--to", "post"), giveBack("--dry-run"), giveBack("--dry-run", "--json")]);
+  expect(unasked).toMatchObject({ code: 2, stderr: expect.stringContaining("--yes") as string });
+  expect(both).toMatchObject({ code: 2, stderr: expect.stringContaining("--give-back by itself") as string });
+  expect(dry).toEqual({ code: 0, stderr: "", stdout: "would give back 2 jobs of mail to where they stood, and forget the move to redis://lost.example bull mail, which may have them too\n" });
+  expect(JSON.parse(told.stdout)).toEqual({ dryRun: true, queue: "mail", jobs: 2, to: "redis://lost.example bull mail" });
+  expect(await millrace(["queue", "move", "mail", "--to", "post", "--yes"], { env })).toMatchObject({ code: 1, stderr: expect.stringContaining("--give-back") as string });
+  expect(await giveBack("--yes")).toEqual({
+    code: 0,
+    stdout: "mail: 2 jobs stand where they stood again, and the move to redis://lost.example bull mail is forgotten\n",
+    stderr: "warning: if they had arrived there before it was interrupted, they are in both queues, and may run twice\n",
+  });
+  expect(await stockQueue(prefix, "mail").getWaitingCount()).toBe(3);
 });
 
 test("an import that is killed again and again is whole in the end, in order, and holds nothing twice", { timeout: 120_000 }, async () => {

@@ -6,7 +6,7 @@ import { claimExpired } from "../../src/store/claim.ts";
 import { extendLeases } from "../../src/store/extend.ts";
 import { writeRecords, type JobRecord } from "../../src/store/job-records.ts";
 import { producerKey } from "../../src/store/keys.ts";
-import { leave, park, parkedJobs, type MovedState } from "../../src/store/parked.ts";
+import { beginMove, giveBack, leave, park, parkedJobs, parkedKey, type MovedState } from "../../src/store/parked.ts";
 import { putJobs, type NewJob } from "../../src/store/put-script.ts";
 import { readSchedules, removeSchedule, writeSchedule } from "../../src/store/schedule-records.ts";
 import { removeJobs, type RemovableState } from "../../src/store/remove.ts";
@@ -224,19 +224,31 @@ const parkedPlace = async (queue: StoredQueue, id: string): Promise<string[]> =>
 
 function parking(state: MovedState, job: Partial<NewJob>): Scene[] {
   const place = state === "waiting" ? "wait" : state;
-  const parks = (queue: StoredQueue) => park(queue, state, 0, { jobs: 2, bytes: 1e6 });
-  const prepare = (queue: StoredQueue): Promise<void> => putAll(queue, ["a", "b", "c"].map((id) => newJob(id, job)));
+  const parks = (queue: StoredQueue) => park(queue, "m", state, 0, { jobs: 2, bytes: 1e6 });
+  const prepare = async (queue: StoredQueue): Promise<void> => {
+    await putAll(queue, ["a", "b", "c"].map((id) => newJob(id, job)));
+    await beginMove(queue, { id: "m", to: "there" });
+  };
   return [
     { script: "park", name: state, prepare, act: parks, again: async (queue) => expect(await parks(queue)).toMatchObject({ number: 1, places: [{ id: "a" }, { id: "b" }] }), elsewhere: parkedPlace, ends: { a: ["parked"], b: ["parked"], c: [place] } },
     {
       script: "leave",
       name: `${state}, one of them back`,
       prepare: async (queue) => void (await prepare(queue), await parks(queue)),
-      act: (queue) => leave(queue, 1, ["a"]),
-      again: async (queue) => expect(await leave(queue, 1, ["a"])).toBe(1),
+      act: (queue) => leave(queue, "m", 1, ["a"]),
+      again: async (queue) => expect(await leave(queue, "m", 1, ["a"])).toBe(1),
       // What is removed is parked until all of the batch has gone.
       elsewhere: parkedPlace,
       ends: { a: [place], b: ["gone"], c: [place] },
+    },
+    {
+      script: "leave",
+      name: `${state}, all of it back, and the move ends`,
+      prepare: async (queue) => void (await prepare(queue), await parks(queue)),
+      act: (queue) => giveBack(queue, "m"),
+      again: async (queue) => expect([await giveBack(queue, "m"), await queue.client.exists(parkedKey(queue))]).toEqual([2, 0]),
+      elsewhere: parkedPlace,
+      ends: { a: [place], b: [place], c: [place] },
     },
   ];
 }

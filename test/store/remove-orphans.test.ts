@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { park } from "../../src/store/parked.ts";
+import { beginMove, park } from "../../src/store/parked.ts";
 import { removeOrphans } from "../../src/store/remove-orphans.ts";
 import type { StoredQueue } from "../../src/store/stored-queue.ts";
 import { consumerOf, newJob, openQueue, placesOf, putAll } from "./opened-queue.ts";
@@ -30,7 +30,8 @@ test("leaves what is in a state, runs, is on its way to another queue, or is hel
   const { client, keys } = queue;
   await putAll(queue, [newJob("runs"), newJob("parked"), newJob("waits"), newJob("late", { delayMs: 60_000 })]);
   await consumerOf(queue).reserver.take(1);
-  await park(queue, "waiting", 0, { jobs: 1, bytes: 1e6 });
+  await beginMove(queue, { id: "m", to: "there" });
+  await park(queue, "m", "waiting", 0, { jobs: 1, bytes: 1e6 });
   await lost(queue, "held");
   await client.set(`${keys.base}held:lock`, "t", "PX", 60_000);
   expect(await removeOrphans(queue, ["runs", "parked", "waits", "late", "held"], false)).toEqual(new Set());

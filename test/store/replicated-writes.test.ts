@@ -40,7 +40,7 @@ test("a batch that is parked or written again is waited for again, on a new conn
   await putAll(queue, [newJob("a")]);
   const move = await beginMove(queue, { id: "m", to: "there" });
   const batch = { key: movedKey(queue, move.id), number: 1 };
-  const parking = () => writes.do(() => park(queue, "waiting", 0, { jobs: 10, bytes: 1e6 }));
+  const parking = () => writes.do(() => park(queue, move.id, "waiting", 0, { jobs: 10, bytes: 1e6 }));
   const { places } = await parking();
   const records: JobRecord[] = (await readRecords(queue, places)).map((record) => ({ ...record, id: "b" }));
   const writing = () => writes.do(() => writeRecords(queue, records, batch));
