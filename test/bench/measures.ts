@@ -22,7 +22,7 @@ const MANY = 200_000;
 const ONE_BY_ONE = 30_000;
 
 export const measures: readonly Measure[] = [
-  beside("consume-1", "consume, 1 slot", work("consume", { width: 1, jobs: ONE_BY_ONE }), { stock: rate(1.4) }),
+  beside("consume-1", "consume, 1 slot", work("consume", { width: 1, jobs: ONE_BY_ONE }), { stock: rate(1.4), streams: {} }),
   beside("consume-100", "consume, 100 slots", consume100(), {
     stock: { ...rate(3), processUs: atMost(0.2), storeUs: atMost(0.4) },
     ...peers,
@@ -35,7 +35,7 @@ export const measures: readonly Measure[] = [
   beside("consume-100-schema", "consume, 100 slots, as users get it: with a schema", consume100({ schema: true, keep: 1000 }), { stock: rate(2.5) }),
   beside("drop-in-consume", "a stock Worker with our backend, 100 slots", consume100(), { stock: rate(1.8) }, "drop-in"),
   beside("drop-in-add", "a stock Queue with our backend, add 100 in flight", work("put", { width: 100, jobs: MANY }), { stock: rate(1.4) }, "drop-in"),
-  beside("put-1", "put, 1 in flight", work("put", { width: 1, jobs: ONE_BY_ONE }), { stock: rate(1.3) }),
+  beside("put-1", "put, 1 in flight", work("put", { width: 1, jobs: ONE_BY_ONE }), { stock: rate(1.3), streams: {} }),
   beside("put-100", "put, 100 in flight", work("put", { width: 100, jobs: MANY }), { stock: rate(1.5) }),
   beside("put-1000", "put, 1000 in flight", work("put", { width: 1000, jobs: MANY }), { stock: rate(2) }),
   beside("put-many", "putMany of 100,000", work("put-many", { jobs: 100_000 }), { stock: rate(3), ...peers }),

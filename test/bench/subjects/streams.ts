@@ -6,15 +6,15 @@ import { Redis } from "ioredis";
 import { chunks, type Handle, type Payload, type Subject } from "../subject.ts";
 
 const GROUP = "workers";
-/** What is read at once. */
-const COUNT = 100;
+/** What is read at once, where there are as many slots. */
+const MOST = 100;
 
 type Entry = [id: string, fields: [string, string]];
 
 export const streams: Subject = {
   store: "redis",
-  notes: "XADD, XREADGROUP of 100, XACK and XDEL: no renewed leases, retries, results, states, events, priorities or delays",
-  async open(url, { queues }) {
+  notes: "XADD, XREADGROUP of as many as there are slots, 100 at most, XACK and XDEL: no renewed leases, retries, results, states, events, priorities or delays",
+  async open(url, { queues, slots }) {
     const redis = new Redis(url);
     let ended = false;
     let consuming: Promise<unknown> = Promise.resolve();
@@ -31,7 +31,7 @@ export const streams: Subject = {
       },
       async consume(handle) {
         for (const queue of queues) await redis.xgroup("CREATE", queue, GROUP, "0", "MKSTREAM").catch(() => {});
-        consuming = Promise.all(queues.map((queue) => consume(redis, queue, handle, () => ended)));
+        consuming = Promise.all(queues.map((queue) => consume(redis, queue, Math.min(slots, MOST), handle, () => ended)));
       },
       async close() {
         ended = true;
@@ -54,13 +54,13 @@ export const streams: Subject = {
 };
 
 /** What was read is acknowledged with the next reading, in one round trip. */
-async function consume(redis: Redis, queue: string, handle: Handle, ended: () => boolean): Promise<void> {
+async function consume(redis: Redis, queue: string, count: number, handle: Handle, ended: () => boolean): Promise<void> {
   let done: string[] = [];
   for (let reads = true; reads || done.length > 0; ) {
     reads = !ended();
     const pipeline = redis.pipeline();
     if (done.length > 0) pipeline.xack(queue, GROUP, ...done).xdel(queue, ...done);
-    if (reads) pipeline.xreadgroup("GROUP", GROUP, "one", "COUNT", COUNT, "STREAMS", queue, ">");
+    if (reads) pipeline.xreadgroup("GROUP", GROUP, "one", "COUNT", count, "STREAMS", queue, ">");
     const results = (await pipeline.exec()) ?? [];
     for (const [error] of results) if (error) throw error;
     const [[, entries]] = (reads ? (results.at(-1)?.[1] as [[string, Entry[]]] | null) : null) ?? [["", []]];
