@@ -34,6 +34,7 @@ export {
   restartWorkers,
   resumeWorkers,
   scaleWorkers,
+  setWorkerDebug,
   setWorkerLogLevel,
   stopWorkers,
   type StopWorkersOptions,

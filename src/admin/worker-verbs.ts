@@ -77,6 +77,14 @@ export function setWorkerLogLevel(operator: Operator, workers: Workers, level: L
   return change(operator, "log-level", workers, { level });
 }
 
+/**
+ * Debug mode of their processes, from now on until they end: `dumpWorkers` then tells where tasks wait that begin or resume to
+ * wait from now on. Of a task that waits for one promise all along, or runs on a thread of its own, it cannot.
+ */
+export function setWorkerDebug(operator: Operator, workers: Workers, on: boolean): Promise<WorkerAnswers<Verbs["debug"]["value"]>> {
+  return change(operator, "debug", workers, { on });
+}
+
 /** What each is doing: its tasks and where they wait, its event loop, its memory. */
 export function dumpWorkers(operator: Operator, workers: Workers): Promise<WorkerAnswers<PoolDump>> {
   return look(operator, "dump", workers, {});

@@ -38,6 +38,11 @@ export function workerCommands(parent: Command, run: Run): void {
     .option("--all", "all that run")
     .addHelpText("after", examples("millrace worker log-level h4k2 debug", "millrace worker log-level info --all"));
   does(logLevel, run, async (context, words: string[], flags: WorkersFlags) => (await import("./worker-control.ts")).logLevel(context, words, flags));
+  const debug = leaf(worker, "debug", "have worker dump tell where tasks wait, from now on")
+    .argument("<words...>", "ids or names of workers, then on or off")
+    .option("--all", "all that run")
+    .addHelpText("after", examples("millrace worker debug h4k2 on", "millrace worker dump h4k2", "millrace worker debug off --all"));
+  does(debug, run, async (context, words: string[], flags: WorkersFlags) => (await import("./worker-control.ts")).debug(context, words, flags));
 }
 
 function some(command: Command): Command {

@@ -1,6 +1,6 @@
 /** What the commands `worker …` do that tell workers something. */
 import { findWorkers, type Workers } from "../admin/workers.ts";
-import { pingWorkers, quietWorkers, restartWorkers, resumeWorkers, scaleWorkers, setWorkerLogLevel, stopWorkers, type WorkerAnswers } from "../admin/worker-verbs.ts";
+import { pingWorkers, quietWorkers, restartWorkers, resumeWorkers, scaleWorkers, setWorkerDebug, setWorkerLogLevel, stopWorkers, type WorkerAnswers } from "../admin/worker-verbs.ts";
 import type { Operator } from "../admin/operator.ts";
 import { LOG_LEVELS, numberOrText, type LogLevel } from "../config.ts";
 import type { PoolEnd, PoolStand, ScaledPool } from "../control/verbs.ts";
@@ -40,6 +40,11 @@ const LEVELS: readonly Column<Answered<{ readonly from: string; readonly to: str
   { title: "TO", of: ({ to }) => to },
 ];
 
+const DEBUG: readonly Column<Answered<{ readonly from: boolean; readonly to: boolean }>>[] = [
+  { title: "FROM", of: ({ from }) => (from ? "on" : "off") },
+  { title: "TO", of: ({ to }) => (to ? "on" : "off") },
+];
+
 export function ping(context: Context, names: readonly string[], flags: WorkersFlags): Promise<number | void> {
   return told(context, names, flags, pingWorkers, STAND);
 }
@@ -65,6 +70,12 @@ export function scale(context: Context, names: readonly string[], { concurrency,
 export function logLevel(context: Context, words: readonly string[], flags: WorkersFlags): Promise<number | void> {
   const level = check.oneOf<LogLevel>(...LOG_LEVELS)(words.at(-1), "the level");
   return told(context, words.slice(0, -1), flags, (operator, workers) => setWorkerLogLevel(operator, workers, level), LEVELS);
+}
+
+/** As of `log-level`. */
+export function debug(context: Context, words: readonly string[], flags: WorkersFlags): Promise<number | void> {
+  const on = check.oneOf("on", "off")(words.at(-1), "the debug mode") === "on";
+  return told(context, words.slice(0, -1), flags, (operator, workers) => setWorkerDebug(operator, workers, on), DEBUG);
 }
 
 /** Asks before all are ended; with `--dry-run` of any. */

@@ -61,6 +61,8 @@ const TASKS: readonly Column<DumpRow>[] = [
   { title: "NOTE", of: ({ stuck, interruption, waitsAt }) => (stuck ? "stuck" : interruption !== null ? `is to end: ${interruption}` : waitsAt?.[0] && `waits at ${waitsAt[0]}`), cuts: true },
 ];
 
+const UNKNOWN_PLACE = "Where the others wait is not known: they wait since before debug mode was on, or run on threads of their own";
+
 export async function dump(context: Context, names: readonly string[], flags: WorkersFlags): Promise<number | void> {
   const workers = workersOf(names, flags);
   await using operator = await openOperator(context);
@@ -84,7 +86,7 @@ async function shown({ pool, at, uptimeMs, node, debug, tasks, eventLoop, memory
   const lines = [`${painted("bold", id, process.stdout)}  ${printable(name)}`, ...facts.flatMap(([label, text]) => (text === undefined ? [] : [`  ${label.padEnd(10)}  ${printable(text)}`]))];
   for await (const line of tableLines(tasks.map((task) => ({ ...task, ageMs: at - task.startedAt })), TASKS, process.stdout)) lines.push(line);
   if (tasks.length < running + stuck) lines.push(`and ${running + stuck - tasks.length} more`);
-  if (!debug && tasks.length > 0) lines.push("Where they wait is known in debug mode: MILLRACE_DEBUG=1");
+  if (tasks.some(({ waitsAt }) => waitsAt === null)) lines.push(debug ? UNKNOWN_PLACE : `Where they wait is told in debug mode, of what begins or resumes to wait from then on: millrace worker debug ${id} on`);
   return `${lines.join("\n")}\n`;
 }
 

@@ -44,7 +44,8 @@ export class Watchdog implements Disposable {
   #callbackOfTurn = 0;
   /** Callbacks within callbacks: what one calls counts as its own. */
   #depth = 0;
-  #startedAt = 0;
+  /** At first of the callback that switches it on, of which only the end is seen. */
+  #startedAt = performance.now();
   #sample: Sample | undefined;
   #found: { readonly message: string; readonly frames: readonly string[] }[] = [];
 

@@ -24,7 +24,7 @@ export interface ScaledPool {
   readonly usable: number;
 }
 
-/** A task that runs, and where it waits: innermost first, and null while debug mode is off. */
+/** A task that runs, and where it waits: innermost first, and null where that is not known, as while debug mode is off. */
 export interface DumpedTask extends RunningTask {
   readonly waitsAt: readonly string[] | null;
 }
@@ -57,6 +57,8 @@ export interface Verbs {
   /** The value is a .cpuprofile, packed by gzip, in base64. */
   readonly profile: { readonly args: { readonly seconds: number }; readonly value: { readonly gzip: string } };
   readonly "log-level": { readonly args: { readonly level: LogLevel }; readonly value: { readonly from: string; readonly to: string } };
+  /** Debug mode, which is the whole process's. */
+  readonly debug: { readonly args: { readonly on: boolean }; readonly value: { readonly from: boolean; readonly to: boolean } };
 }
 export type Verb = keyof Verbs;
 
@@ -73,6 +75,7 @@ const argsOf: { readonly [V in Verb]: Checks<Verbs[V]["args"]> } = {
   dump: {},
   profile: { seconds: check.number({ min: 0.1, max: LONGEST_PROFILE_S }) },
   "log-level": { level: check.oneOf(...LOG_LEVELS) },
+  debug: { on: check.boolean() },
 };
 
 /** Both sides check: the operator before anything is sent, and the pool since anybody may send. @throws OptionError */

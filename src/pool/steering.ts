@@ -2,6 +2,7 @@
  * Lets operators see a pool and steer it: while it lives it is registered in Redis, and does what their messages say. It
  * never keeps a pool from working or from ending.
  */
+import { setDebug, taskTraces } from "../concurrency/debug.ts";
 import type { LogLevel } from "../config.ts";
 import { hearMessages, type Deeds } from "../control/hearing.ts";
 import { Presence } from "../control/presence.ts";
@@ -118,6 +119,11 @@ export class Steering {
       return { gzip: await profileCpu(seconds, this.#ended.signal) };
     },
     "log-level": ({ level }) => ({ from: setLevel(this.#log, level), to: level }),
+    debug: ({ on }) => {
+      const from = taskTraces() !== undefined;
+      setDebug(on); // never switched back from here: it is the operator's until the process ends
+      return { from, to: on };
+    },
   };
 
   get #stand(): PoolStand {

@@ -9,6 +9,7 @@ import {
   restartWorkers,
   resumeWorkers,
   scaleWorkers,
+  setWorkerDebug,
   setWorkerLogLevel,
   stopWorkers,
 } from "../../src/admin/worker-verbs.ts";
@@ -97,6 +98,14 @@ test("sets the level of their logs", async () => {
   expect((await setWorkerLogLevel(operator, ["other"], "debug")).answers).toMatchObject([{ value: { from: "silent", to: "debug" } }]);
 });
 
+test("switches debug mode of their processes on and off", async () => {
+  const { operator, one } = await working();
+  expect((await setWorkerDebug(operator, ["one"], true)).answers).toEqual([{ id: one.id, name: "one", value: { from: false, to: true } }]);
+  expect((await dumpWorkers(operator, "all")).answers.map(({ value }) => value.debug)).toEqual([true, true]);
+  expect((await setWorkerDebug(operator, "all", false)).answers).toMatchObject([{ value: { from: true } }, { value: { from: false } }]);
+  expect(await all(audit(operator))).toMatchObject([{ command: "worker debug", details: '{"asked":"one","on":true}' }, { command: "worker debug", touched: 2 }]);
+});
+
 test("a worker that has not ended by then is an error", async () => {
   const { operator, one } = await working();
   await stockQueue(operator.prefix).addBulk([{ name: "n", data: {} }, { name: "n", data: {} }]);
@@ -110,6 +119,7 @@ test("refuses before anything is said: a wrong argument, a worker that is not th
   expect(await error(() => scaleWorkers(operator, "all", 0))).toMatchObject({ code: "OPTION_INVALID" });
   expect(await error(() => profileWorkers(operator, "all", 61))).toMatchObject({ code: "OPTION_INVALID" });
   expect(await error(() => setWorkerLogLevel(operator, "all", "loud" as "info"))).toMatchObject({ code: "OPTION_INVALID" });
+  expect(await error(() => setWorkerDebug(operator, "all", "on" as never))).toMatchObject({ code: "OPTION_INVALID" });
   expect(await error(() => quietWorkers(operator, []))).toMatchObject({ code: "OPTION_INVALID" });
   expect(await error(() => quietWorkers(operator, ["one", "nobody"]))).toMatchObject({ code: "NOT_FOUND" });
   const onlooker = testOperator({ prefix: operator.prefix, readOnly: true });

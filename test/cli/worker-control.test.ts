@@ -128,6 +128,29 @@ test("dump and profile look at what runs", { timeout: PATIENCE_MS }, async () =>
   expect(Object.keys(JSON.parse(readFileSync(`${cwd}/${file}`, "utf8")) as object)).toContain("samples");
 });
 
+test("debug has dump tell where tasks wait that began to after it, in a worker that was started without; off ends that", { timeout: PATIENCE_MS }, async () => {
+  const running = await worker("mill");
+  const [{ id } = { id: "" }] = await workers();
+  const dumped = async (tasks: number): Promise<string> => {
+    let text = "";
+    await until(async () => (text = (await run("worker", "dump", "mill")).stdout).includes(`${tasks} of 2 slots run a task`));
+    return text;
+  };
+  const hint = new RegExp(`^Where they wait is told in debug mode, .*: millrace worker debug ${id} on$`, "m");
+  await queue.add("work", {}, { jobId: "before" });
+  await running.says("begins");
+  expect(await dumped(1)).toMatch(hint);
+  expect(json(await run("worker", "debug", "mill", "on", "--json"))).toEqual([{ id, name: "mill", from: false, to: true }]);
+  await queue.add("work", {}, { jobId: "after" });
+  await running.says("begins", 2);
+  const text = await dumped(2);
+  expect(text).toMatch(/^after +work +1 +[\d.]+ s +"half" +waits at .*work\.ts/m);
+  expect(text).toMatch(/^before +work +1 +[\d.]+ s +"half"$/m);
+  expect(text).toMatch(/^Where the others wait is not known: they wait since before/m);
+  expect(json(await run("worker", "debug", "--all", "off", "--json"))).toEqual([{ id, name: "mill", from: true, to: false }]);
+  expect(await dumped(2)).toMatch(hint);
+});
+
 test("a worker whose loop is blocked is shown as silent, does not answer, and is named, for as long as it is blocked", { timeout: PATIENCE_MS }, async () => {
   const running = await worker("mill");
   await queue.add("work", { blocks: true });
@@ -175,6 +198,8 @@ test.each([
   [["worker", "scale", "mill", "--concurrency", "none"], 2, "--concurrency"],
   [["worker", "log-level", "mill", "loud"], 2, "the level"],
   [["worker", "log-level", "debug"], 2, "--all"],
+  [["worker", "debug", "mill"], 2, '"on" or "off"'],
+  [["worker", "debug", "on"], 2, "--all"],
   [["worker", "profile", "mill", "--seconds", "x"], 2, "--seconds"],
   [["worker", "stop", "mill", "--wait", "soon"], 2, "--wait"],
   [["worker", "quiet", "--all", "--read-only"], 1, "read-only"],

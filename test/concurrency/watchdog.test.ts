@@ -48,6 +48,19 @@ test("a callback that blocks the loop for 100 ms is told with its task, for how 
   expect(frames).toEqual([expect.stringMatching(/^ {4}at spin \(/), expect.stringContaining(program.place("calling"))]);
 });
 
+test("one that is switched on in the middle of a callback does not count from when the process began", async () => {
+  const { setDebug } = await import("../../src/concurrency/debug.ts");
+  expect(performance.now()).toBeGreaterThan(100); // what was told before was that
+  const told: string[] = [];
+  const tells = ({ name, message }: Error): void => void (name === "BlockedLoopWarning" && told.push(message));
+  process.on("warning", tells);
+  using debug = await new Promise<Disposable>((resolve) => setTimeout(() => resolve(setDebug(true)), 1));
+  await new Promise((resolve) => setTimeout(resolve, 50)); // it tells by a timer every 10 ms
+  process.off("warning", tells);
+  debug[Symbol.dispose]();
+  expect(told).toEqual([]);
+});
+
 test("run(main, { debug: true }) tells the same, and stops telling when main has ended", { timeout }, async () => {
   const program = new Program(`${prelude}
     await run(() => untilTold(/inside .*spin/, () => spawn(async () => spin(200), { name: "inside" })), { debug: true });

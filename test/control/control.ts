@@ -48,7 +48,7 @@ const unexpected = (): never => {
 
 /** One that listens; its deeds are these, and all others fail. */
 export async function hearing(connections: Connections, id: string, deeds: Partial<Deeds>, log: Logger = recordedLog()): Promise<AbortController> {
-  const rest: Deeds = { ping: unexpected, quiet: unexpected, resume: unexpected, stop: unexpected, restart: unexpected, scale: unexpected, dump: unexpected, profile: unexpected, "log-level": unexpected };
+  const rest: Deeds = { ping: unexpected, quiet: unexpected, resume: unexpected, stop: unexpected, restart: unexpected, scale: unexpected, dump: unexpected, profile: unexpected, "log-level": unexpected, debug: unexpected };
   const hearer: Hearer = { id, name: `name-${id}`, version: "1.2.3", deeds: { ...rest, ...deeds } };
   const ended = new AbortController();
   onTestFinished(() => ended.abort());

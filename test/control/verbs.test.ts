@@ -4,6 +4,7 @@ import { checkArgs, isVerb } from "../../src/control/verbs.ts";
 test("takes what a verb needs, and leaves the rest", () => {
   expect(checkArgs("scale", { concurrency: 3, ofTomorrow: true })).toEqual({ concurrency: 3 });
   expect(checkArgs("log-level", { level: "debug" })).toEqual({ level: "debug" });
+  expect(checkArgs("debug", { on: false })).toEqual({ on: false });
   expect(checkArgs("ping", undefined)).toEqual({});
 });
 
@@ -14,6 +15,8 @@ test.each([
   ["profile", { seconds: 61 }],
   ["profile", { seconds: "10" }],
   ["log-level", { level: "loud" }],
+  ["debug", { on: "on" }],
+  ["debug", {}],
 ] as const)("refuses %s with %j", (verb, args) => {
   expect(() => checkArgs(verb, args)).toThrow(expect.objectContaining({ code: "OPTION_INVALID", message: expect.stringContaining(`of ${verb}`) as string }) as Error);
 });

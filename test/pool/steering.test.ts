@@ -131,6 +131,22 @@ test("dumps each task with where it waits, the loop and the memory", async () =>
   expect(Object.values(dump?.resources ?? {}).every((count) => count > 0)).toBe(true);
 });
 
+test("is switched to debug mode and back by an operator, and tells where what began to wait meanwhile waits", async () => {
+  onTestFinished(() => setDebug(false)[Symbol.dispose]());
+  const { app, pool, operator } = await steered();
+  const waitsAt = (id: string): string | undefined => pool.dump().tasks.find((task) => task.id === id)?.waitsAt?.join();
+  const says = async (on: boolean) => (await ask(operator, "debug", { on }, "all")).answers;
+  await app.put(job, { n: 1 }, { id: "before" });
+  await until(() => pool.dump().tasks[0]?.progress != null);
+  expect(await says(true)).toMatchObject([{ value: { from: false, to: true } }]);
+  expect(await says(true)).toMatchObject([{ value: { from: true, to: true } }]);
+  await app.put(job, { n: 2 }, { id: "after" });
+  await until(() => waitsAt("after")?.includes("steering.test.ts") === true);
+  expect([pool.dump().debug, waitsAt("before")]).toEqual([true, undefined]);
+  expect(await says(false)).toMatchObject([{ value: { from: true, to: false } }]);
+  expect([pool.dump().debug, waitsAt("after")]).toEqual([false, undefined]);
+});
+
 test("tells handlers that ignore their signal among its tasks", async () => {
   const prefix = freshPrefix();
   const app = testApp({ prefix });
