@@ -13,11 +13,14 @@ export interface TrailEntry {
   readonly target: string;
   /** As JSON; cut off where it was long. */
   readonly details: string;
-  /** `begun`: it goes on, or whoever did it was ended in the middle. */
+  /**
+   * `begun`: it goes on, or whoever did it was ended in the middle. `done`: all that was asked, and nothing less. `failed`: not all of
+   * it; `touched` says how much was done, and `error` what was not, also where some workers refused or did not answer.
+   */
   readonly outcome: "begun" | "done" | "failed";
   /** How many jobs, schedules or workers it changed. */
   readonly touched: number | undefined;
-  /** Code and message of what ended it. */
+  /** Of what failed: code and message of what ended it, or of what it did not do. */
   readonly error: string | undefined;
 }
 

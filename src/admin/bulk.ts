@@ -8,6 +8,7 @@ import { checkFilter, filterOptions, type CheckedFilter, type JobFilter } from "
 import { checkJobId, noJob } from "./job-show.ts";
 import { pagesOf } from "./jobs.ts";
 import type { Operator } from "./operator.ts";
+import type { Touch } from "./recorded.ts";
 
 /** Which jobs are meant. Without ids, `all` or something of a filter is needed: nothing is done to a whole queue by mistake. */
 export interface JobSelection extends JobFilter {
@@ -111,7 +112,7 @@ async function work(operator: Operator, verb: Verb, name: string, { ids, filter,
   return { queue: name, dryRun, matched, changed, skipped: [] };
 }
 
-async function ofIds(name: string, parts: readonly StoredQueue[], { command, states, apply, applyToOrphans }: Verb, ids: readonly string[], dryRun: boolean, touch: (count: number) => void): Promise<BulkResult> {
+async function ofIds(name: string, parts: readonly StoredQueue[], { command, states, apply, applyToOrphans }: Verb, ids: readonly string[], dryRun: boolean, touch: Touch): Promise<BulkResult> {
   const skipped: { id: string; reason: string }[] = [];
   let matched = 0;
   let changed = 0;
@@ -135,7 +136,10 @@ async function ofIds(name: string, parts: readonly StoredQueue[], { command, sta
     }
   }
   const [first] = skipped;
-  if (first === undefined || skipped.length < ids.length) return { queue: name, dryRun, matched, changed, skipped };
+  if (first === undefined || skipped.length < ids.length) {
+    if (first !== undefined) touch(changed, { missed: new StateError(`${skipped.length} of ${ids.length} jobs could not be: of ${shown(first.id)}, ${first.reason}`) });
+    return { queue: name, dryRun, matched, changed, skipped };
+  }
   if (ids.length === 1) {
     if (first.reason === "there is no such job") throw noJob(name, first.id);
     throw new StateError(`${command} of job ${shown(first.id)} of queue ${name}: ${first.reason}`);

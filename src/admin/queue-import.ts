@@ -73,6 +73,7 @@ export function importQueue(operator: Operator, name: string, lines: AsyncIterab
       }
     }
     if (batch.length > 0) await write();
+    if (!told.complete) touch(told.jobs + told.schedules, { missed: new OptionError("the export ends before its last line") });
     return { queue: name, ...told };
   });
 }

@@ -68,6 +68,8 @@ export async function moveQueue(operator: Operator, name: string, target: Operat
     // One that stands until all have moved tells a repeat that the settings went along.
     for (const [i, part] of parts.entries()) await sources[i]!.do(() => endMove(part));
     await target.added(change, moving.moved);
+    const { active, flow, taken } = moving.left;
+    if (active + flow + taken.length > 0) touch(moving.moved, { missed: new StateError(`left behind: ${active} active, ${flow} of flows, ${taken.length} whose ids are taken`) });
     return { queue: name, to, moved: moving.moved, schedules: moving.schedules, paused: await isPaused(destination), left: moving.left };
   });
 }

@@ -21,8 +21,14 @@ export interface Recorder {
   readonly log: Logger;
 }
 
-/** Counts what a change has touched so far: jobs, schedules, workers. Where that is not told by what was typed, `what` takes its place in the trail. */
-export type Touch = (count: number, what?: Pick<Change, "target" | "details">) => void;
+/** What the trail is to say of a change besides how much it touched. */
+export interface Touched extends Partial<Pick<Change, "target" | "details">> {
+  /** An error that tells what was asked and is not done, though nobody throws it: whoever looks for what did not go well is to find the change. */
+  readonly missed?: { readonly code: string; readonly message: string } | undefined;
+}
+
+/** Counts what a change has touched so far: jobs, schedules, workers. Target and details take the place of those that were typed. */
+export type Touch = (count: number, what?: Touched) => void;
 
 const LONGEST = 1000;
 
@@ -31,8 +37,10 @@ export async function recorded<T>(recorder: Recorder, change: Change, work: (tou
   const begun = await write(recorder, change, { outcome: "begun" });
   let done = change;
   let touched: number | undefined;
-  const touch: Touch = (count, what) => {
+  let missing: Touched["missed"];
+  const touch: Touch = (count, { missed, ...what } = {}) => {
     touched = count;
+    missing = missed;
     done = { ...change, ...what };
   };
   const end = (fields: TrailFields): Promise<void> => writeOrWarn(recorder, done, touched, fields, begun);
@@ -43,7 +51,7 @@ export async function recorded<T>(recorder: Recorder, change: Change, work: (tou
     await end({ outcome: "failed", error: told(error) });
     throw error;
   }
-  await end({ outcome: "done" });
+  await end(missing === undefined ? { outcome: "done" } : { outcome: "failed", error: told(missing) });
   return result;
 }
 

@@ -2,7 +2,7 @@
 import type { NamedPool } from "../control/ask.ts";
 import { boundedTasks, MOST_TASKS, type RunningTask } from "../control/pool-entry.ts";
 import { registeredTasks } from "../control/registry.ts";
-import { NotFoundError, OptionError } from "../errors.ts";
+import { NotFoundError, OptionError, StateError } from "../errors.ts";
 import { definitionOf, defineJob } from "../job/contract.ts";
 import { check, checkOptions, shown, type Duration } from "../options.ts";
 import { cancelAnywhere } from "../queue/anywhere.ts";
@@ -118,7 +118,7 @@ export async function cancelTask(operator: Operator, id: string, options?: Cance
     // What a queue's jobs of that name are kept by stands with each of them.
     const definition = definitionOf(defineJob(name, { queue }));
     const cancelled = await cancelAnywhere((await operator.open(queue)).at(task.id), definition, task.id, reason);
-    touch(cancelled ? 1 : 0);
+    touch(cancelled ? 1 : 0, cancelled ? {} : { missed: new StateError("it had ended by then") });
     return { id: task.id, name, queue, worker, cancelled };
   });
 }

@@ -106,9 +106,17 @@ function change<V extends Verb>(operator: Operator, verb: V, workers: Workers, a
     const { answers, refused, unanswered } = told;
     const others = { ...(refused.length > 0 && { refused: refused.map(named) }), ...(unanswered.length > 0 && { unanswered: unanswered.map(named) }) };
     // What was typed names others tomorrow.
-    touch(answers.length, { target: namedAll(answers) || asked, details: { asked, ...args, ...others } });
+    touch(answers.length, { target: namedAll(answers) || asked, details: { asked, ...args, ...others }, missed: missedBy(told) });
     return told;
   });
+}
+
+/** By the code that the command ends with: who did not answer weighs more. */
+function missedBy({ refused, unanswered }: WorkerAnswers<unknown>): { readonly code: string; readonly message: string } | undefined {
+  const isSilent = unanswered.length > 0;
+  const code = isSilent ? "TIMEOUT" : refused[0]?.error.code;
+  const reasons = refused.map((one) => `${named(one)} refused: ${one.error.message}`);
+  return code === undefined ? undefined : { code, message: [...(isSilent ? [`no answer from ${namedAll(unanswered)}`] : []), ...reasons].join("; ") };
 }
 
 const NAMED_MOST = 50;

@@ -21,19 +21,6 @@ export async function audit(context: Context, { since }: { readonly since?: stri
   await context.output.rows(read(operator, options), COLUMNS, since === undefined ? "nothing was changed by these commands yet" : `nothing was changed by these commands in the last ${since}`, ({ error }) => error);
 }
 
-/** Of workers that were told something also how many refused and did not answer: a change that nobody made is no success. */
-function outcomeOf({ outcome, touched, details }: TrailEntry): string {
-  const others = othersOf(details).map(([how, workers]) => `${workers.length} ${how}`);
-  const what = [...(touched === undefined ? [] : [counted(touched, "change")]), ...others].join(", ");
-  return `${outcome}${what === "" ? "" : ` (${what})`}`;
-}
-
-/** What was long is cut off, and no JSON then. */
-function othersOf(details: string): [how: string, workers: readonly unknown[]][] {
-  try {
-    const { refused, unanswered } = JSON.parse(details) as Readonly<Record<string, unknown>>;
-    return Object.entries({ refused, unanswered }).filter((entry): entry is [string, unknown[]] => Array.isArray(entry[1]));
-  } catch {
-    return [];
-  }
+function outcomeOf({ outcome, touched }: TrailEntry): string {
+  return `${outcome}${touched === undefined ? "" : ` (${counted(touched, "change")})`}`;
 }

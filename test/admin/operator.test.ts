@@ -19,6 +19,17 @@ test("what is done within a change stands in the trail: who, what, how it ended,
   expect(second).toMatchObject({ command: "queue resume", outcome: "failed", error: "NOT_FOUND: gone", touched: undefined });
 });
 
+test("what was asked and is not done makes a change one that failed, though nothing was thrown, beside what it touched", async () => {
+  const operator = testOperator();
+  const missed = new NotFoundError("one was gone");
+  expect(await operator.change(change, async (touch) => (touch(2, { missed }), "paused"))).toBe("paused");
+  await operator.change(change, async (touch) => (touch(1, { missed }), touch(2, { target: "post" })));
+  expect(await all(audit(operator))).toMatchObject([
+    { target: "mail", details: '{"reason":"tired"}', outcome: "failed", touched: 2, error: "NOT_FOUND: one was gone" },
+    { target: "post", outcome: "done", touched: 2, error: undefined },
+  ]);
+});
+
 test("a change that is under way, or was cut off, stands there as begun", async () => {
   const operator = testOperator();
   const { promise, resolve } = Promise.withResolvers<void>();

@@ -141,6 +141,7 @@ test("a line that is none ends the import, and says which and why; what stands b
     await expect(failing, text).rejects.toThrow(message);
   }
   expect(await importQueue(operator, "work", [JSON.stringify(good)])).toMatchObject({ jobs: 1, complete: false });
+  expect((await all(audit(operator))).at(-1)).toMatchObject({ outcome: "failed", touched: 1, error: "OPTION_INVALID: the export ends before its last line" });
 });
 
 test("an operator that only looks imports nothing", async () => {

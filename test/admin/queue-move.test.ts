@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { audit } from "../../src/admin/audit.ts";
 import { exportQueue } from "../../src/admin/queue-export.ts";
 import { moveQueue } from "../../src/admin/queue-move.ts";
 import type { Operator } from "../../src/admin/operator.ts";
@@ -76,6 +77,7 @@ test("leaves what runs, what belongs to a flow, and what has an id that the othe
   await testApp({ prefix: target.prefix }).put(job, { n: 99 }, { id: "taken" });
   const result = await moveQueue(operator, "work", target, "work");
   expect(result).toMatchObject({ moved: 3, left: { active: 1, flow: 2, taken: ["taken"] } });
+  expect((await all(audit(operator))).at(-1)).toMatchObject({ command: "queue move", outcome: "failed", touched: 3, error: "STATE_INVALID: left behind: 1 active, 2 of flows, 1 whose ids are taken" });
   expect((await jobsOf(target)).map((line) => line.fields["data"])).toEqual(['{"n":99}', '{"n":2}', '{"n":3}', '{"n":4}']);
   const left = (await jobsOf(operator)).filter(({ state }) => state === "waiting").map((line) => line.fields["name"]);
   expect(left).toEqual(expect.arrayContaining(["n", "child"]));

@@ -131,6 +131,7 @@ test("refuses what names no task, or several, and what may only look; one that h
   expect(await error("t")).toMatchObject({ code: "OPTION_INVALID", message: expect.stringContaining("t1 of work, t2 of work") as string });
   expect(await error("")).toMatchObject({ code: "OPTION_INVALID" });
   expect(await cancelTask(operator, "t1")).toMatchObject({ id: "t1", cancelled: false });
+  expect(await all(audit(operator))).toMatchObject([{ command: "task cancel", outcome: "failed", touched: 0, error: "STATE_INVALID: it had ended by then" }]);
   const onlooker = testOperator({ prefix: operator.prefix, readOnly: true });
   expect((await failure(cancelTask(onlooker, "t1"))).error).toMatchObject({ code: "READ_ONLY" });
   expect((await failure(cancelTask(testOperator({ redis: "redis://127.0.0.1:1", readOnly: true }), "t1"))).error).toMatchObject({ code: "READ_ONLY" });

@@ -81,16 +81,18 @@ test("names who refuses and who does not answer", async () => {
 
 test("the trail names whom it touched, and beside them who refused and who did not answer; where nobody runs, what was asked", async () => {
   const { operator, one } = await working();
+  await restartWorkers(operator, ["one"]);
   await register(operator.connections, entryOf("dead5555"), []);
   await restartWorkers(operator, "all");
   await quietWorkers(operator, [one.id, "dead5555"]);
   const nobody = testOperator();
   await quietWorkers(nobody, "all");
-  const [restarted, quieted] = await all(audit(operator));
-  expect(restarted).toMatchObject({ target: "all", touched: 0 });
+  const [refused, restarted, quieted] = await all(audit(operator));
+  expect(refused).toMatchObject({ target: "one", touched: 0, outcome: "failed", error: expect.stringContaining(`STATE_INVALID: ${one.id} (one) refused: `) as string });
+  expect(restarted).toMatchObject({ target: "all", touched: 0, outcome: "failed", error: expect.stringMatching(/^TIMEOUT: no answer from dead5555 \(name-dead5555\); \w+ \(one\) refused: .*; \w+ \(other\) refused: /) as string });
   expect(JSON.parse(restarted!.details)).toEqual({ asked: "all", refused: [`${one.id} (one)`, expect.stringContaining("(other)")], unanswered: ["dead5555 (name-dead5555)"] });
-  expect(quieted).toMatchObject({ target: `${one.id} (one)`, touched: 1, details: expect.stringContaining('"unanswered":["dead5555 (name-dead5555)"]') as string });
-  expect(await all(audit(nobody))).toMatchObject([{ target: "all", touched: 0 }]);
+  expect(quieted).toMatchObject({ target: `${one.id} (one)`, touched: 1, outcome: "failed", error: "TIMEOUT: no answer from dead5555 (name-dead5555)", details: expect.stringContaining('"unanswered":["dead5555 (name-dead5555)"]') as string });
+  expect(await all(audit(nobody))).toMatchObject([{ target: "all", touched: 0, outcome: "done" }]);
 });
 
 test("sets the level of their logs", async () => {
