@@ -3,18 +3,18 @@ import { NotFoundError, OptionError } from "../errors.ts";
 import { reasonOfCancel } from "../job/state.ts";
 import { check, checkOptions, shown } from "../options.ts";
 import { lastStacks, readJobDetails, type JobDetail } from "../store/job-detail.ts";
-import { queueNames } from "../store/queue-names.ts";
 import { readRedaction } from "../store/redactions.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import type { WalkedJob } from "../store/walk.ts";
 import { inBulk, type BulkResult, type JobSelection } from "./bulk.ts";
-import { eachQueue } from "./each-queue.ts";
+import { queueByQueue } from "./each-queue.ts";
 import { errorPattern, groupOf } from "./error-group.ts";
 import { REMOVE, RETRY } from "./job-changes.ts";
 import { checkFilter, type CheckedFilter, type JobFilter } from "./job-filter.ts";
 import { showJob, toShown, type ShownJob } from "./job-show.ts";
 import { pagesOf } from "./jobs.ts";
 import type { Operator } from "./operator.ts";
+import { searchQueues } from "./queue-search.ts";
 import { readAhead } from "./read-ahead.ts";
 
 /** Dead letters of one job name and one error. */
@@ -36,7 +36,7 @@ export interface DeadGroup {
 }
 
 export interface DeadGroups {
-  /** The largest first. */
+  /** The largest first, then the last to have failed. */
   readonly groups: readonly DeadGroup[];
   /** Dead letters that were looked at, the last to fail first. */
   readonly looked: number;
@@ -65,6 +65,18 @@ const OTHERS = "(other errors)";
  * @throws OptionError before any I/O; NotFoundError; BackendError
  */
 export async function listDead(operator: Operator, name: string | undefined, options?: DeadOptions): Promise<DeadGroups> {
+  let all: DeadGroups = { groups: [], looked: 0, isCut: false };
+  for await (const { groups, looked, isCut } of listDeadByQueue(operator, name, options)) all = { groups: all.groups.concat(groups), looked: all.looked + looked, isCut: all.isCut || isCut };
+  return { ...all, groups: all.groups.toSorted((a, b) => b.count - a.count || b.lastAt - a.lastAt) };
+}
+
+/**
+ * As `listDead`, a queue at a time, as soon as it is read: those with consumers first, by name, then the others as they are found,
+ * which takes Redis seconds where there are millions of keys.
+ *
+ * @throws OptionError before any I/O; NotFoundError; BackendError
+ */
+export function listDeadByQueue(operator: Operator, name: string | undefined, options?: DeadOptions): AsyncIterable<DeadGroups> {
   const { all: given, onProgress, ...which } = options ?? {};
   const { all: isAll = false } = checkOptions("listDead", { all: given, onProgress }, { all: check.boolean(), onProgress: check.callback() });
   if (isAll && which.limit !== undefined) throw new OptionError("expected either limit or all for listDead, got both");
@@ -75,7 +87,7 @@ export async function listDead(operator: Operator, name: string | undefined, opt
     met += 1;
     return filter.matches(job, now);
   };
-  const grouped = async (queue: string): Promise<Omit<DeadGroups, "isCut">> => {
+  const grouped = async (queue: string): Promise<DeadGroups> => {
     const groups = new Map<string, Grouped>();
     let looked = 0;
     for await (const { queue: part, jobs } of readAhead(pagesOf(await operator.parts(queue), { ...filter, matches }))) {
@@ -83,16 +95,10 @@ export async function listDead(operator: Operator, name: string | undefined, opt
       looked += jobs.length;
       for (const job of jobs) if (!isCancelled(job)) gather(groups, part, job);
     }
-    return { groups: await finished(queue, [...groups.values()]), looked };
+    const found = await finished(queue, [...groups.values()]);
+    return { groups: found.toSorted((a, b) => b.count - a.count || b.lastAt - a.lastAt), looked, isCut: looked >= filter.limit };
   };
-  await operator.ready();
-  // The first ones are grouped while others are looked for.
-  const queues = await eachQueue(name === undefined ? queueNames(operator.connections.command, operator.prefix) : [name], grouped);
-  return {
-    groups: queues.flatMap(({ groups }) => groups).toSorted((a, b) => b.count - a.count || b.lastAt - a.lastAt),
-    looked: queues.reduce((sum, { looked }) => sum + looked, 0),
-    isCut: queues.some(({ looked }) => looked >= filter.limit),
-  };
+  return queueByQueue(name === undefined ? searchQueues(operator) : [name], grouped);
 }
 
 interface Grouped {

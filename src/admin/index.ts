@@ -1,7 +1,7 @@
 /** The entry `millrace/admin`: every operator command as a function, plain data in and plain data out. */
 export { audit, type AuditOptions, type TrailEntry } from "./audit.ts";
 export type { BulkResult, JobSelection } from "./bulk.ts";
-export { discardDead, exportDead, listDead, retryDead, showDead, type DeadGroup, type DeadGroups, type DeadOptions, type ShownGroup } from "./dead.ts";
+export { discardDead, exportDead, listDead, listDeadByQueue, retryDead, showDead, type DeadGroup, type DeadGroups, type DeadOptions, type ShownGroup } from "./dead.ts";
 export { doctor, type Diagnosis, type DoctorOptions } from "./doctor.ts";
 export { showFlow, type FlowNode, type FlowOptions } from "./flow.ts";
 export type { Finding } from "./finding.ts";

@@ -4,6 +4,7 @@
  */
 import { createRequire } from "node:module";
 import { styleText } from "node:util";
+import { startTimer } from "../concurrency/timer.ts";
 import { count } from "./quantity.ts";
 
 export type Style = Parameters<typeof styleText>[0];
@@ -26,8 +27,9 @@ export interface TableStream {
   hasColors?(): boolean;
 }
 
-/** Rows that set the widths. */
+/** Rows that set the widths: so many, or what has come by then; who waits for others does not hold them back. */
 const MEASURED = 100;
+const HELD_MS = 50;
 const GAP = "  ";
 const INDENT = "          ";
 const NARROWEST = 8;
@@ -38,16 +40,29 @@ const NARROWEST = 8;
  * @param below  a line of its own after a row, where there is more to tell than fits
  */
 export async function* tableLines<R>(rows: AsyncIterable<R> | Iterable<R>, columns: readonly Column<R>[], stream: TableStream, below?: (row: R) => string | undefined): AsyncGenerator<string, void> {
-  const first: R[] = [];
-  let layout: Layout<R> | undefined;
-  for await (const row of rows) {
-    if (layout !== undefined) yield* layout.linesOf(row);
-    else if (first.push(row) === MEASURED) {
-      layout = new Layout(columns, first, stream, below);
-      yield* layout.lines(first);
+  const source = Symbol.asyncIterator in rows ? rows[Symbol.asyncIterator]() : rows[Symbol.iterator]();
+  try {
+    let coming = Promise.resolve(source.next());
+    let item: IteratorResult<R> | undefined = await coming;
+    const { promise: isTime, resolve } = Promise.withResolvers<undefined>();
+    const callOff = startTimer(HELD_MS, () => resolve(undefined));
+    const first: R[] = [];
+    try {
+      while (item !== undefined && item.done !== true && first.length < MEASURED) {
+        first.push(item.value);
+        coming = Promise.resolve(source.next());
+        item = await Promise.race([coming, isTime]);
+      }
+    } finally {
+      callOff();
     }
+    if (first.length === 0) return;
+    const layout = new Layout(columns, first, stream, below);
+    yield* layout.lines(first);
+    for (let row = await coming; row.done !== true; row = await source.next()) yield* layout.linesOf(row.value);
+  } finally {
+    await source.return?.();
   }
-  if (layout === undefined && first.length > 0) yield* new Layout(columns, first, stream, below).lines(first);
 }
 
 class Layout<R> {
@@ -82,8 +97,9 @@ class Layout<R> {
     yield painted("dim", this.#isBound ? cutTo(line, this.#stream.columns ?? 80) : line, this.#stream);
   }
 
-  #cell(text: string, { width, right }: { readonly width: number; readonly right: boolean }, style: Style | undefined): string {
-    const cut = this.#isBound ? cutTo(text, width) : text;
+  /** What may not be cut is not, where a later row has more of it than those that were measured. */
+  #cell(text: string, { width, right, cuts }: { readonly width: number; readonly right: boolean; readonly cuts?: boolean }, style: Style | undefined): string {
+    const cut = this.#isBound && cuts === true ? cutTo(text, width) : text;
     const padding = " ".repeat(Math.max(0, width - widthOf(cut)));
     const shown = style === undefined || cut === "" ? cut : painted(style, cut, this.#stream);
     return right ? padding + shown : shown + padding;

@@ -8,6 +8,11 @@ export function poolIndexKey(prefix: string): string {
   return `${prefix}:millrace:control:pools`;
 }
 
+/** Sorted: the queues that pools have consumed lately, each by when one began to. */
+export function consumedQueuesKey(prefix: string): string {
+  return `${prefix}:millrace:control:queues`;
+}
+
 /** Begins the keys of pools; an id follows. Each is a hash that ends by itself soon after its pool. */
 export function poolKeyBase(prefix: string): string {
   return `${prefix}:millrace:control:pool:`;

@@ -4,7 +4,7 @@
  */
 import type { Connections } from "../redis/connection.ts";
 import { runPacked, runScript, type Script } from "../redis/script.ts";
-import { poolIndexKey, poolKeyBase } from "./keys.ts";
+import { consumedQueuesKey, poolIndexKey, poolKeyBase } from "./keys.ts";
 import { bounded, boundedTasks, type PoolEntry, type RunningTask } from "./pool-entry.ts";
 
 type Registry = Pick<Connections, "command" | "prefix">;
@@ -17,13 +17,16 @@ export interface RegisteredPool extends PoolEntry {
 
 /** After so long without a renewal a pool counts as gone. */
 export const GONE_AFTER_MS = 8000;
+/** The queues that were consumed last, and for how long they are remembered. */
+const CONSUMED = { most: 1000, forMs: 90 * 86_400_000 } as const;
 /** Entries of some hundred tasks in all: what one script is to read. */
 const READ_AT_ONCE = 50;
 
 /** Registers a pool, or renews its entry. @throws BackendError */
 export async function register({ command, prefix }: Registry, entry: PoolEntry, tasks: readonly RunningTask[]): Promise<void> {
-  const keys = [poolIndexKey(prefix), poolKeyBase(prefix) + entry.id];
-  await runScript(command, REGISTER, keys, [entry.id, GONE_AFTER_MS, poolKeyBase(prefix), JSON.stringify(bounded(entry)), JSON.stringify(boundedTasks(tasks))]);
+  const keys = [poolIndexKey(prefix), poolKeyBase(prefix) + entry.id, consumedQueuesKey(prefix)];
+  const told = bounded(entry);
+  await runScript(command, REGISTER, keys, [entry.id, GONE_AFTER_MS, poolKeyBase(prefix), JSON.stringify(told), JSON.stringify(boundedTasks(tasks)), CONSUMED.most, CONSUMED.forMs, ...told.queues]);
 }
 
 /** What a renewal lets live on: for who renews an entry without telling anything new. */
@@ -39,6 +42,11 @@ export async function unregister({ command, prefix }: Registry, id: string): Pro
 /** All pools that run, in the order of their start. @throws BackendError */
 export async function registeredPools(registry: Registry): Promise<RegisteredPool[]> {
   return (await read(registry, "entry")).map(({ pool }) => pool);
+}
+
+/** Queues that pools consume, or have consumed within 90 days: those 1000 that were begun last, in no order. Some may have been deleted. @throws BackendError */
+export async function consumedQueues({ command, prefix }: Registry): Promise<string[]> {
+  return (await runScript(command, CONSUMED_QUEUES, [consumedQueuesKey(prefix)], [])) as string[];
 }
 
 /** As `registeredPools`, each with its oldest tasks. @throws BackendError */
@@ -60,8 +68,8 @@ async function read({ command, prefix }: Registry, ...fields: readonly ("entry" 
 }
 
 /**
- * KEYS  index, entry
- * ARGV  id, goneAfterMs, base of entries, entry, tasks
+ * KEYS  index, entry, consumed queues
+ * ARGV  id, goneAfterMs, base of entries, entry, tasks, most of consumed queues, for how many ms they are kept, queue…
  *
  * A full Redis refuses what needs memory: then what stands is kept alive, and a little old. Whoever in the index has gone
  * without a word is removed, some at a time.
@@ -86,6 +94,11 @@ end
 redis.call('PEXPIRE', entry, ARGV[2])
 redis.call('PEXPIRE', index, ARGV[2])
 if #gone > 0 then redis.call('ZREM', index, unpack(gone)) end
+if not stood then
+  for i = 8, #ARGV do redis.pcall('ZADD', KEYS[3], now, ARGV[i]) end
+  redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -1 - ARGV[6])
+  redis.call('PEXPIRE', KEYS[3], ARGV[7])
+end
 return 1
 `,
 };
@@ -108,6 +121,12 @@ return 1
  * reply {id, …}
  */
 const IDS: Script = { name: "pool-ids", lua: `return redis.call('ZRANGE', KEYS[1], 0, -1)` };
+
+/**
+ * KEYS  consumed queues
+ * reply {name, …}
+ */
+const CONSUMED_QUEUES: Script = { name: "consumed-queues", lua: `return redis.call('ZRANGE', KEYS[1], 0, -1)` };
 
 /**
  * KEYS  index, for the slot that a cluster looks for it in

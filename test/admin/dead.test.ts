@@ -1,11 +1,14 @@
 import type { Queue } from "bullmq";
 import { beforeEach, expect, test } from "vitest";
 import { audit } from "../../src/admin/audit.ts";
-import { discardDead, exportDead, listDead, retryDead, showDead } from "../../src/admin/dead.ts";
+import { discardDead, exportDead, listDead, listDeadByQueue, retryDead, showDead } from "../../src/admin/dead.ts";
 import { cancelJobs } from "../../src/admin/job-changes.ts";
 import type { Operator } from "../../src/admin/operator.ts";
+import { consumedQueuesKey } from "../../src/control/keys.ts";
+import { register, unregister } from "../../src/control/registry.ts";
 import { NotFoundError, OptionError } from "../../src/errors.ts";
 import { failJobs, stockQueue } from "../interop/stock.ts";
+import { entryOf } from "../control/control.ts";
 import { all, testOperator } from "./opened-operator.ts";
 
 let operator: Operator;
@@ -42,6 +45,18 @@ test("of all queues the most frequent error comes first, and of each so many are
   const found = await listDead(operator, undefined, { limit: 4 });
   expect(found.groups.map(({ queue, error, count }) => `${queue} ${error} ${count}`)).toEqual(["post no route 2", "mail connect ECONNREFUSED <n>:<n> 2", "mail no address 1"]);
   expect(found).toMatchObject({ looked: 6, isCut: true });
+});
+
+test("of all queues it is also told a queue at a time, those with consumers first, each with its most frequent error first", async () => {
+  await failJobs(stockQueue(operator.prefix, "post"), operator.prefix, Array.from({ length: 2 }, () => ({ name: "send" })), () => Promise.reject(new Error("no route")));
+  const queues = async () => (await all(listDeadByQueue(operator, undefined, { limit: 4 }))).map(({ groups, looked, isCut }) => ({ groups: groups.map(({ queue, count }) => `${queue} ${count}`), looked, isCut }));
+  for (const consumed of ["mail", "post"]) {
+    await register(operator.connections, entryOf("a", { queues: [consumed] }), []);
+    const both = [{ groups: ["mail 2", "mail 1"], looked: 4, isCut: true }, { groups: ["post 2"], looked: 2, isCut: false }];
+    expect(await queues()).toEqual(consumed === "mail" ? both : both.toReversed());
+    await unregister(operator.connections, "a");
+    await operator.connections.command.del(consumedQueuesKey(operator.prefix));
+  }
 });
 
 test("shows a group, retries one as a whole, and discards another; it stands in the trail", async () => {

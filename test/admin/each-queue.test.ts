@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { eachQueue } from "../../src/admin/each-queue.ts";
+import { eachQueue, queueByQueue } from "../../src/admin/each-queue.ts";
 
 const names = (count: number): string[] => Array.from({ length: count }, (_, i) => `queue-${i}`);
 const turn = (): Promise<void> => new Promise(setImmediate);
@@ -25,6 +25,25 @@ test("begins with the first while others are looked for", async () => {
     yield "second";
   }
   expect(await eachQueue(found(), (name) => Promise.resolve(begun.resolve()).then(() => name))).toEqual(["first", "second"]);
+});
+
+test("gives what is done while others are looked for, and looks for no more when nobody asks", async () => {
+  const taken = Promise.withResolvers<void>();
+  let isOver = false;
+  async function* found(): AsyncGenerator<string, void> {
+    try {
+      yield "first";
+      await taken.promise;
+      for (;;) yield "others";
+    } finally {
+      isOver = true;
+    }
+  }
+  for await (const name of queueByQueue(found(), async (name) => (await turn(), name))) {
+    if (name !== "first") break;
+    taken.resolve();
+  }
+  expect(isOver).toBe(true);
 });
 
 test("throws the first error, and begins no other queue after it", async () => {

@@ -69,6 +69,21 @@ test("prints rows as they come, once widths are known", async () => {
   expect(made).toBe(250);
 });
 
+test("does not hold rows back for others that are late, and cuts nothing of those that may not be cut", { timeout: 20_000 }, async () => {
+  const late = Promise.withResolvers<void>();
+  const rows = (async function* (): AsyncGenerator<Row, void> {
+    yield { name: "mail", jobs: 1 };
+    await late.promise;
+    yield { name: "thumbnails", jobs: 1_234_567 };
+  })();
+  const found: string[] = [];
+  for await (const line of tableLines(rows, columns, terminal(80))) {
+    found.push(line);
+    if (line.startsWith("mail")) late.resolve();
+  }
+  expect(found).toEqual(["NAME  JOBS  NOTE", "mail     1", "thu…  1,234,567"]);
+});
+
 test("colours what is to be seen, on a terminal alone", async () => {
   const rows = [{ name: "mail", jobs: 9 }];
   expect((await lines(rows, { ...terminal(80), hasColors: () => true }))[1]).toContain("\u001b[31m9\u001b[39m");

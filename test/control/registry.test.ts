@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { poolIndexKey, poolKeyBase } from "../../src/control/keys.ts";
-import { GONE_AFTER_MS, register, registeredPools, registeredTasks, unregister } from "../../src/control/registry.ts";
+import { consumedQueues, GONE_AFTER_MS, register, registeredPools, registeredTasks, unregister } from "../../src/control/registry.ts";
 import { startRedis } from "../support/redis.ts";
 import { connected, entryOf, taskOf } from "./control.ts";
 
@@ -16,6 +16,19 @@ test("gives who is registered, in the order of their start, and what runs there"
   expect(entry).toEqual(entryOf("c", { startedAt: 1 }));
   expect(Math.abs(seenAt - registry.clock.now())).toBeLessThan(5000);
   expect((await registeredTasks(registry)).map(({ pool, tasks }) => [pool.id, ...tasks.map(({ id }) => id)])).toEqual([["c"], ["a", "3", "2"], ["b", "1"]]);
+});
+
+test("remembers the queues of pools that ran, the last thousand", async () => {
+  const registry = await connected();
+  expect(await consumedQueues(registry)).toEqual([]);
+  await register(registry, entryOf("a", { queues: ["mail", "post"] }), []);
+  await register(registry, entryOf("a", { queues: ["others"] }), []); // a pool's queues are those that it began with
+  await unregister(registry, "a");
+  expect((await consumedQueues(registry)).toSorted()).toEqual(["mail", "post"]);
+  for (let n = 0; n < 10; n += 1) await register(registry, entryOf(`p${n}`, { queues: Array.from({ length: 100 }, (_, i) => `q${n}-${i}`) }), []);
+  const last = await consumedQueues(registry);
+  expect(last).toHaveLength(1000);
+  expect(last).not.toContain("mail");
 });
 
 test("a renewal takes the place of what was told before", async () => {

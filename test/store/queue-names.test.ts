@@ -1,6 +1,15 @@
 import { expect, test } from "vitest";
 import { queueNames } from "../../src/store/queue-names.ts";
-import { redisClient } from "../support/redis.ts";
+import { freshPrefix, redisClient } from "../support/redis.ts";
+
+test("asks first for those that somebody guesses, and gives none that there is not", async () => {
+  const client = redisClient();
+  const prefix = freshPrefix();
+  for (const name of ["a", "b", "c"]) await client.hset(`${prefix}:${name}:meta`, "opts.maxLenEvents", 10_000);
+  const names: string[] = [];
+  for await (const name of queueNames(client, prefix, ["c", "gone", "b:c", "", "b", "c"])) names.push(name);
+  expect(names).toEqual(["c", "b", "a"]);
+});
 
 test("finds queues in the midst of many keys, each once, and under a prefix that is a pattern to Redis", async () => {
   const client = redisClient();
