@@ -23,7 +23,7 @@ function call<K extends keyof Offloaded & ("place" | "later" | "sizeOf" | "bytes
 async function program(source: string, ...flags: readonly string[]): Promise<string> {
   const toolkit = JSON.stringify(new URL("../../src/concurrency/index.ts", import.meta.url).href);
   const text = `import { offload, sleep } from ${toolkit}; const module = new URL(${JSON.stringify(module.href)});\n${source}`;
-  return (await promisify(execFile)(process.execPath, [...flags, "--input-type=module", "-e", text])).stdout;
+  return (await promisify(execFile)(process.execPath, [...flags, "--input-type=module", "-e", text], { timeout: 20_000 })).stdout;
 }
 
 test("runs a function of a TypeScript module in another thread, and gives what it returns or resolves to", async () => {

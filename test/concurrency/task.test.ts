@@ -62,7 +62,7 @@ test("an error that nobody ever looked at is told of once the task is garbage, a
     })();
     const collecting = setInterval(() => gc(), 5);
   `;
-  const { stdout } = await promisify(execFile)(process.execPath, ["--expose-gc", "--no-warnings", "--input-type=module", "-e", source]);
+  const { stdout } = await promisify(execFile)(process.execPath, ["--expose-gc", "--no-warnings", "--input-type=module", "-e", source], { timeout: 20_000 });
   expect(stdout).toBe("UnseenTaskError task unseen failed and nobody looked at its error: RangeError: no\n");
 });
 
