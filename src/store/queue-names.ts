@@ -2,8 +2,11 @@
 import type { Redis } from "ioredis";
 import { asBackendError } from "../redis/errors.ts";
 
-/** Keys that one step looks at: of two million, 3.7 ms of the server. */
-const STEP = 5000;
+/**
+ * Keys that one step looks at: of two million, 3.7 ms of the server. The first steps are shorter, since whoever reads the queues that
+ * are known by then waits for one with each reply.
+ */
+const STEP = { short: 1000, long: 5000, shortUntil: 200_000 } as const;
 const END = ":meta";
 
 /**
@@ -22,8 +25,11 @@ export async function* queueNames(client: Redis, prefix: string, guessed: Iterab
     yield name;
   }
   const pattern = `${prefix.replaceAll(/[\\*?[\]^-]/g, String.raw`\$&`)}:*${END}`;
+  let looked = 0;
   for (let cursor = "0"; ; ) {
-    const [next, keys] = await client.scan(cursor, "MATCH", pattern, "COUNT", STEP).catch(toBackendError);
+    const step = looked < STEP.shortUntil ? STEP.short : STEP.long;
+    looked += step;
+    const [next, keys] = await client.scan(cursor, "MATCH", pattern, "COUNT", step).catch(toBackendError);
     for (const key of keys) {
       const name = key.slice(prefix.length + 1, -END.length);
       if (!isName(name) || seen.has(name)) continue;

@@ -1,6 +1,7 @@
 /** Fills two queues for `npm run bench -- lists`: one whose jobs wait, and one of dead letters. */
 import { Redis } from "ioredis";
-import { connect } from "millrace";
+import { type App, connect, defineHandler, sleep } from "millrace";
+import { connectOperator, listWorkers } from "millrace/admin";
 import { defineJob, typed } from "millrace/job";
 import { type Payload, payload } from "./subject.ts";
 
@@ -24,10 +25,11 @@ export function errorOf(kind: number, job: number): string {
   return `${["connect ECONNREFUSED", "read ETIMEDOUT", "expected a mailbox"][kind % 3]} of host ${"abcdefghij"[Math.floor(kind / 30) % 10]}${"klmnopqrst"[Math.floor(kind / 3) % 10]}: try ${job}`;
 }
 
-/** Puts all as a producer would, then lets the jobs of one queue fail. @param jobs  of each queue, in thousands */
+/** Puts all as a producer would, then lets the jobs of one queue fail, which a worker had that is gone. @param jobs  of each queue, in thousands */
 export async function fillLists(url: string, jobs: number): Promise<void> {
   await using app = connect({ redis: url });
   const queueOf = (name: string, queue: string) => app.queue(defineJob(name, { queue, payload: typed<Payload>() }));
+  await letConsume(app, url);
   const [sends, reminds] = [queueOf("send", WAITING), queueOf("remind", WAITING)];
   // In turns, so that the rare ones stand everywhere.
   for (let put = 0; put < jobs; put += CHUNK) {
@@ -36,6 +38,14 @@ export async function fillLists(url: string, jobs: number): Promise<void> {
   }
   await queueOf("send", DEAD).putMany(payloads(jobs));
   await letFail(url);
+}
+
+/** A worker begins with the queue of dead letters while that is empty, and ends. */
+async function letConsume(app: App, url: string): Promise<void> {
+  const pool = app.pool([defineHandler(defineJob("send", { queue: DEAD, payload: typed<Payload>() }), { handle: async () => {} })]);
+  await using operator = connectOperator({ redis: url });
+  while ((await listWorkers(operator)).length === 0) await sleep(20);
+  await pool.stop();
 }
 
 function* payloads(count: number): Generator<Payload> {
