@@ -39,7 +39,7 @@ export async function unregister({ command, prefix }: Registry, id: string): Pro
   await runScript(command, UNREGISTER, [poolIndexKey(prefix), poolKeyBase(prefix) + id], [id]);
 }
 
-/** All pools that run, in the order of their start. @throws BackendError */
+/** All pools that run, in the order of their start, of one instant by name. @throws BackendError */
 export async function registeredPools(registry: Registry): Promise<RegisteredPool[]> {
   return (await read(registry, "entry")).map(({ pool }) => pool);
 }
@@ -64,7 +64,8 @@ async function read({ command, prefix }: Registry, ...fields: readonly ("entry" 
       if (seenAt !== false) found.push({ pool: { ...(JSON.parse(entry) as PoolEntry), seenAt: Number(seenAt) }, tasks: tasks === undefined ? [] : (JSON.parse(tasks) as RunningTask[]) });
     }
   }
-  return found.toSorted(({ pool: one }, { pool: other }) => one.startedAt - other.startedAt || (one.id < other.id ? -1 : 1));
+  const keyOf = ({ name, id }: RegisteredPool): string => `${name} ${id}`;
+  return found.toSorted(({ pool: one }, { pool: other }) => one.startedAt - other.startedAt || (keyOf(one) < keyOf(other) ? -1 : 1));
 }
 
 /**

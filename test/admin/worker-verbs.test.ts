@@ -89,8 +89,10 @@ test("the trail names whom it touched, and beside them who refused and who did n
   await quietWorkers(nobody, "all");
   const [refused, restarted, quieted] = await all(audit(operator));
   expect(refused).toMatchObject({ target: "one", touched: 0, outcome: "failed", error: expect.stringContaining(`STATE_INVALID: ${one.id} (one) refused: `) as string });
-  expect(restarted).toMatchObject({ target: "all", touched: 0, outcome: "failed", error: expect.stringMatching(/^TIMEOUT: no answer from dead5555 \(name-dead5555\); \w+ \(one\) refused: .*; \w+ \(other\) refused: /) as string });
-  expect(JSON.parse(restarted!.details)).toEqual({ asked: "all", refused: [`${one.id} (one)`, expect.stringContaining("(other)")], unanswered: ["dead5555 (name-dead5555)"] });
+  expect(restarted).toMatchObject({ target: "all", touched: 0, outcome: "failed", error: expect.stringMatching(/^TIMEOUT: no answer from dead5555 \(name-dead5555\); \w+ \((one|other)\) refused: .*; \w+ \((one|other)\) refused: /) as string });
+  // In no order: they began in the same moment.
+  const refusedBy = expect.arrayContaining([`${one.id} (one)`, expect.stringContaining("(other)")]) as unknown;
+  expect(JSON.parse(restarted!.details)).toEqual({ asked: "all", refused: refusedBy, unanswered: ["dead5555 (name-dead5555)"] });
   expect(quieted).toMatchObject({ target: `${one.id} (one)`, touched: 1, outcome: "failed", error: "TIMEOUT: no answer from dead5555 (name-dead5555)", details: expect.stringContaining('"unanswered":["dead5555 (name-dead5555)"]') as string });
   expect(await all(audit(nobody))).toMatchObject([{ target: "all", touched: 0, outcome: "done" }]);
 });
@@ -104,7 +106,8 @@ test("switches debug mode of their processes on and off", async () => {
   const { operator, one } = await working();
   expect((await setWorkerDebug(operator, ["one"], true)).answers).toEqual([{ id: one.id, name: "one", value: { from: false, to: true } }]);
   expect((await dumpWorkers(operator, "all")).answers.map(({ value }) => value.debug)).toEqual([true, true]);
-  expect((await setWorkerDebug(operator, "all", false)).answers).toMatchObject([{ value: { from: true } }, { value: { from: false } }]);
+  // Both are of this process.
+  expect((await setWorkerDebug(operator, "all", false)).answers.map(({ value }) => value.from).toSorted()).toEqual([false, true]);
   expect(await all(audit(operator))).toMatchObject([{ command: "worker debug", details: '{"asked":"one","on":true}' }, { command: "worker debug", touched: 2 }]);
 });
 

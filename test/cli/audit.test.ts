@@ -32,7 +32,7 @@ test("tells who put what, in a table and in JSON", async () => {
 test("says below a change that failed why it did", async () => {
   expect((await millrace(put, { env })).code).toBe(0);
   expect((await millrace(["job", "retry", "mail", "nobody"], { env })).code).toBe(4);
-  expect((await millrace(["audit"], { env })).stdout).toMatch(/ job retry +mail\/nobody +failed\n +NOT_FOUND: no job "nobody" is in queue mail: .*\n$/);
+  expect((await millrace(["audit"], { env })).stdout).toMatch(/ job retry +mail\/nobody +failed \(0 changes\)\n +NOT_FOUND: no job "nobody" is in queue mail: .*\n$/);
 }, 90_000);
 
 test("says of a change that some workers made, and others not, that it failed, and who they were", async () => {

@@ -4,18 +4,18 @@ import { consumedQueues, GONE_AFTER_MS, register, registeredPools, registeredTas
 import { startRedis } from "../support/redis.ts";
 import { connected, entryOf, taskOf } from "./control.ts";
 
-test("gives who is registered, in the order of their start, and what runs there", async () => {
+test("gives who is registered, in the order of their start, of one instant by name, and what runs there", async () => {
   const registry = await connected();
   expect(await registeredPools(registry)).toEqual([]);
-  await register(registry, entryOf("b", { startedAt: 2 }), [taskOf("1")]);
+  await register(registry, entryOf("b", { startedAt: 2, name: "x" }), [taskOf("1")]);
   await register(registry, entryOf("c", { startedAt: 1 }), []);
-  await register(registry, entryOf("a", { startedAt: 2 }), [taskOf("2"), taskOf("3", { startedAt: 999 })]);
+  await register(registry, entryOf("a", { startedAt: 2, name: "y" }), [taskOf("2"), taskOf("3", { startedAt: 999 })]);
   const pools = await registeredPools(registry);
-  expect(pools.map(({ id }) => id)).toEqual(["c", "a", "b"]);
+  expect(pools.map(({ id }) => id)).toEqual(["c", "b", "a"]);
   const [{ seenAt, ...entry }] = pools as [(typeof pools)[0]];
   expect(entry).toEqual(entryOf("c", { startedAt: 1 }));
   expect(Math.abs(seenAt - registry.clock.now())).toBeLessThan(5000);
-  expect((await registeredTasks(registry)).map(({ pool, tasks }) => [pool.id, ...tasks.map(({ id }) => id)])).toEqual([["c"], ["a", "3", "2"], ["b", "1"]]);
+  expect((await registeredTasks(registry)).map(({ pool, tasks }) => [pool.id, ...tasks.map(({ id }) => id)])).toEqual([["c"], ["b", "1"], ["a", "3", "2"]]);
 });
 
 test("remembers the queues of pools that ran, the last thousand", async () => {

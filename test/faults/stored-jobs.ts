@@ -30,8 +30,12 @@ export async function readStoredJobs({ url, prefix }: Store): Promise<readonly S
     const see = (state: string, ids: readonly string[]): void => {
       for (const id of ids) states.set(id, [...(states.get(id) ?? []), state]);
     };
-    for (const list of LISTS) see(list, await redis.lrange(base + list, 0, -1));
-    for (const set of SETS) see(set, await redis.zrange(base + set, "0", "-1"));
+    // In one step: an acknowledgement may be on its way, and a job that moves between two looks would be seen in two states.
+    const looks = redis.multi();
+    for (const list of LISTS) looks.lrange(base + list, 0, -1);
+    for (const set of SETS) looks.zrange(base + set, "0", "-1");
+    const found = (await looks.exec()) ?? [];
+    for (const [at, state] of [...LISTS, ...SETS].entries()) see(state, idsOf(found[at]));
     const hashes = await readHashes(redis, base);
     for (const id of states.keys()) if (!hashes.has(id)) hashes.set(id, {});
     return [...hashes].map(([id, hash]) => ({
@@ -45,6 +49,12 @@ export async function readStoredJobs({ url, prefix }: Store): Promise<readonly S
   } finally {
     redis.disconnect();
   }
+}
+
+/** @throws what Redis said instead of ids */
+function idsOf([error, ids]: readonly [Error | null, unknown] = [new Error("expected an answer for each state of the queue, got fewer"), undefined]): readonly string[] {
+  if (error) throw error;
+  return ids as string[];
 }
 
 /** Job hashes by id. */
