@@ -178,11 +178,11 @@ export class Consumer {
     startTimer(this.#options.rules.graceMs, abandon, { keepsAlive: false });
   }
 
-  /** Never rejects. Called back from step to step, since each promise costs every job. */
+  /** Called back from step to step, since each promise costs every job. Rejects for nothing that a handler or Redis does. */
   #deliver(task: DeliveredTask, quiet: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       const turn = this.#slots.turn(this.queue.stored, task.leased, quiet);
-      if (turn instanceof Promise) void turn.then((later) => this.#run(task, later, quiet, resolve));
+      if (turn instanceof Promise) turn.then((later) => this.#run(task, later, quiet, resolve)).catch(reject);
       else this.#run(task, turn, quiet, resolve);
     });
   }
