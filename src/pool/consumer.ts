@@ -23,11 +23,11 @@ import { tellLost } from "../queue/told-end.ts";
 import type { MarkerWait } from "../store/marker-wait.ts";
 import { noteRedactions } from "../store/redactions.ts";
 import { Reserver, type Leased } from "../store/reserve.ts";
-import type { Settlement } from "../store/settle.ts";
+import { SettleLane, type Settlement } from "../store/settle.ts";
 import type { Turn } from "./alone.ts";
 import type { BlockedLoop } from "./blocked-loop.ts";
+import { Endings } from "./endings.ts";
 import { execute, type ExecutionRules, type Runnable } from "./executor.ts";
-import { Settler } from "./settler.ts";
 import type { Slots } from "./slots.ts";
 
 export interface ConsumerOptions {
@@ -53,7 +53,8 @@ export class Consumer {
   open = 0;
   /** Deliveries that came to an end here. */
   ended = 0;
-  readonly #settler: Settler;
+  readonly #lane: SettleLane;
+  readonly #endings: Endings;
   readonly #leases: QueueLeases;
   readonly #cancels: CancelWatch<DeliveredTask>;
   readonly #runnables: ReadonlyMap<string, Runnable>;
@@ -70,8 +71,10 @@ export class Consumer {
     queue.meter.isConsumed = true;
     this.#runnables = runnables;
     this.#options = options;
-    this.#settler = new Settler(queue, (name) => runnables.get(name)?.definition, options.log);
-    this.#reserver = new Reserver(queue.stored, this.#settler.lane, { leaseMs, worker, markers });
+    // What has ended is settled however long Redis is away; only a stop gives up.
+    this.#lane = new SettleLane(queue.stored, Infinity);
+    this.#endings = new Endings(queue, this.#lane, (name) => runnables.get(name)?.definition, options.log);
+    this.#reserver = new Reserver(queue.stored, this.#lane, { leaseMs, worker, markers });
     this.#leases = queue.leases(leaseMs);
     this.#cancels = new CancelWatch(queue.stored, this.running, (task, reason) => this.#interrupt(task, () => task.cancel(reason)), options.log);
     this.#slots = slots;
@@ -79,11 +82,11 @@ export class Consumer {
 
   /** Settlements that came too late: their lease had passed on. */
   get refused(): number {
-    return this.#settler.refused;
+    return this.#endings.refused;
   }
 
   get lastError(): LastError | undefined {
-    return this.#settler.lastError;
+    return this.#endings.lastError;
   }
 
   /** Connects when nobody has yet. @throws as the queue's `ready` */
@@ -98,7 +101,7 @@ export class Consumer {
     const onFailure = (error: unknown): void => {
       const level = error instanceof BackendError ? "warn" : "error";
       log[level]({ queue: this.queue.name, err: error }, "cannot reserve from Redis, trying again");
-      this.#settler.noteError(String(error), null);
+      this.#endings.noteError(String(error), null);
     };
     while (!quiet.aborted) await persevere(() => this.#consume(group, quiet), { signal: quiet, onFailure });
     await Promise.allSettled(this.#takes);
@@ -107,7 +110,7 @@ export class Consumer {
 
   /** Waits no longer for a Redis that does not answer. */
   giveUp(): void {
-    this.#settler.lane.giveUp();
+    this.#lane.giveUp();
   }
 
   /** Tells what runs that its job is to be cancelled. */
@@ -209,7 +212,7 @@ export class Consumer {
     this.#options.loop.ended(task);
     if (settlement?.kind === "release" && settlement.limitedForMs !== undefined) this.#reserver.limitFor(settlement.limitedForMs);
     if (settlement === undefined) tellLost(this.queue, task.leased, undefined, runMs);
-    else this.#settler.settle(settlement, runMs, close);
+    else this.#lane.send(this.#endings.of(settlement, runMs, close));
     // What is reserved for this slot goes out behind the settlement, or with it.
     turn?.release();
     this.#slots.release();
@@ -218,6 +221,6 @@ export class Consumer {
 
   /** Never rejects. */
   #settle(settlement: Settlement): Promise<void> {
-    return new Promise((resolve) => this.#settler.settle(settlement, undefined, resolve));
+    return new Promise((resolve) => this.#lane.send(this.#endings.of(settlement, undefined, resolve)));
   }
 }

@@ -43,6 +43,10 @@ test("a log that throws keeps neither the job nor its pool from ending", async (
       info: (...said: [object | string, string?]) => {
         if (said[1] === "attempt failed, to be retried") throw broken;
       },
+      error: (...said: [object, string] | [string]) => {
+        log.error(...(said as [object, string]));
+        throw broken;
+      },
     },
   });
   const pool = app.pool([defineHandler(job, { handle: async (_, { attempt }) => (attempt === 1 ? Promise.reject(new Error("once")) : undefined) })]);
