@@ -10,7 +10,7 @@ import { countJobs } from "../store/count.ts";
 import type { JobKey } from "../store/job-parts.ts";
 import { findOrphans, sampleJobs } from "../store/orphans.ts";
 import { lookAtQueue } from "../store/queue-look.ts";
-import { parkedJobs } from "../store/parked.ts";
+import { parkedJobs, standingMove } from "../store/parked.ts";
 import { partitionsOf } from "../store/partitions.ts";
 import { queueNames } from "../store/queue-names.ts";
 import { isPaused } from "../store/queue-settings.ts";
@@ -119,7 +119,7 @@ function consumersOf(queue: StoredQueue, pools: readonly RegisteredPool[], conne
 }
 
 async function lookAt(queue: StoredQueue, consumers: Consumers, among: readonly JobKey[] | "all", signal: AbortSignal | undefined): Promise<QueueLook> {
-  const [counts, paused, { oldestPutAt }, symptoms, history, orphans, parked] = await Promise.all([
+  const [counts, paused, { oldestPutAt }, symptoms, history, orphans, parked, move] = await Promise.all([
     countJobs(queue),
     isPaused(queue),
     lookAtQueue(queue, HOUR_MS),
@@ -127,6 +127,7 @@ async function lookAt(queue: StoredQueue, consumers: Consumers, among: readonly 
     readHistory(queue, RATES_MS),
     findOrphans(queue, among, signal),
     parkedJobs(queue),
+    standingMove(queue),
   ]);
-  return { queue: queue.name, counts, paused, oldestWaitingMs: oldestPutAt === undefined ? undefined : Math.max(0, symptoms.now - oldestPutAt), symptoms, orphans, parked, history, consumers };
+  return { queue: queue.name, counts, paused, oldestWaitingMs: oldestPutAt === undefined ? undefined : Math.max(0, symptoms.now - oldestPutAt), symptoms, orphans, parked, movesTo: move?.to, history, consumers };
 }

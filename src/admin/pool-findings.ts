@@ -6,6 +6,8 @@ export interface PoolLook {
   readonly id: string;
   readonly name: string;
   readonly stuck: number;
+  /** Without one nobody replaces it. */
+  readonly supervisor: number | null;
   readonly loopDelayMs: { readonly p99: number; readonly max: number };
   readonly host: string;
   /** Of an older Millrace it is not known. */
@@ -34,15 +36,15 @@ export const blocking: Look<PoolLook> = ({ id, name, loopDelayMs }) => {
   };
 };
 
-export const deaf: Look<PoolLook> = ({ id, name, stuck }) => {
+export const deaf: Look<PoolLook> = ({ id, name, stuck, supervisor }) => {
   if (stuck === 0) return undefined;
   return {
     finding: "deaf",
     severity: "warning",
     subject: `worker ${name}`,
-    message: `${stuck === 1 ? "a handler ignores its" : `${stuck} handlers ignore their`} signal and runs on: only the end of the process ends it`,
+    message: `${stuck === 1 ? "a handler ignores its signal and runs on" : `${stuck} handlers ignore their signal and run on`}: only the end of the process ends that`,
     evidence: { worker: id, stuck },
-    remedy: `millrace worker dump ${typed(id)}, then millrace worker restart ${typed(id)}`,
+    remedy: `millrace worker dump ${typed(id)}, then millrace worker ${supervisor === null ? "stop" : "restart"} ${typed(id)}`,
   };
 };
 

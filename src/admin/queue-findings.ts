@@ -13,8 +13,9 @@ export interface QueueLook {
   readonly oldestWaitingMs: number | undefined;
   readonly symptoms: Symptoms;
   readonly orphans: Orphans;
-  /** Jobs on their way to another queue. */
+  /** Jobs on their way to another queue, and where that is. */
   readonly parked: readonly string[];
+  readonly movesTo: string | undefined;
   /** Of the last five minutes. */
   readonly history: Pick<History, "run" | "steps" | "stepMs" | "to">;
   readonly consumers: Consumers;
@@ -128,14 +129,14 @@ export const stuck: Look<QueueLook> = ({ queue, symptoms, consumers }) => {
   };
 };
 
-export const moving: Look<QueueLook> = ({ queue, parked }) => {
+export const moving: Look<QueueLook> = ({ queue, parked, movesTo }) => {
   if (parked.length === 0) return undefined;
   return {
     finding: "moving",
     severity: "error",
     subject: `queue ${queue}`,
     message: "jobs are on their way to another queue: unless somebody moves it now, that was interrupted",
-    evidence: { jobs: parked.length },
+    evidence: { jobs: parked.length, to: movesTo },
     remedy: `millrace queue move ${typed(queue)}, to the same place as before: it goes on; if that is lost for good, millrace queue move ${typed(queue)} --give-back`,
   };
 };
@@ -155,8 +156,8 @@ export const orphaned: Look<QueueLook> = ({ queue, parked, orphans }) => {
     severity: first === undefined ? "warning" : "error",
     subject: `queue ${queue}`,
     message: messages.join("; "),
-    evidence: { ids: first === undefined ? undefined : ids.slice(0, 10), leftKeys: parts.length === 0 ? undefined : parts.slice(0, 10), jobsLookedAt: looked },
-    remedy: first === undefined ? `millrace job remove ${[queue, ...gone].map(typed).join(" ")}` : `millrace job show ${typed(queue)} ${typed(first)}, then millrace job remove`,
+    evidence: { ids: first === undefined ? undefined : ids.slice(0, 10), leftKeys: parts.length === 0 ? undefined : parts.slice(0, 10), lookedAtJobs: looked },
+    remedy: first === undefined ? `millrace job remove ${[queue, ...gone].map(typed).join(" ")}` : `millrace job show ${typed(queue)} ${typed(first)}, then millrace job remove ${typed(queue)} ${typed(first)}`,
   };
 };
 
@@ -195,7 +196,7 @@ export const late: Look<QueueLook> = ({ queue, symptoms: { next } }) => {
     severity: "warning",
     subject: `queue ${queue}`,
     message: "jobs wait that are past their deadline: they end without being run",
-    evidence: { late: next.late, jobsLookedAt: next.looked },
+    evidence: { late: next.late, lookedAtJobs: next.looked },
     remedy: "start more workers, or put with a longer deadline",
   };
 };

@@ -4,6 +4,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { doctor } from "../../src/admin/doctor.ts";
 import { removeJobs } from "../../src/admin/job-changes.ts";
 import type { Operator } from "../../src/admin/operator.ts";
+import { deaf } from "../../src/admin/pool-findings.ts";
 import { register } from "../../src/control/registry.ts";
 import { defineHandler, defineJob, defineQueue, typed } from "../../src/index.ts";
 import { historyKey } from "../../src/store/keys.ts";
@@ -180,7 +181,7 @@ test("a job that is in no state is an orphan; those in every state are not", asy
   await stock.upsertJobScheduler("nightly", { every: 3_600_000 });
   expect(Object.keys(await findings(operator, "queue work", true))).not.toContain("orphans");
   await client.hset(`${base}lost`, "name", "n", "data", "{}", "opts", "{}");
-  expect(await findings(operator, "queue work", true)).toMatchObject({ orphans: { evidence: { ids: ["lost"] }, remedy: expect.stringContaining("work lost") as string } });
+  expect(await findings(operator, "queue work", true)).toMatchObject({ orphans: { evidence: { ids: ["lost"] }, remedy: "millrace job show work lost, then millrace job remove work lost" } });
 });
 
 test("what is left of a job that is gone is found, and removed by what the finding says", async () => {
@@ -192,7 +193,7 @@ test("what is left of a job that is gone is found, and removed by what the findi
   await client.rpush(`${base}gone:logs`, "line");
   await client.sadd(`${base}gone:dependencies`, "x");
   expect((await findings(operator, "queue work", true))["orphans"]).toMatchObject({
-    severity: "warning", message: "2 keys are left of jobs that are gone: nobody will ever remove them", evidence: { ids: undefined, leftKeys: expect.arrayContaining(["gone:logs", "gone:dependencies"]) as string[], jobsLookedAt: 1 }, remedy: "millrace job remove work gone",
+    severity: "warning", message: "2 keys are left of jobs that are gone: nobody will ever remove them", evidence: { ids: undefined, leftKeys: expect.arrayContaining(["gone:logs", "gone:dependencies"]) as string[], lookedAtJobs: 1 }, remedy: "millrace job remove work gone",
   });
   await client.hset(`${base}lost`, "name", "n");
   expect((await findings(operator, "queue work", true))["orphans"]).toMatchObject({ severity: "error", message: expect.stringMatching(/^a job is stored .*; 2 keys are left/) as string, evidence: { ids: ["lost"] } });
@@ -237,7 +238,7 @@ test("jobs that wait past their deadline are found", async () => {
   await app.put(job, {}, { expireAt: new Date(Date.now() + 20) });
   await until(async () => (await kinds(operator)).includes("late"));
   await until(async () => (await findings(operator))["late"]?.evidence["late"] === 2);
-  expect((await findings(operator))["late"]!.evidence["jobsLookedAt"]).toBe(3);
+  expect((await findings(operator))["late"]!.evidence["lookedAtJobs"]).toBe(3);
 });
 
 test("a worker that blocks its loop, and one with handlers that ignore their signal, are found by name", async () => {
@@ -252,8 +253,14 @@ test("a worker that blocks its loop, and one with handlers that ignore their sig
   const blockedUntil = performance.now() + 1300;
   while (performance.now() < blockedUntil);
   await until(async () => (await kinds(operator, "worker web-1")).includes("blocking"));
-  expect((await findings(operator, "worker web-1"))["deaf"]?.remedy).toMatch(/^millrace worker dump \S+, then millrace worker restart /);
+  expect((await findings(operator, "worker web-1"))["deaf"]?.remedy).toMatch(/^millrace worker dump (\S+), then millrace worker stop \1$/);
   free.resolve();
+});
+
+test("a worker is to be replaced where a supervisor can", () => {
+  const look = { id: "a", name: "web-1", stuck: 2, supervisor: 7, loopDelayMs: { p99: 1, max: 1 }, host: "here" };
+  expect(deaf(look)).toMatchObject({ message: "2 handlers ignore their signal and run on: only the end of the process ends that", remedy: "millrace worker dump a, then millrace worker restart a" });
+  expect(deaf({ ...look, supervisor: null })).toMatchObject({ remedy: "millrace worker dump a, then millrace worker stop a" });
 });
 
 test("a worker whose machine has another time is found, by how much, and which way; one that does not tell is not", async () => {

@@ -13,6 +13,7 @@ function look(backlogs: readonly number[], done: number, more: Partial<QueueLook
     symptoms: { now: 0, unleased: [], overdue: [], failed: { lately: 0, before: 0 }, next: { looked: 0, late: 0 }, due: { jobs: 0, since: undefined } },
     orphans: { ids: [], parts: [], looked: 0 },
     parked: [],
+    movesTo: undefined,
     history: {
       run: meanRunMs === undefined ? undefined : { mean: meanRunMs, p50: meanRunMs, p95: meanRunMs, p99: meanRunMs },
       steps: backlogs.map((backlog, i) => ({ at: (i - 1) * 10_000, backlog, counts })),

@@ -31,7 +31,7 @@ test("what is on its way to a place that is lost is given back, runs here in its
   const operator = testOperator();
   await interrupted(operator, 10);
   const found = (await doctor(operator)).findings.find(({ finding }) => finding === "moving");
-  expect(found).toMatchObject({ evidence: { jobs: 4 }, remedy: expect.stringMatching(/^millrace queue move work, .*; .* millrace queue move work --give-back$/) as string });
+  expect(found).toMatchObject({ evidence: { jobs: 4, to: LOST }, remedy: expect.stringMatching(/^millrace queue move work, .*; .* millrace queue move work --give-back$/) as string });
   expect(await giveBackMove(operator, "work", { dryRun: true })).toEqual({ queue: "work", to: LOST, jobs: 4 });
   expect(await stockQueue(operator.prefix).getWaitingCount()).toBe(6);
   expect(await giveBackMove(operator, "work")).toEqual({ queue: "work", to: LOST, jobs: 4 });

@@ -63,5 +63,6 @@ test("every line fits a terminal of 80 columns", PATIENCE, async () => {
   for (let n = 0; n < 9; n += 1) await redisClient(url).hset(`${prefix}:mail:${"long".repeat(10)}${n}`, "name", "n");
   const { stdout } = await millrace(["doctor"], { env });
   expect(stdout).toContain("in no state");
+  expect(stdout).toContain("looked at jobs 10");
   for (const line of stdout.split("\n").filter((each) => !each.startsWith("  >"))) expect(line.length).toBeLessThanOrEqual(80);
 });
