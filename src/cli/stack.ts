@@ -28,6 +28,12 @@ export function throwPlace(stack: string | undefined): string | undefined {
   return frame?.trim().replace("file://", "").replace(`${process.cwd()}${sep}`, "");
 }
 
+/** `waits at send (workers/mail.ts:12:9)`, of the frames of what a task waits for; undefined where none is known. */
+export function waitPlace(frames: readonly string[] | null): string | undefined {
+  const place = throwPlace((frames ?? []).map((frame) => `    at ${frame}`).join("\n"));
+  return place === undefined ? undefined : `waits ${place}`;
+}
+
 function isProgram(line: string): boolean {
   return FRAME.test(line) && !NATIVE.test(line) && !isRunner(line);
 }

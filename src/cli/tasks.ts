@@ -10,6 +10,7 @@ import { NotFoundError, StateError, TimeoutError } from "../errors.ts";
 import { check } from "../options.ts";
 import type { Context } from "./context.ts";
 import { seconds } from "./quantity.ts";
+import { waitPlace } from "./stack.ts";
 import { printable } from "./table.ts";
 
 /** Who does not answer in this time has a loop that does not turn. */
@@ -81,6 +82,6 @@ function rowsOf(all: readonly ReportedTask[], parent: number | null, indent: str
 }
 
 function whereOf({ waitsAt }: ReportedTask): string {
-  const place = waitsAt?.find((frame) => !/[\\/]node_modules[\\/]/.test(frame)) ?? waitsAt?.[0];
-  return place === undefined ? "" : `  waits at ${printable(place)}`;
+  const place = waitPlace(waitsAt);
+  return place === undefined ? "" : `  ${printable(place)}`;
 }

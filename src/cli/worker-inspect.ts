@@ -7,6 +7,7 @@ import type { PoolDump } from "../control/verbs.ts";
 import { check } from "../options.ts";
 import { openOperator, type Context } from "./context.ts";
 import { count, seconds, size, span } from "./quantity.ts";
+import { waitPlace } from "./stack.ts";
 import { tellOfStock } from "./stock-workers.ts";
 import { painted, printable, tableLines, type Column } from "./table.ts";
 import { printOthers, workersOf, type WorkersFlags } from "./worker-answers.ts";
@@ -58,7 +59,7 @@ const TASKS: readonly Column<DumpRow>[] = [
   { title: "TRY", of: ({ attempt }) => attempt },
   { title: "AGE", of: ({ ageMs }) => seconds(ageMs), align: "right" },
   { title: "PROGRESS", of: ({ progress }) => progress ?? undefined, cuts: true },
-  { title: "NOTE", of: ({ stuck, interruption, waitsAt }) => (stuck ? "stuck" : interruption !== null ? `is to end: ${interruption}` : waitsAt?.[0] && `waits at ${waitsAt[0]}`), cuts: true },
+  { title: "NOTE", of: ({ stuck, interruption }) => (stuck ? "stuck" : interruption === null ? undefined : `is to end: ${interruption}`), cuts: true },
 ];
 
 const UNKNOWN_PLACE = "Where the others wait is not known: they wait since before debug mode was on, or run on threads of their own";
@@ -84,7 +85,7 @@ async function shown({ pool, at, uptimeMs, node, debug, tasks, eventLoop, memory
     ["last error", lastError === null ? undefined : `${seconds(at - lastError.at)} ago${lastError.job === null ? "" : `, ${lastError.job.name} ${lastError.job.id}`}: ${lastError.message}`],
   ];
   const lines = [`${painted("bold", id, process.stdout)}  ${printable(name)}`, ...facts.flatMap(([label, text]) => (text === undefined ? [] : [`  ${label.padEnd(10)}  ${printable(text)}`]))];
-  for await (const line of tableLines(tasks.map((task) => ({ ...task, ageMs: at - task.startedAt })), TASKS, process.stdout)) lines.push(line);
+  for await (const line of tableLines(tasks.map((task) => ({ ...task, ageMs: at - task.startedAt })), TASKS, process.stdout, ({ waitsAt }) => waitPlace(waitsAt))) lines.push(line);
   if (tasks.length < running + stuck) lines.push(`and ${running + stuck - tasks.length} more`);
   if (tasks.some(({ waitsAt }) => waitsAt === null)) lines.push(debug ? UNKNOWN_PLACE : `Where they wait is told in debug mode, of what begins or resumes to wait from then on: millrace worker debug ${id} on`);
   return `${lines.join("\n")}\n`;

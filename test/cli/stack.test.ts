@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { stackLines, throwPlace } from "../../src/cli/stack.ts";
+import { stackLines, throwPlace, waitPlace } from "../../src/cli/stack.ts";
 
 const here = new URL("../../src/pool/executor.ts", import.meta.url);
 const RUNNERS = [
@@ -51,4 +51,11 @@ test("the place is the innermost frame of no library, else of one that is no run
 test("it knows the stack of an error that is thrown here", () => {
   expect(stackLines(new Error("here").stack!)[1]).toContain("stack.test.ts");
   expect(throwPlace(new Error("here").stack)).toContain("stack.test.ts");
+});
+
+test("a task waits at a place of its program, where there is one", () => {
+  const frames = (lines: readonly string[]): string[] => lines.map((line) => line.replace("    at ", ""));
+  expect(waitPlace(frames([...RUNNERS, ...OWN]))).toBe("waits at Object.handle (/app/workers/mail.ts:12:9)");
+  expect(waitPlace(frames(RUNNERS))).toBe("waits at readFileSync (node:fs:441:20)");
+  expect([waitPlace([]), waitPlace(null)]).toEqual([undefined, undefined]);
 });

@@ -122,7 +122,7 @@ test("dump and profile look at what runs", { timeout: PATIENCE_MS }, async () =>
   await until(async () => json(await run("worker", "dump", "mill", "--json")).every((dump) => (dump["tasks"] as object[]).length === 1));
   const [text, profiled] = await Promise.all([run("worker", "dump", "mill"), run("worker", "profile", "mill", "--seconds", "0.5")]);
   expect(text.stdout).toMatch(/^[2-9a-z]{8} {2}mill\n {2}state {7}ready, 1 of 2 slots run a task/);
-  expect(text.stdout).toMatch(/^one-job +work +1 +[\d.]+ s +"half" +waits at .*work\.ts/m);
+  expect(text.stdout).toMatch(/^one-job +work +1 +[\d.]+ s +"half"\n +waits at .*\(workers\/work\.ts:\d+:\d+\)$/m);
   expect(profiled).toMatchObject({ code: 0, stdout: expect.stringMatching(/^millrace-[2-9a-z]{8}-\d+T\d+Z\.cpuprofile: 0\.5 s of/) as string });
   const file = readdirSync(cwd).find((name) => name.endsWith(".cpuprofile"));
   expect(Object.keys(JSON.parse(readFileSync(`${cwd}/${file}`, "utf8")) as object)).toContain("samples");
@@ -144,7 +144,7 @@ test("debug has dump tell where tasks wait that began to after it, in a worker t
   await queue.add("work", {}, { jobId: "after" });
   await running.says("begins", 2);
   const text = await dumped(2);
-  expect(text).toMatch(/^after +work +1 +[\d.]+ s +"half" +waits at .*work\.ts/m);
+  expect(text).toMatch(/^after +work +1 +[\d.]+ s +"half"\n +waits at .*\(workers\/work\.ts:\d+:\d+\)$/m);
   expect(text).toMatch(/^before +work +1 +[\d.]+ s +"half"$/m);
   expect(text).toMatch(/^Where the others wait is not known: they wait since before/m);
   expect(json(await run("worker", "debug", "--all", "off", "--json"))).toEqual([{ id, name: "mill", from: true, to: false }]);
