@@ -133,7 +133,7 @@ async function findTask(operator: Operator, id: string): Promise<TaskRow> {
     throw new NotFoundError(`no task runs whose id is, or begins with, ${shown(id)}: ${more}`);
   }
   if (new Set(found.map((one) => `${one.queue}/${one.id}`)).size > 1) {
-    throw new OptionError(`expected one task whose id begins with ${shown(id)}, got ${found.slice(0, 5).map((one) => `${one.id} of ${one.queue}`).join(", ")}`);
+    throw new OptionError(`expected one task whose id begins with ${shown(id)}, got ${found.slice(0, 5).map((one) => `${one.id} of ${one.queue}`).join(", ")}: job cancel takes a job by its queue and whole id`);
   }
   return task;
 }

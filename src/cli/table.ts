@@ -32,7 +32,7 @@ const MEASURED = 100;
 const HELD_MS = 50;
 const GAP = "  ";
 const INDENT = "          ";
-const NARROWEST = 8;
+const NARROWEST = 6;
 
 /**
  * Lines of a table, its header first; none where there are no rows.

@@ -4,7 +4,7 @@ import { numberOrText } from "../config.ts";
 import { OptionError } from "../errors.ts";
 import { openOperator, type Context } from "./context.ts";
 import { EXIT } from "./exit-code.ts";
-import { counted, seconds } from "./quantity.ts";
+import { counted, span } from "./quantity.ts";
 import { tellOfNoCancel } from "./stock-workers.ts";
 import { painted, printable, tableLines, type Column } from "./table.ts";
 
@@ -26,11 +26,11 @@ const TASK: readonly Column<TaskRow>[] = [
   { title: "NAME", of: ({ name }) => name, cuts: true },
   { title: "QUEUE", of: ({ queue }) => queue, cuts: true },
   { title: "TRY", of: ({ attempt }) => attempt },
-  { title: "AGE", of: ({ ageMs }) => seconds(ageMs), align: "right" },
+  { title: "AGE", of: ({ ageMs }) => span(ageMs), align: "right" },
   { title: "PROGRESS", of: ({ progress }) => progress ?? undefined, cuts: true },
 ];
 const NOTE: Column<TaskRow> = { title: "NOTE", of: noteOf, style: ({ stuck, worker }) => (stuck ? "red" : worker.id === null ? "dim" : "yellow") };
-const FLAT: readonly Column<TaskRow>[] = [...TASK, { title: "WORKER", of: ({ worker }) => worker.id ?? worker.name, cuts: true }, NOTE];
+export const FLAT: readonly Column<TaskRow>[] = [...TASK, { title: "WORKER", of: ({ worker }) => worker.id ?? worker.name, cuts: true }, NOTE];
 
 function noteOf({ stuck, interruption, worker }: TaskRow): string | undefined {
   if (worker.id === null) return "stock";
@@ -79,6 +79,7 @@ async function printTree({ output }: Context, tasks: readonly TaskRow[]): Promis
 export async function cancel(context: Context, ids: readonly string[], flags: CancelFlags): Promise<number | void> {
   await using operator = await openOperator(context);
   let late = 0;
+  const stock = new Set<string>();
   for (const id of ids) {
     const task = await cancelTask(operator, id, flags.reason === undefined ? {} : { reason: flags.reason });
     const what = printable(`${task.name} ${task.id} of ${task.queue}`);
@@ -86,7 +87,8 @@ export async function cancel(context: Context, ids: readonly string[], flags: Ca
     const where = worker === null ? `is asked to end, on ${printable(name)}` : `is told to end, on ${worker} (${printable(name)})`;
     await context.output.result(`${what} ${task.cancelled ? where : "had ended by then"}`, task);
     if (!task.cancelled) late += 1;
-    else if (worker === null) tellOfNoCancel(context.output, task.queue);
+    else if (worker === null && !stock.has(task.queue)) tellOfNoCancel(context.output, task.queue);
+    if (worker === null) stock.add(task.queue);
   }
   return late > 0 ? EXIT.failed : undefined;
 }

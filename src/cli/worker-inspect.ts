@@ -57,7 +57,7 @@ const TASKS: readonly Column<DumpRow>[] = [
   { title: "TASK", of: ({ id }) => id },
   { title: "NAME", of: ({ name }) => name, cuts: true },
   { title: "TRY", of: ({ attempt }) => attempt },
-  { title: "AGE", of: ({ ageMs }) => seconds(ageMs), align: "right" },
+  { title: "AGE", of: ({ ageMs }) => span(ageMs), align: "right" },
   { title: "PROGRESS", of: ({ progress }) => progress ?? undefined, cuts: true },
   { title: "NOTE", of: ({ stuck, interruption }) => (stuck ? "stuck" : interruption === null ? undefined : `is to end: ${interruption}`), cuts: true },
 ];

@@ -128,7 +128,7 @@ test("refuses what names no task, or several, and what may only look; one that h
   await register(operator.connections, entryOf("a"), [taskOf("t1"), taskOf("t2")]);
   const error = async (id: string) => (await failure(cancelTask(operator, id))).error;
   expect(await error("x")).toMatchObject({ code: "NOT_FOUND" });
-  expect(await error("t")).toMatchObject({ code: "OPTION_INVALID", message: expect.stringContaining("t1 of work, t2 of work") as string });
+  expect(await error("t")).toMatchObject({ code: "OPTION_INVALID", message: expect.stringContaining("t1 of work, t2 of work: job cancel takes") as string });
   expect(await error("")).toMatchObject({ code: "OPTION_INVALID" });
   expect(await cancelTask(operator, "t1")).toMatchObject({ id: "t1", cancelled: false });
   expect(await all(audit(operator))).toMatchObject([{ command: "task cancel", outcome: "failed", touched: 0, error: "STATE_INVALID: it had ended by then" }]);

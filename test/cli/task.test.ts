@@ -1,6 +1,9 @@
 /** The commands `task …` on real processes. */
 import type { Queue } from "bullmq";
 import { beforeEach, expect, test } from "vitest";
+import type { TaskRow } from "../../src/admin/tasks.ts";
+import { tableLines } from "../../src/cli/table.ts";
+import { FLAT } from "../../src/cli/task.ts";
 import { stockQueue } from "../interop/stock.ts";
 import { until } from "../support/app.ts";
 import { millrace, project, start, type Ended, type Running } from "../support/command.ts";
@@ -85,4 +88,16 @@ test("task cancel ends tasks wherever they run, with a reason, and says so; of t
   expect(none.code).toBe(2);
   expect(await run("task", "cancel", "job-2", "--read-only")).toMatchObject({ code: 1, stderr: expect.stringContaining("read-only") as string });
   expect(await run("task", "cancle", "job-2")).toMatchObject({ code: 2, stderr: expect.stringContaining("did you mean task cancel?") as string });
+});
+
+test("the list fits a terminal of 80 columns, whoever runs the tasks and for how long", async () => {
+  const of = { id: "AaIsmClJcHiHeFsmsSXySQ", name: "welcome-mail", queue: "mail-of-customers", attempt: 1, startedAt: 0, ageMs: 3_500_000, stuck: false };
+  const rows: TaskRow[] = [
+    { ...of, progress: '{"sent":12,"of":40}', interruption: "cancelled", worker: { id: "km9dcq4x", name: "mill" } },
+    { ...of, progress: null, interruption: null, worker: { id: null, name: "press-of-the-old-kind" } },
+  ];
+  const lines: string[] = [];
+  for await (const line of tableLines(rows, FLAT, { isTTY: true, columns: 80, write: () => true })) lines.push(line);
+  expect(lines).toHaveLength(3);
+  for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
 });
