@@ -132,7 +132,7 @@ async function ofIds(name: string, parts: readonly StoredQueue[], { command, sta
       const rest = found.filter((id) => !done.has(id));
       if (rest.length > 0) for (const id of (await applyToOrphans?.(queue, rest, false)) ?? []) done.add(id);
       touch((changed += done.size));
-      skip(found.filter((id) => !done.has(id)), "it changed its state meanwhile, or is the next run of a schedule");
+      skip(found.filter((id) => !done.has(id)), "it changed its state meanwhile, is the next run of a schedule, or on its way by a queue move");
     }
   }
   const [first] = skipped;

@@ -26,7 +26,7 @@ export function queueCommands(parent: Command, run: Run): void {
     .addHelpText("after", examples("millrace queue purge mail --state waiting --dry-run", "millrace queue purge mail --state completed,failed --older 7d --yes"));
   does(purge, run, async (context, name: string, flags: BulkFlags) => (await import("./job-change.ts")).purge(context, name, flags));
   const remove = confirmed(leaf(queue, "delete", "delete it with its jobs, schedules and settings").argument("<queue>", "a queue's name"))
-    .option("--force", "although jobs are active: nobody can settle them then")
+    .option("--force", "although jobs are active: nobody can settle them then;\nor on their way by a move that was interrupted")
     .addHelpText("after", examples("millrace queue delete mail --dry-run", "millrace queue delete mail --yes"));
   does(remove, run, async (context, name: string, flags: ConfirmFlags & { force?: true }) => (await import("./queue.ts")).remove(context, name, flags));
   declareJoin(leaf(queue, "join", "wait until nothing put is unfinished"), run);

@@ -1,12 +1,14 @@
 import { expect, test } from "vitest";
 import { audit } from "../../src/admin/audit.ts";
 import { doctor } from "../../src/admin/doctor.ts";
+import { removeJobs } from "../../src/admin/job-changes.ts";
 import type { Operator } from "../../src/admin/operator.ts";
 import { exportQueue } from "../../src/admin/queue-export.ts";
+import { deleteQueue } from "../../src/admin/queue-changes.ts";
 import { giveBackMove } from "../../src/admin/queue-give-back.ts";
 import { moveQueue } from "../../src/admin/queue-move.ts";
 import { defineHandler, defineJob, defineQueue, typed } from "../../src/index.ts";
-import { beginMove, park, parkedKey } from "../../src/store/parked.ts";
+import { beginMove, park, parkedJobs, parkedKey } from "../../src/store/parked.ts";
 import { partitionsOf } from "../../src/store/partitions.ts";
 import { stockQueue } from "../interop/stock.ts";
 import { testApp } from "../support/app.ts";
@@ -66,6 +68,16 @@ test("where a move runs all the same, that one ends, and every job is in one of 
   const [here, there] = await Promise.all([idsOf(operator), idsOf(target)]);
   expect(there.length).toBeLessThan(4000);
   expect(new Set([...here, ...there])).toEqual(new Set(before));
+});
+
+test("what is on its way goes with its queue only where that is forced, and is removed by nobody else", async () => {
+  const operator = testOperator();
+  await interrupted(operator, 4);
+  const [id] = await parkedJobs(await operator.existing("work"));
+  await expect(removeJobs(operator, "work", { ids: [id!] })).rejects.toMatchObject({ message: expect.stringContaining("on its way") as string });
+  await expect(deleteQueue(operator, "work")).rejects.toMatchObject({ code: "STATE_INVALID", message: expect.stringContaining("4 are") as string });
+  expect(await giveBackMove(operator, "work", { dryRun: true })).toMatchObject({ jobs: 4 });
+  expect(await deleteQueue(operator, "work", { force: true })).toEqual({ queue: "work", jobs: 4 });
 });
 
 test("a move that has nothing on its way is forgotten; where none stands, or only looking is allowed, it is refused", async () => {
