@@ -18,3 +18,8 @@ export type Look<Facts> = (facts: Facts) => Finding | undefined;
 export function typed(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }
+
+/** Several of them: behind `--` where one would be read as an option, as an id `--all` would, of all jobs. */
+export function typedAll(...words: readonly string[]): string {
+  return [...(words.some((word) => word.startsWith("-")) ? ["--"] : []), ...words.map(typed)].join(" ");
+}

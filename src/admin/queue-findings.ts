@@ -3,7 +3,7 @@ import { endedOf, type History } from "../queue/history.ts";
 import type { Counts } from "../store/count.ts";
 import type { Orphans } from "../store/orphans.ts";
 import type { Symptoms } from "../store/symptoms.ts";
-import { typed, type Finding, type Look } from "./finding.ts";
+import { typed, typedAll, type Finding, type Look } from "./finding.ts";
 
 export interface QueueLook {
   readonly queue: string;
@@ -157,7 +157,7 @@ export const orphaned: Look<QueueLook> = ({ queue, parked, orphans }) => {
     subject: `queue ${queue}`,
     message: messages.join("; "),
     evidence: { ids: first === undefined ? undefined : ids.slice(0, 10), leftKeys: parts.length === 0 ? undefined : parts.slice(0, 10), lookedAtJobs: looked },
-    remedy: first === undefined ? `millrace job remove ${[queue, ...gone].map(typed).join(" ")}` : `millrace job show ${typed(queue)} ${typed(first)}, then millrace job remove ${typed(queue)} ${typed(first)}`,
+    remedy: first === undefined ? `millrace job remove ${typedAll(queue, ...gone)}` : `millrace job show ${typedAll(queue, first)}, then millrace job remove ${typedAll(queue, first)}`,
   };
 };
 

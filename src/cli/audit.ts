@@ -6,12 +6,12 @@ import { openOperator, type Context } from "./context.ts";
 import { counted } from "./quantity.ts";
 import type { Column } from "./table.ts";
 
-const COLUMNS: readonly Column<TrailEntry>[] = [
+export const COLUMNS: readonly Column<TrailEntry>[] = [
   { title: "WHEN (UTC)", of: ({ at }) => new Date(at).toISOString().replace("T", " ").slice(0, 19) },
   { title: "WHO", of: ({ who }) => who, cuts: true },
   { title: "COMMAND", of: ({ command }) => command },
   { title: "TARGET", of: ({ target }) => target, cuts: true },
-  { title: "OUTCOME", of: outcomeOf, cuts: true, style: ({ outcome }) => (outcome === "done" ? undefined : "yellow") },
+  { title: "OUTCOME", of: outcomeOf, style: ({ outcome }) => (outcome === "done" ? undefined : "yellow") },
 ];
 
 /** Prints the trail, oldest first. */

@@ -24,12 +24,17 @@ const WIDTH = 78;
 /** Three parts: what is wrong with what, how that is known, what to do. */
 function shown({ severity, subject, message, evidence, remedy }: Finding): string {
   const mark = severity === "error" ? painted("red", "error", process.stdout) : painted("yellow", "warning", process.stdout);
-  const facts = Object.entries(evidence).filter(([, value]) => value !== undefined).map(fact);
+  const facts = factsOf(evidence);
   const lines = [...wrapped(printable(message), WIDTH), ...(facts.length === 0 ? [] : wrapped(printable(facts.join(", ")), WIDTH))];
   return [`${mark} ${painted("bold", printable(subject), process.stdout)}`, ...lines.map((line) => `  ${line}`), `  > ${printable(remedy)}`].join("\n");
 }
 
 const SHOWN = 3;
+
+/** What is not known is not told. */
+function factsOf(evidence: object): string[] {
+  return Object.entries(evidence).filter(([, value]) => value !== undefined).map(fact);
+}
 
 /** `oldestWaitingMs: 61000` as people say it: `oldest waiting 1 min 1 s`. */
 function fact([name, value]: readonly [string, unknown]): string {
@@ -42,5 +47,5 @@ function text(value: unknown, unit?: string): string {
   if (typeof value === "number" && unit === "At") return new Date(value).toISOString();
   if (typeof value === "number") return unit === "Ms" ? milliseconds(value) : unit === "Bytes" ? size(value) : Number.isInteger(value) ? count(value) : value.toFixed(1);
   if (Array.isArray(value)) return `${value.slice(0, SHOWN).map((each) => text(each)).join(", ")}${value.length > SHOWN ? ", …" : ""}`;
-  return typeof value === "object" && value !== null ? `(${Object.entries(value).map(fact).join(" ")})` : String(value);
+  return typeof value === "object" && value !== null ? `(${factsOf(value).join(" ")})` : String(value);
 }

@@ -1,6 +1,8 @@
 import { hostname } from "node:os";
 import { beforeEach, expect, test } from "vitest";
 import { restartWorkers } from "../../src/admin/worker-verbs.ts";
+import { COLUMNS } from "../../src/cli/audit.ts";
+import { tableLines } from "../../src/cli/table.ts";
 import { register } from "../../src/control/registry.ts";
 import { StateError } from "../../src/errors.ts";
 import { testOperator } from "../admin/opened-operator.ts";
@@ -43,6 +45,14 @@ test("says of a change that some workers made, and others not, that it failed, a
   await restartWorkers(operator, "all");
   expect((await millrace(["audit"], { env })).stdout).toMatch(/ worker restart +all +failed \(0 changes\)\n +TIMEOUT: no answer from silent1 \(name-silent1\), silent2 \(name-silent2\); refuses \(name-refuses\) refused: nobody would start this one again\n$/);
 }, 90_000);
+
+test("tells on 80 columns how a change ended, whoever made it and whatever of", async () => {
+  const entry = { id: "1-0", at: 0, who: "alexandra@worker-host", command: "worker log-level", target: "9vq7ns27 (second.1), km9dcq4x (mill)", details: "{}", outcome: "failed", touched: 1, error: undefined } as const;
+  const lines: string[] = [];
+  for await (const line of tableLines([entry], COLUMNS, { isTTY: true, columns: 80, write: () => true })) lines.push(line);
+  expect(lines[1]).toMatch(/ failed \(1 change\)$/);
+  expect(lines[1]!.length).toBeLessThanOrEqual(80);
+});
 
 test("an empty trail ends with 0 and says so; a time that is none with 2", async () => {
   const [empty, json, wrong] = await Promise.all([millrace(["audit"], { env }), millrace(["audit", "--json"], { env }), millrace(["audit", "--since", "monday"], { env })]);

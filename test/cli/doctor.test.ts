@@ -56,6 +56,15 @@ test("evidence is told in words and units", PATIENCE, async () => {
   expect((await millrace(["doctor"], { env })).stdout).toBe("warning redis\n  nothing is persisted: a restart of the server loses every job\n  appendonly no, save \"\"\n  > redis-cli CONFIG SET appendonly yes\nwarning queue mail\n  dead letters rise: 6 jobs failed for good in the last 10 min\n  last 10 min 6, hour before 0\n  > millrace dead list mail\n");
 });
 
+test("what is not known of a job is not told", PATIENCE, async () => {
+  const { env, prefix, url } = await scene();
+  await stockQueue(prefix, "mail", url).add("n", 1, { jobId: "left" });
+  const client = redisClient(url);
+  await client.lmove(`${prefix}:mail:wait`, `${prefix}:mail:active`, "RIGHT", "LEFT");
+  await client.hset(`${prefix}:mail:left`, "processedOn", Date.now() - 60_000);
+  expect((await millrace(["doctor"], { env })).stdout).toMatch(/^ {2}jobs \(id left started \S+Z\)$/m);
+});
+
 test("every line fits a terminal of 80 columns", PATIENCE, async () => {
   const { env, prefix, url } = await scene();
   const stock = stockQueue(prefix, "mail", url);
