@@ -105,7 +105,7 @@ export interface CancelledTask {
  * Asks a task to end, wherever it runs: its signal fires within some 2 s, and its job ends as cancelled, not to be retried. What a stock
  * worker runs goes on, and is cancelled where a worker of ours takes it next.
  *
- * @param id  of a job that runs, or the unique beginning of one
+ * @param id  of a job that runs, or the unique beginning of one that is no number
  * @throws ReadOnlyError, OptionError before any I/O; NotFoundError where no such task is listed; BackendError
  */
 export async function cancelTask(operator: Operator, id: string, options?: CancelTaskOptions): Promise<CancelledTask> {
@@ -123,10 +123,15 @@ export async function cancelTask(operator: Operator, id: string, options?: Cance
   });
 }
 
+/** As BullMQ numbers jobs: 12 that has just ended is not meant by the beginning of 120. */
+function isCounter(id: string): boolean {
+  return /^\d+$/.test(id);
+}
+
 async function findTask(operator: Operator, id: string): Promise<TaskRow> {
   const { tasks, unlisted } = await listTasks(operator);
   const exact = tasks.filter((task) => task.id === id);
-  const found = exact.length > 0 ? exact : tasks.filter((task) => task.id.startsWith(id));
+  const found = exact.length > 0 ? exact : tasks.filter((task) => !isCounter(task.id) && task.id.startsWith(id));
   const [task] = found;
   if (task === undefined) {
     const more = unlisted.length === 0 ? "task list shows those that do" : "of busy workers only the 100 oldest tasks are listed: job cancel takes any job of a queue";

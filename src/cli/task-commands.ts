@@ -15,7 +15,7 @@ export function taskCommands(parent: Command, run: Run): void {
     ...Object.entries({ queue, name, older, limit, pid }).flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}`, value])),
   ]);
   const cancel = leaf(task, "cancel", "tell tasks to end; their jobs end as cancelled")
-    .argument("<ids...>", "of jobs that run, or their beginnings")
+    .argument("<ids...>", "of jobs that run, or their beginnings; numbers are whole")
     .option("--reason <text>", "written down with the job, and told to its handler")
     .addHelpText("after", examples("millrace task cancel AaIEwGSV", 'millrace task cancel AaIEwGSV --reason "the customer left"'));
   does(cancel, run, async (context, ids: string[], flags: CancelFlags) => (await import("./task.ts")).cancel(context, ids, flags));

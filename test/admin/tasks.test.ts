@@ -125,9 +125,9 @@ test("says who runs more than is listed", async () => {
 test("refuses what names no task, or several, and what may only look; one that has ended by then is not cancelled", async () => {
   const operator = testOperator();
   expect(await listTasks(operator)).toEqual({ tasks: [], unlisted: [] });
-  await register(operator.connections, entryOf("a"), [taskOf("t1"), taskOf("t2")]);
+  await register(operator.connections, entryOf("a"), [taskOf("t1"), taskOf("t2"), taskOf("120")]);
   const error = async (id: string) => (await failure(cancelTask(operator, id))).error;
-  expect(await error("x")).toMatchObject({ code: "NOT_FOUND" });
+  for (const id of ["x", "12"]) expect(await error(id)).toMatchObject({ code: "NOT_FOUND" });
   expect(await error("t")).toMatchObject({ code: "OPTION_INVALID", message: expect.stringContaining("t1 of work, t2 of work: job cancel takes") as string });
   expect(await error("")).toMatchObject({ code: "OPTION_INVALID" });
   expect(await cancelTask(operator, "t1")).toMatchObject({ id: "t1", cancelled: false });
