@@ -74,6 +74,25 @@ export async function moveQueue(operator: Operator, name: string, target: Operat
   });
 }
 
+/**
+ * Whether a move to there may begin: for who is asked before it does.
+ *
+ * @throws StateError when a move to elsewhere was interrupted; NotFoundError; BackendError
+ */
+export async function assertMayMove(operator: Operator, name: string, target: Operator, to: string): Promise<void> {
+  const parts = await partitionsOf(await operator.existing(name));
+  assertOneTarget(await standingMoves(parts), placeOf(target, to));
+}
+
+async function standingMoves(parts: readonly StoredQueue[]): Promise<Move[]> {
+  return (await Promise.all(parts.map(standingMove))).filter((move) => move !== undefined);
+}
+
+function assertOneTarget(moves: readonly Move[], place: string): void {
+  const other = moves.find(({ to }) => to !== place);
+  if (other !== undefined) throw new StateError(`expected to go on with the move to ${other.to}, which was interrupted, got one to ${place}: do that one again first, or, if that place is lost, give back what is on its way to it (--give-back)`);
+}
+
 function placeOf({ connections, prefix }: Operator, name: string): string {
   return `${connections.address} ${prefix} ${name}`;
 }
@@ -98,17 +117,12 @@ class Moving {
 
   /** Settings go first, and once: what is set there meanwhile is kept. */
   async begin(parts: readonly StoredQueue[]): Promise<Move[]> {
-    const standing = (await Promise.all(parts.map(standingMove))).filter((move) => move !== undefined);
-    this.#assertHere(standing);
+    const standing = await standingMoves(parts);
+    assertOneTarget(standing, this.#place);
     if (standing.length === 0) await writeShares(this.#to, await readShares(parts));
     const moves = await Promise.all(parts.map((part) => beginMove(part, { id: randomBytes(9).toString("base64url"), to: this.#place })));
-    this.#assertHere(moves);
+    assertOneTarget(moves, this.#place);
     return moves;
-  }
-
-  #assertHere(moves: readonly Move[]): void {
-    const other = moves.find(({ to }) => to !== this.#place);
-    if (other !== undefined) throw new StateError(`expected to go on with the move to ${other.to}, which was interrupted, got one to ${this.#place}: do that one again first, or, if that place is lost, give back what is on its way to it (--give-back)`);
   }
 
   async all(source: StoredQueue, writes: ReplicatedWrites, move: Move): Promise<void> {

@@ -82,7 +82,7 @@ async function tasksOfStock(operator: Operator, only: string | undefined): Promi
   return eachQueue(queues, async (queue) => {
     const { tasks, more } = await stockTasks(operator.queue(queue), MOST_TASKS);
     const nameOf = (worker: string | undefined): string => (worker !== undefined && workers.get(queue)?.includes(worker) ? worker : "BullMQ");
-    const told = tasks.map(({ worker, ...task }) => ({ ...task, queue, interruption: null, stuck: false, worker: { id: null, name: nameOf(worker) } }));
+    const told = tasks.map(({ worker, cancelReason = null, ...task }) => ({ ...task, queue, interruption: cancelReason, stuck: false, worker: { id: null, name: nameOf(worker) } }));
     return { queue, tasks: boundedTasks(told), more };
   });
 }

@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { addAbortSignal, type Readable } from "node:stream";
 import { importQueue } from "../admin/queue-import.ts";
 import { giveBackMove } from "../admin/queue-give-back.ts";
-import { moveQueue, type MoveResult } from "../admin/queue-move.ts";
+import { assertMayMove, moveQueue, type MoveResult } from "../admin/queue-move.ts";
 import { queueStats } from "../admin/queue-stats.ts";
 import { startTicker } from "../concurrency/timer.ts";
 import { BackendError, OptionError } from "../errors.ts";
@@ -78,6 +78,7 @@ export async function move(context: Context, name: string, flags: MoveFlags): Pr
   const { waiting, prioritized, delayed, completed, failed } = await queueStats(operator, name);
   const jobs = waiting + prioritized + delayed + completed + failed;
   await target.ready();
+  await assertMayMove(operator, name, target, to);
   const where = `${to} under ${target.prefix} at ${target.connections.address}`;
   const answer = await confirm(context, `move the queue ${name} with ${counted(jobs, "job")} to ${where}`, { queue: name, jobs, to: where }, flags);
   if (answer !== "yes") return answer === "no" ? EXIT.failed : undefined;

@@ -33,7 +33,7 @@ const NOTE: Column<TaskRow> = { title: "NOTE", of: noteOf, style: ({ stuck, work
 export const FLAT: readonly Column<TaskRow>[] = [...TASK, { title: "WORKER", of: ({ worker }) => worker.id ?? worker.name, cuts: true }, NOTE];
 
 function noteOf({ stuck, interruption, worker }: TaskRow): string | undefined {
-  if (worker.id === null) return "stock";
+  if (worker.id === null) return interruption === null ? "stock" : "stock, asked";
   return stuck ? "stuck" : interruption === null ? undefined : "is to end";
 }
 

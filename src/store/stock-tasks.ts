@@ -1,5 +1,6 @@
 /** What stock BullMQ workers run of a queue: no pool tells of it, so it is read from what is active. */
 import { runPacked, type Script } from "../redis/script.ts";
+import { CANCEL_FIELD } from "./stored-job.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 import { IS_OURS } from "./token.ts";
 
@@ -14,6 +15,8 @@ export interface StockTask {
   readonly progress: string | null;
   /** The name of who took it last, which may be somebody before: a worker without a name leaves it. */
   readonly worker: string | undefined;
+  /** Why it was asked to end, which its worker does not hear. */
+  readonly cancelReason: string | undefined;
 }
 
 export interface StockTasks {
@@ -30,8 +33,8 @@ const LONGEST_PROGRESS = 2000;
 
 /** Of the thousand that have been active for longest, at most so many that are under a live lock which is none of ours. @throws BackendError */
 export async function stockTasks({ client, keys }: StoredQueue, most: number): Promise<StockTasks> {
-  const [rows, more] = (await runPacked(client, STOCK_TASKS, [keys.active], [keys.base, LOOKED_AT, most, LONGEST_PROGRESS])) as [[string, string, string, string, string | false, string][], number];
-  const tasks = rows.map(([id, name, attempts, startedAt, progress, worker]) => ({ id, name, attempt: numberOf(attempts) + 1, startedAt: numberOf(startedAt), progress: progress === false ? null : progress, worker: worker || undefined }));
+  const [rows, more] = (await runPacked(client, STOCK_TASKS, [keys.active], [keys.base, LOOKED_AT, most, LONGEST_PROGRESS])) as [[string, string, string, string, string | false, string, string][], number];
+  const tasks = rows.map(([id, name, attempts, startedAt, progress, worker, cancelReason]) => ({ id, name, attempt: numberOf(attempts) + 1, startedAt: numberOf(startedAt), progress: progress === false ? null : progress, worker: worker || undefined, cancelReason: cancelReason || undefined }));
   return { tasks, more };
 }
 
@@ -43,7 +46,7 @@ function numberOf(text: string): number {
 /**
  * KEYS  active
  * ARGV  base, how many to look at, how many to tell, most bytes of progress
- * reply msgpack {{{id, name, attempts made, started at, progress or false, worker}, …}, how many more}
+ * reply msgpack {{{id, name, attempts made, started at, progress or false, worker, reason of a cancel}, …}, how many more}
  *
  * By the lock and nothing else: a pool tells what it has taken up to 2 s later, and `pb` may be of an attempt before.
  */
@@ -60,8 +63,8 @@ for i = #ids, 1, -1 do
     if #rows == told then
       more = more + 1
     else
-      local job = redis.call('HMGET', key, 'name', 'atm', 'processedOn', 'progress', 'pb')
-      if job[1] then rows[#rows + 1] = {ids[i], job[1], job[2] or '', job[3] or '', job[4] and string.sub(job[4], 1, longest), job[5] or ''} end
+      local job = redis.call('HMGET', key, 'name', 'atm', 'processedOn', 'progress', 'pb', '${CANCEL_FIELD}')
+      if job[1] then rows[#rows + 1] = {ids[i], job[1], job[2] or '', job[3] or '', job[4] and string.sub(job[4], 1, longest), job[5] or '', job[6] or ''} end
     end
   end
 end

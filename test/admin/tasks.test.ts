@@ -96,6 +96,7 @@ test("lists what a stock worker runs beside a pool on the same queue, and never 
   const [one] = theirs;
   expect(await cancelTask(operator, one!)).toEqual({ id: one, name: "n", queue: "work", worker: { id: null, name: "press" }, cancelled: true });
   expect(await stock.getJobState(one!)).toBe("active");
+  expect((await listTasks(operator)).tasks.find(({ id }) => id === one)).toMatchObject({ interruption: `by ${operator.who}`, worker: { id: null } });
 });
 
 test("a stock worker without a name is not called by who had its job before, nor is a job listed twice that its pool has lost", async () => {

@@ -111,7 +111,9 @@ test("move --give-back says what it would do and may double, takes --yes and no 
   expect(both).toMatchObject({ code: 2, stderr: expect.stringContaining("--give-back by itself") as string });
   expect(dry).toEqual({ code: 0, stderr: "", stdout: "would give back 2 jobs of mail to where they stood, and forget the move to redis://lost.example bull mail, which may have them too\n" });
   expect(JSON.parse(told.stdout)).toEqual({ dryRun: true, queue: "mail", jobs: 2, to: "redis://lost.example bull mail" });
-  expect(await millrace(["queue", "move", "mail", "--to", "post", "--yes"], { env })).toMatchObject({ code: 1, stderr: expect.stringContaining("--give-back") as string });
+  for (const flag of ["--yes", "--dry-run"]) {
+    expect(await millrace(["queue", "move", "mail", "--to", "post", flag], { env })).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("--give-back") as string });
+  }
   expect(await giveBack("--yes")).toEqual({
     code: 0,
     stdout: "mail: 2 jobs stand where they stood again, and the move to redis://lost.example bull mail is forgotten\n",
