@@ -120,7 +120,7 @@ async function ofIds(name: string, parts: readonly StoredQueue[], { command, sta
     const skip = (all: readonly string[], reason: string): unknown => skipped.push(...all.map((id) => ({ id, reason })));
     if (state === "removed") {
       const done = new Set<string>();
-      for (const part of applyToOrphans === undefined ? [] : parts) for (const id of await applyToOrphans!(part, found, dryRun)) done.add(id);
+      for (const part of parts) for (const id of (await applyToOrphans?.(part, found, dryRun)) ?? []) done.add(id);
       matched += done.size;
       if (!dryRun) touch((changed += done.size));
       skip(found.filter((id) => !done.has(id)), "there is no such job");

@@ -1,5 +1,6 @@
 /** Removes what `findOrphans` finds: jobs that are in no state, and what is left of jobs that are gone. */
 import { runScript, type Script } from "../redis/script.ts";
+import { jobKeyOf } from "./job-parts.ts";
 import { NOWHERE_OF } from "./orphans.ts";
 import { parkedKey } from "./parked.ts";
 import { removeOne } from "./remove.ts";
@@ -11,8 +12,10 @@ import type { StoredQueue } from "./stored-queue.ts";
  * @returns the ids of which there was something, and now is not; what is in a state, runs, or is on its way to another queue is left
  * @throws BackendError; it may have been done then, and may be done again
  */
-export async function removeOrphans(queue: StoredQueue, ids: readonly string[], dryRun: boolean): Promise<ReadonlySet<string>> {
+export async function removeOrphans(queue: StoredQueue, given: readonly string[], dryRun: boolean): Promise<ReadonlySet<string>> {
   const { client, keys } = queue;
+  // What the queue has under such a name is its own, and no job: `meta`, say.
+  const ids = given.filter((id) => jobKeyOf(id)?.id === id);
   const states = [keys.wait, keys.paused, keys.active, keys.completed, keys.failed, keys.delayed, keys.prioritized, keys.waitingChildren];
   const codes = (await runScript(client, REMOVE_ORPHANS, [...states, parkedKey(queue)], [keys.base, dryRun ? 1 : 0, ...ids])) as number[];
   const removed = new Set<string>();

@@ -39,6 +39,17 @@ test("leaves what is in a state, runs, is on its way to another queue, or is hel
   expect(await client.exists(`${keys.base}parked`, `${keys.base}held`)).toBe(2);
 });
 
+test("what the queue has of its own under such a name is no job", async () => {
+  const queue = await openQueue();
+  const { client, keys } = queue;
+  await putAll(queue, [newJob("waits")]);
+  await client.hset(keys.metricsCompleted, "count", 1);
+  await client.rpush(`${keys.base}gone:logs`, "line");
+  expect(await removeOrphans(queue, ["meta", "metrics:completed", "gone:logs"], true)).toEqual(new Set());
+  expect(await removeOrphans(queue, ["meta", "metrics:completed", "gone:logs"], false)).toEqual(new Set());
+  expect(await client.exists(keys.meta, keys.metricsCompleted, `${keys.base}gone:logs`)).toBe(3);
+});
+
 test("of a flow, the parent no longer waits for a child that is removed", async () => {
   const queue = await openQueue();
   const { client, keys } = queue;
