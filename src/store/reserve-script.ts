@@ -115,15 +115,18 @@ if isStarting and free > 0 then
   if #ids == 0 then redis.call('DEL', counter) end
 end
 
--- An instant is what Redis makes of a time to live: of several, it is made once.
-local kind, lease = 'PX', leaseMs
-if #ids > 4 then kind, lease = 'PXAT', string.format('%.0f', now + leaseMs) end
-local total, told, isCut = 0, {}, false
+local total, told, isCut, lease = 0, {}, false, nil
 for i, id in ipairs(ids) do
   local key = base .. id
-  local starts
-  -- With GET the answer is nothing at all, where OK would be a table.
-  redis.call('SET', key .. ':lock', token, kind, lease, 'GET')
+  local lock, starts = key .. ':lock', nil
+  if lease then
+    -- A copy takes its time to live along, and costs half of what it does to set one.
+    redis.call('COPY', lease, lock, 'REPLACE')
+  else
+    -- With GET the answer is nothing at all, where OK would be a table.
+    redis.call('SET', lock, token, 'PX', leaseMs, 'GET')
+    lease = lock
+  end
   ${TELL_JOB}
   if isStarting then
     redis.call('HSET', key, 'processedOn', nowText, 'pb', worker, 'ats', starts)
