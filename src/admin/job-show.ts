@@ -54,6 +54,7 @@ export async function showJob(operator: Operator, name: string, id: string): Pro
 /** @param paths  what is redacted in it */
 export function toShown(detail: JobDetail, queue: string, paths: readonly string[]): ShownJob {
   const { stored, result, progress, parentKey, ...rest } = detail;
+  const { mv: _, ...options } = stored.options;
   return {
     queue,
     id: stored.id,
@@ -61,9 +62,8 @@ export function toShown(detail: JobDetail, queue: string, paths: readonly string
     payload: redacted(parsed(stored.data), paths),
     result: redacted(parsed(result), paths),
     progress: redacted(parsed(progress), paths),
-    options: stored.options as Readonly<Record<string, unknown>>,
+    options,
     version: stored.version,
-    priority: stored.priority,
     attempts: stored.attemptsMade,
     attemptsMost: stored.options.attempts || undefined, // stock producers write 0 where nothing was said
     deliveries: stored.starts,

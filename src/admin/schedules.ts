@@ -100,7 +100,7 @@ export async function runSchedule(operator: Operator, queue: string, id: string)
   await changed(operator, "schedule run", queue, id, async (stored, { name, data, options }) => {
     const { priority = 0 } = JSON.parse(options) as { priority?: number };
     jobId = newJobId();
-    const job = { id: jobId, name, data, options, priority, delayMs: 0, runAtMs: 0, lifo: false, version: 1, timeoutMs: 0, deadlineMs: 0, expireAtMs: 0 };
+    const job = { id: jobId, name, data, options, priority, delayMs: 0, runAtMs: 0, lifo: false, timeoutMs: 0, deadlineMs: 0, expireAtMs: 0 };
     await (await operator.open(stored.name)).all[0]!.lane.put(job, { waits: false });
   });
   return { queue, schedule: id, id: jobId };

@@ -22,7 +22,6 @@ export function storedForm(definition: JobDefinition, id: string, data: string, 
     runAtMs: options.runAtMs ?? 0,
     priority: options.priority,
     lifo: options.lifo,
-    version: definition.version,
     timeoutMs: options.timeoutMs ?? 0,
     deadlineMs: options.deadlineMs ?? 0,
     expireAtMs: options.expireAtMs ?? 0,
@@ -43,7 +42,7 @@ function optionsText(definition: JobDefinition, options: CheckedPut): string {
   return text;
 }
 
-function bullmqOptions({ attempts, backoff, keep }: JobDefinition, options: CheckedPut): object {
+function bullmqOptions({ attempts, backoff, keep, version }: JobDefinition, options: CheckedPut): object {
   return {
     attempts: options.attempts ?? attempts,
     backoff: { type: backoff.type, delay: backoff.baseMs, jitter: backoff.jitter, max: backoff.maxMs },
@@ -52,6 +51,7 @@ function bullmqOptions({ attempts, backoff, keep }: JobDefinition, options: Chec
     ...(options.delayMs > 0 && { delay: options.delayMs }),
     ...(options.priority > 0 && { priority: options.priority }),
     ...(options.lifo && { lifo: true }),
+    mv: version,
   };
 }
 

@@ -1,7 +1,7 @@
 /** Changes what Redis holds of a job, and reads jobs for copies. */
 import { asBackendError } from "../redis/errors.ts";
 import type { NewJob } from "./put-script.ts";
-import { TIMEOUT_FIELD, VERSION_FIELD } from "./stored-job.ts";
+import { TIMEOUT_FIELD } from "./stored-job.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
 export interface StoredEdit {
@@ -34,12 +34,12 @@ const NOT_COPIED: ReadonlySet<string> = new Set(["jobId", "delay", "timestamp", 
 export async function copyable({ client, keys }: StoredQueue, ids: readonly string[]): Promise<ReadonlyMap<string, Omit<NewJob, "id">>> {
   const copies = new Map<string, Omit<NewJob, "id">>();
   try {
-    const rows = await Promise.all(ids.map((id) => client.hmget(keys.base + id, "name", "data", "opts", "priority", VERSION_FIELD, TIMEOUT_FIELD)));
-    for (const [i, [name, data, opts, priority, version, timeout]] of rows.entries()) {
+    const rows = await Promise.all(ids.map((id) => client.hmget(keys.base + id, "name", "data", "opts", "priority", TIMEOUT_FIELD)));
+    for (const [i, [name, data, opts, priority, timeout]] of rows.entries()) {
       if (typeof name !== "string" || typeof data !== "string") continue;
       const options = Object.fromEntries(Object.entries(optionsOf(opts)).filter(([option]) => !NOT_COPIED.has(option)));
       copies.set(ids[i]!, {
-        name, data, options: JSON.stringify(options), priority: Number(priority ?? 0), version: Number(version ?? 1), timeoutMs: Number(timeout ?? 0),
+        name, data, options: JSON.stringify(options), priority: Number(priority ?? 0), timeoutMs: Number(timeout ?? 0),
         delayMs: 0, runAtMs: 0, lifo: false, deadlineMs: 0, expireAtMs: 0,
       });
     }

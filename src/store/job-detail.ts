@@ -11,6 +11,8 @@ export interface JobDetail {
   readonly state: JobState;
   readonly startedAt: number | undefined;
   readonly finishedAt: number | undefined;
+  /** 1 is first, 0 is none. */
+  readonly priority: number;
   readonly dueAt: number | undefined;
   /** As JSON, both. */
   readonly result: string | undefined;
@@ -48,6 +50,7 @@ function toDetail(id: string, [fields, leaseMs, logLines, pendingChildren, dueSc
   return {
     stored: readStoredJob(id, fields),
     state: report.state === "cancelled" ? "failed" : report.state,
+    priority: numberOf(hash["priority"]) ?? 0,
     startedAt: numberOf(hash["processedOn"]),
     finishedAt: numberOf(hash["finishedOn"]),
     dueAt: dueScore === false ? undefined : Math.floor(Number(dueScore) / 0x1000),

@@ -3,10 +3,10 @@ import { packValues, runScript, type Script } from "../redis/script.ts";
 import { producerKey } from "./keys.ts";
 import { ATTEMPT, DELAY_JOB, NEXT_DELAYED, NOW, PRIORITIZE_JOB, TRIM_EVENTS } from "./lua.ts";
 import { REMEMBERED_MS } from "./put-numbers.ts";
-import { DEADLINE_FIELD, EXPIRE_FIELD, TIMEOUT_FIELD, VERSION_FIELD } from "./stored-job.ts";
+import { DEADLINE_FIELD, EXPIRE_FIELD, TIMEOUT_FIELD } from "./stored-job.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
-/** One job to put. Its payload and options are JSON already; options in BullMQ's stored form. */
+/** One job to put. Its payload and options are JSON already; options in BullMQ's stored form, with the contract's version as `mv`. */
 export interface NewJob {
   readonly id: string;
   readonly name: string;
@@ -19,7 +19,6 @@ export interface NewJob {
   /** 1 is first, 0 is none. */
   readonly priority: number;
   readonly lifo: boolean;
-  readonly version: number;
   /** Limit of one attempt, 0 is none. */
   readonly timeoutMs: number;
   /** Limit of the whole, from now, 0 is none. */
@@ -47,8 +46,7 @@ export async function putJobs(
 ): Promise<PutReply> {
   const { client, keys } = queue;
   const rows = jobs.flatMap((job) => [
-    job.id, job.name, job.data, job.options, job.delayMs, job.runAtMs, job.priority, job.lifo ? 1 : 0, String(job.version), job.timeoutMs,
-    job.deadlineMs, job.expireAtMs,
+    job.id, job.name, job.data, job.options, job.delayMs, job.runAtMs, job.priority, job.lifo ? 1 : 0, job.timeoutMs, job.deadlineMs, job.expireAtMs,
   ]);
   const reply = (await runScript(
     client,
@@ -64,12 +62,12 @@ export async function putJobs(
 export const TRIM_EVERY = 8;
 /** Values before the first job's, and of a job, in what the script takes. */
 const HEAD = 3;
-const WIDTH = 12;
+const WIDTH = 11;
 
 /**
  * KEYS  wait, active, prioritized, delayed, events, meta, marker, priority counter, producer
  * ARGV  base, number, values as `packValues` packs them: number, lowest open number, maxSize, and then of each job
- *       id, name, data, options, delayMs, runAtMs, priority, lifo, version, timeoutMs, deadlineMs, expireAtMs; number whose answer was heard…
+ *       id, name, data, options, delayMs, runAtMs, priority, lifo, timeoutMs, deadlineMs, expireAtMs; number whose answer was heard…
  * reply {0, positions that existed…} put; {1, room} full, nothing written
  *
  * The producer's hash: `n` is the highest number seen; a field `<number>` is empty while that number has not come, and
@@ -104,7 +102,7 @@ local waiting, written, last, isPushed = {}, {}, 0, false
 local function put()
   local anyDelayed, anyReady = false, false
   for at = ${HEAD}, #rows - 1, ${WIDTH} do
-    local id, name, data, options, delay, runAt, priority, lifo, version, timeout, deadline, expireAt = unpack(rows, at + 1, at + ${WIDTH})
+    local id, name, data, options, delay, runAt, priority, lifo, timeout, deadline, expireAt = unpack(rows, at + 1, at + ${WIDTH})
     local key = base .. id
     if redis.call('EXISTS', key) == 1 then
       redis.call('XADD', events, '*', 'event', 'duplicated', 'jobId', id)
@@ -114,7 +112,7 @@ local function put()
       written[#written + 1] = id
       -- Redis takes its time over a number of Lua's, and most of these are none.
       local delayText, priorityText = delay == 0 and '0' or string.format('%.0f', delay), priority == 0 and '0' or string.format('%.0f', priority)
-      redis.call('HSET', key, 'name', name, 'data', data, 'opts', options, 'timestamp', nowText, 'delay', delayText, 'priority', priorityText, '${VERSION_FIELD}', version)
+      redis.call('HSET', key, 'name', name, 'data', data, 'opts', options, 'timestamp', nowText, 'delay', delayText, 'priority', priorityText)
       if timeout > 0 then redis.call('HSET', key, '${TIMEOUT_FIELD}', timeout) end
       if deadline > 0 then redis.call('HSET', key, '${DEADLINE_FIELD}', deadline) end
       if expireAt > 0 then redis.call('HSET', key, '${EXPIRE_FIELD}', expireAt) end

@@ -1,8 +1,8 @@
 /** What Redis holds of a job, read from its hash; BullMQ's field names are known here and nowhere else. */
 import type { JobsOptions, RepeatOptions } from "bullmq";
 
-/** Options of a job as BullMQ stores them; `repeat` stands on the runs of a job scheduler. */
-export type StoredOptions = JobsOptions & { readonly repeat?: RepeatOptions };
+/** Options of a job as BullMQ stores them; `repeat` stands on the runs of a job scheduler. `mv` is ours: the contract's version, by which a job is known to be put by us. */
+export type StoredOptions = JobsOptions & { readonly repeat?: RepeatOptions; readonly mv?: number };
 
 /** A job as it stands in Redis. Instants in milliseconds by the server's clock. */
 export interface StoredJob {
@@ -24,7 +24,6 @@ export interface StoredJob {
   /** Deliveries so far, this one among them. */
   readonly starts: number;
   readonly putAt: number;
-  readonly priority: number;
   /** How many of its workers were lost while they ran it. */
   readonly crashes: number;
   readonly stacktrace: readonly string[];
@@ -40,7 +39,6 @@ export interface StoredJob {
 }
 
 /** Our own fields of a job's hash, beside BullMQ's. */
-export const VERSION_FIELD = "mv";
 export const TIMEOUT_FIELD = "mt";
 export const DEADLINE_FIELD = "md";
 export const EXPIRE_FIELD = "mx";
@@ -50,21 +48,21 @@ export const WAITING_FIELD = "mw";
 /** Empty where BullMQ's script ended the job. */
 export const CANCEL_FIELD = "mc";
 
-/** A job that has no other fields than it was put with, and was started just now. `version` is false where a stock producer put it. */
-export function readPlainJob(id: string, name: string, data: string, options: string, timestamp: string, priority: string, version: string | false): StoredJob {
+/** A job that has no other fields than it was put with, and was started just now. */
+export function readPlainJob(id: string, name: string, data: string, text: string, timestamp: string): StoredJob {
+  const options = readOptions(text);
   return {
     id,
     name,
     data,
-    options: readOptions(options),
-    version: version === false ? undefined : numberOr(undefined, version),
+    options,
+    version: versionOf(options),
     timeoutMs: undefined,
     deadlineMs: undefined,
     expireAt: undefined,
     attemptsMade: 0,
     starts: 1,
     putAt: numberOr(0, timestamp),
-    priority: numberOr(0, priority),
     crashes: 0,
     stacktrace: NO_STACKS,
     deferredFailure: undefined,
@@ -81,19 +79,19 @@ const NO_STACKS: readonly string[] = Object.freeze([]);
 export function readStoredJob(id: string, flat: readonly string[]): StoredJob {
   const hash: Record<string, string | undefined> = {};
   for (let i = 0; i < flat.length; i += 2) hash[flat[i]!] = flat[i + 1];
+  const options = readOptions(hash["opts"] ?? "");
   return {
     id,
     name: hash["name"] ?? "",
     data: hash["data"],
-    options: readOptions(hash["opts"] ?? ""),
-    version: numberOr(undefined, hash[VERSION_FIELD]),
+    options,
+    version: versionOf(options),
     timeoutMs: numberOr(undefined, hash[TIMEOUT_FIELD]),
     deadlineMs: numberOr(undefined, hash[DEADLINE_FIELD]),
     expireAt: numberOr(undefined, hash[EXPIRE_FIELD]),
     attemptsMade: numberOr(0, hash["atm"] ?? hash["attemptsMade"]),
     starts: numberOr(0, hash["ats"]),
     putAt: numberOr(0, hash["timestamp"]),
-    priority: numberOr(0, hash["priority"]),
     crashes: numberOr(0, hash["stc"]),
     stacktrace: readStacktrace(hash["stacktrace"]),
     deferredFailure: hash["defa"],
@@ -102,6 +100,11 @@ export function readStoredJob(id: string, flat: readonly string[]): StoredJob {
     unknownSince: numberOr(undefined, hash[UNKNOWN_SINCE_FIELD]),
     cancelReason: hash[CANCEL_FIELD] || undefined,
   };
+}
+
+/** Whoever copied the options of a job may have copied anything. */
+function versionOf({ mv }: StoredOptions): number | undefined {
+  return Number.isInteger(mv) ? mv : undefined;
 }
 
 function numberOr<D>(fallback: D, text: string | undefined): number | D {

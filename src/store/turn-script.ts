@@ -22,7 +22,7 @@ export interface Turn {
  */
 export async function takeTurn(queue: StoredQueue, settlements: readonly Settlement[], hasRun: boolean, request: ReserveRequest | undefined): Promise<Turn> {
   const { client, keys } = queue;
-  const [now, nextDelayedAt, limitedForMs, lastFence, plain, rest] = (await runRaw(
+  const [now, nextDelayedAt, limitedForMs, lastFence, plain, rest, ...data] = (await runRaw(
     client,
     TURN,
     [
@@ -34,9 +34,9 @@ export async function takeTurn(queue: StoredQueue, settlements: readonly Settlem
       request?.most ?? 0, request?.token ?? "", request?.leaseMs ?? 0, request?.worker ?? "", request?.onlyUnanswered ? 1 : 0,
       ...(request?.unanswered ?? []),
     ],
-  )) as [number, number, number, number, Buffer, Buffer];
-  const [codes, others] = (rest.length === 0 ? [[], []] : unpack(rest)) as [SettleCode[], ToldJobs[1]];
-  const told: ToldJobs = [plain.length === 0 ? [] : (unpack(plain) as ToldJobs[0]), others];
+  )) as [number, number, number, number, Buffer, Buffer, ...Buffer[]];
+  const [codes, others] = (rest.length === 0 ? [[], []] : unpack(rest)) as [SettleCode[], ToldJobs["others"]];
+  const told: ToldJobs = { plain: plain.length === 0 ? [] : (unpack(plain) as ToldJobs["plain"]), data, others };
   return {
     settled: readSettled(queue, settlements, codes, hasRun),
     reserved: request === undefined ? undefined : readReserved([now, nextDelayedAt, limitedForMs, lastFence, told], request),
@@ -46,7 +46,7 @@ export async function takeTurn(queue: StoredQueue, settlements: readonly Settlem
 /**
  * KEYS  wait, active, prioritized, delayed, completed, failed, events, meta, marker, priority counter, stalled, limiter, fence
  * ARGV  base, settlements as packed or "", most or 0, token, leaseMs, worker, 1 for nothing but what the following leased or 0, unanswered token…
- * reply {now, next delayed at, limited for ms, last fence, msgpack {plain jobs' values, …} or "", msgpack {{code, …} or {} if all are done, {other job, …}} or ""}
+ * reply {now, next delayed at, limited for ms, last fence, msgpack {plain jobs' values, …} or "", msgpack {{code, …} or {} if all are done, {other job, …}} or "", plain job's payload…}
  *
  * Straight on, without functions where most turns pass: each is made anew in every run, and takes each variable from outside that it uses
  * along. What is rare stands in the branch that needs it, with its functions (0018 tells what that costs).
@@ -62,7 +62,7 @@ local codes, hasLeft, hasEnded, isGivenBack = {}, false, false, false
 if ARGV[2] ~= '' then
   ${SETTLE}
 end
-local taken, isFull, nextAt, limited, lastFence, plain, others = 0, false, 0, 0, 0, {}, {}
+local taken, isFull, nextAt, limited, lastFence, plain, others, reply = 0, false, 0, 0, 0, {}, {}, {0, 0, 0, 0, '', ''}
 local most = tonumber(ARGV[3])
 if most > 0 then
   ${RESERVE}
@@ -78,7 +78,9 @@ if isFull or isGivenBack or (hasLeft and state[2]) or (hasEnded and taken == 0) 
   end
   if hasEnded and taken == 0 and not anyWaits and redis.call('LLEN', active) == 0 then redis.call('XADD', events, '*', 'event', 'drained') end
 end
-local rest = (#codes > 0 or #others > 0) and cmsgpack.pack({codes, others}) or ''
-return {now, isFull and 0 or nextAt, limited, lastFence, #plain > 0 and cmsgpack.pack(plain) or '', rest}
+reply[1], reply[2], reply[3], reply[4] = now, isFull and 0 or nextAt, limited, lastFence
+if #plain > 0 then reply[5] = cmsgpack.pack(plain) end
+if #codes > 0 or #others > 0 then reply[6] = cmsgpack.pack({codes, others}) end
+return reply
 `,
 };

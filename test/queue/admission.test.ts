@@ -60,7 +60,7 @@ test("what nobody knows is given back for as long again as it has waited, a minu
 
 test("a newer version is unknown here, not wrong", async () => {
   const { queue, rules } = await setUp();
-  expect(await admit(queue, leased({ data: "[]", mv: "2" }), work, rules)).toMatchObject({ settlement: { kind: "release", unknown: true } });
+  expect(await admit(queue, leased({ data: "[]", opts: '{"mv":2}' }), work, rules)).toMatchObject({ settlement: { kind: "release", unknown: true } });
 });
 
 test("a run whose successor cannot be planned because Redis is away does not start: the schedule would end with it", async () => {

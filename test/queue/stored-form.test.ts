@@ -26,12 +26,12 @@ test("a plain put stores the contract's policy in BullMQ's words", () => {
       removeOnComplete: { count: 10, age: 3600 },
       // BullMQ counts in seconds: nothing goes sooner than it was promised.
       removeOnFail: { age: 2 },
+      mv: 3,
     },
     delayMs: 0,
     runAtMs: 0,
     priority: 0,
     lifo: false,
-    version: 3,
     timeoutMs: 0,
     deadlineMs: 0,
     expireAtMs: 0,

@@ -25,7 +25,7 @@ export async function openQueue({ url = redisUrl(), prefix = freshPrefix(), name
 
 export function newJob(id: string, job: Partial<NewJob> = {}): NewJob {
   return {
-    id, name: "test", data: "{}", options: '{"attempts":3}', delayMs: 0, runAtMs: 0, priority: 0, lifo: false, version: 1, timeoutMs: 0, deadlineMs: 0, expireAtMs: 0, ...job,
+    id, name: "test", data: "{}", options: '{"attempts":3,"mv":1}', delayMs: 0, runAtMs: 0, priority: 0, lifo: false, timeoutMs: 0, deadlineMs: 0, expireAtMs: 0, ...job,
   };
 }
 

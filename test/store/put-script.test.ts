@@ -17,9 +17,9 @@ const added: PutReply = { state: "put", existing: new Set() };
 test("writes the hash, the list and the events of a job as BullMQ does", async () => {
   const queue = await openQueue();
   const { client, keys } = queue;
-  expect(await put(queue, [newJob("a", { data: '{"n":1}', version: 3, timeoutMs: 50, deadlineMs: 60, expireAtMs: 1_900_000_000_000 })])).toEqual(added);
+  expect(await put(queue, [newJob("a", { data: '{"n":1}', timeoutMs: 50, deadlineMs: 60, expireAtMs: 1_900_000_000_000 })])).toEqual(added);
   const { timestamp, ...hash } = await client.hgetall(`${keys.base}a`);
-  expect(hash).toEqual({ name: "test", data: '{"n":1}', opts: '{"attempts":3}', delay: "0", priority: "0", mv: "3", mt: "50", md: "60", mx: "1900000000000" });
+  expect(hash).toEqual({ name: "test", data: '{"n":1}', opts: '{"attempts":3,"mv":1}', delay: "0", priority: "0", mt: "50", md: "60", mx: "1900000000000" });
   expect(Math.abs(Number(timestamp) - Date.now())).toBeLessThan(60_000);
   expect(await waitingIds(queue)).toEqual(["a"]);
   expect(await eventsOf(queue)).toEqual(["added a", "waiting a"]);

@@ -27,7 +27,7 @@ async function takeIds(queue: StoredQueue, most: number): Promise<string[]> {
 test("leases what is ready: token, fence, hash and events as BullMQ's workers write them", async () => {
   const queue = await openQueue();
   const { client, keys } = queue;
-  await putAll(queue, [newJob("a", { data: '{"n":1}', version: 2, timeoutMs: 70 }), newJob("b")]);
+  await putAll(queue, [newJob("a", { data: '{"n":1}', options: '{"attempts":3,"mv":2}', timeoutMs: 70 }), newJob("b")]);
   const { reserver } = consumerOf(queue);
   const [a, b] = await reserver.take(5);
   expect(a!.job).toMatchObject({ id: "a", name: "test", data: '{"n":1}', version: 2, timeoutMs: 70, attemptsMade: 0, starts: 1, options: { attempts: 3 } });
@@ -298,16 +298,14 @@ test("a job whose hash is gone from Redis is delivered without data, one whose f
   expect(leased.map(({ job }) => [job.id, job.name, job.data, job.options, job.attemptsMade, job.stacktrace])).toEqual([
     ["gone", "", undefined, {}, 0, []],
     ["garbage", "test", "{}", {}, 0, []],
-    ["good", "test", "{}", { attempts: 3 }, 0, []],
+    ["good", "test", "{}", { attempts: 3, mv: 1 }, 0, []],
   ]);
 });
 
 test("whatever a job carries beside what it was put with comes with it, however many fields it has", async () => {
   const queue = await openQueue();
   const { client, keys } = queue;
-  await putAll(queue, ["plain", "stock", "linked", "short"].map((id) => newJob(id)));
-  await client.hdel(`${keys.base}stock`, "mv");
-  await client.hdel(`${keys.base}linked`, "mv");
+  await putAll(queue, [newJob("plain"), newJob("stock", { options: "{}" }), newJob("linked", { options: "{}" }), newJob("short")]);
   await client.hset(`${keys.base}linked`, "deid", "once");
   await client.hdel(`${keys.base}short`, "timestamp");
   const leased = await consumerOf(queue).reserver.take(5);

@@ -14,10 +14,10 @@ test("a job is told as its hash reads, whether it has just what it was put with,
   ];
   await putAll(queue, put);
   await client.hset(`${keys.base}started`, "ats", "4", "atm", "2", "stacktrace", '["Error: é"]');
-  // By a stock producer, who writes no version; by one who forgot the delay, and one who adds a parent to what has no delay.
+  // By a stock producer, who writes no version, alone and under a parent; by one who forgot the delay.
   const stock = { name: "stock", data: "[1]", opts: "{}", timestamp: "1700000000000", delay: "0", priority: "0" };
   const { delay: _, ...undelayed } = stock;
-  const others = { stock, undelayed, child: { ...undelayed, parentKey: "bull:parents:1" }, nameless: { data: "{}" } };
+  const others = { stock, undelayed, child: { ...stock, parentKey: "bull:parents:1" }, nameless: { data: "{}" } };
   for (const [id, hash] of Object.entries(others)) {
     await client.hset(keys.base + id, hash);
     await client.lpush(keys.wait, id);
@@ -30,15 +30,15 @@ test("a job is told as its hash reads, whether it has just what it was put with,
 });
 
 test("what is told comes in the order in which it was reserved, and what a job shares with the one before is told once", () => {
-  const plain: ToldJobs[0] = ["a", "{}", "1000", "mail", "{}", "0", false, "c", "[]", "1001", false, "d", "[]", "1002", "mail", "{}", "2", "7", "e", "1", "1003", false];
-  const told: ToldJobs = [plain, [["name", "sms", "ats", "2", "b", 2], ["gone", 6]]];
-  expect(readJobs(told).map(({ id, name, data, putAt, starts, version, priority }) => [id, name, data, putAt, starts, version, priority])).toEqual([
-    ["a", "mail", "{}", 1000, 1, undefined, 0],
-    ["b", "sms", undefined, 0, 2, undefined, 0],
-    ["c", "mail", "[]", 1001, 1, undefined, 0],
-    ["d", "mail", "[]", 1002, 1, 7, 2],
-    ["e", "mail", "1", 1003, 1, 7, 2],
-    ["gone", "", undefined, 0, 0, undefined, 0],
+  const plain: ToldJobs["plain"] = ["a", "1000", "mail", "{}", "c", "1001", false, "d", "1002", "mail", '{"mv":7}', "e", "1003", false];
+  const told: ToldJobs = { plain, data: ["{}", "[]", '"Zoë"', "1"].map((text) => Buffer.from(text)), others: [["name", "sms", "ats", "2", "b", 2], ["gone", 6]] };
+  expect(readJobs(told).map(({ id, name, data, putAt, starts, version }) => [id, name, data, putAt, starts, version])).toEqual([
+    ["a", "mail", "{}", 1000, 1, undefined],
+    ["b", "sms", undefined, 0, 2, undefined],
+    ["c", "mail", "[]", 1001, 1, undefined],
+    ["d", "mail", '"Zoë"', 1002, 1, 7],
+    ["e", "mail", "1", 1003, 1, 7],
+    ["gone", "", undefined, 0, 0, undefined],
   ]);
-  expect(readJobs([[], []])).toEqual([]);
+  expect(readJobs({ plain: [], data: [], others: [] })).toEqual([]);
 });

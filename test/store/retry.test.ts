@@ -15,7 +15,7 @@ test("failed jobs wait again with nothing of what ended them, by priority where 
   expect([...(await retryEnded(queue, "failed", ["a", "b", "c", "d"]))]).toEqual(["a", "b"]);
   expect(await waitingIds(queue)).toEqual(["a", "b"]);
   expect([await placesOf(queue, "a"), await placesOf(queue, "b")]).toEqual([["wait"], ["prioritized"]]);
-  expect(await client.hkeys(`${keys.base}a`)).toEqual(["name", "data", "opts", "timestamp", "delay", "priority", "mv", "ats", "stacktrace"]);
+  expect(await client.hkeys(`${keys.base}a`)).toEqual(["name", "data", "opts", "timestamp", "delay", "priority", "ats", "stacktrace"]);
   expect((await eventsOf(queue)).slice(-2)).toEqual(["waiting a", "waiting b"]);
   expect(await client.zrange(keys.marker, "0", "-1")).toEqual(["0"]);
 });

@@ -9,11 +9,11 @@ const read = (hash: Readonly<Record<string, string>>): ReturnType<typeof readSto
 
 test("reads what our put, pools and BullMQ's workers write of a job", () => {
   const job = read({
-    name: "n", data: '{"a":1}', opts: '{"attempts":3}', timestamp: "1763800000000", delay: "0", priority: "5", mv: "2", mt: "500", md: "600", mx: "1763800000002", mc: "asked", ats: "3", atm: "2", mu: "1763800000001",
+    name: "n", data: '{"a":1}', opts: '{"attempts":3,"mv":2}', timestamp: "1763800000000", delay: "0", priority: "5", mt: "500", md: "600", mx: "1763800000002", mc: "asked", ats: "3", atm: "2", mu: "1763800000001",
     stacktrace: '["one","two"]', defa: "a child has failed", rjk: "nightly", stc: "2",
   });
   expect(job).toEqual({
-    id: "id", name: "n", data: '{"a":1}', options: { attempts: 3 }, putAt: 1763800000000, priority: 5, version: 2, timeoutMs: 500, deadlineMs: 600, expireAt: 1763800000002, cancelReason: "asked", starts: 3, attemptsMade: 2,
+    id: "id", name: "n", data: '{"a":1}', options: { attempts: 3, mv: 2 }, putAt: 1763800000000, version: 2, timeoutMs: 500, deadlineMs: 600, expireAt: 1763800000002, cancelReason: "asked", starts: 3, attemptsMade: 2,
     unknownSince: 1763800000001, stacktrace: ["one", "two"], deferredFailure: "a child has failed", schedulerId: "nightly", isLinked: false, crashes: 2,
   });
 });
@@ -26,7 +26,7 @@ test("fields that are not of their form count as absent", () => {
   for (const opts of ["", "null", "7", '"text"', "{broken", "undefined"]) expect(read({ opts }).options).toEqual({});
   for (const stacktrace of ["", "null", "7", "[broken"]) expect(read({ stacktrace }).stacktrace).toEqual([]);
   expect(read({ stacktrace: '["a",7,null]' }).stacktrace).toEqual(["a"]);
-  expect(read({ atm: "many", ats: "NaN", mv: "x", timestamp: "Infinity" })).toMatchObject({ attemptsMade: 0, starts: 0, version: undefined, putAt: 0 });
+  expect(read({ atm: "many", ats: "NaN", opts: '{"mv":"2"}', timestamp: "Infinity" })).toMatchObject({ attemptsMade: 0, starts: 0, version: undefined, putAt: 0 });
 });
 
 test("reads the options of a stock job as a stock worker does, short names and all", async () => {
