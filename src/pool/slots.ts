@@ -1,6 +1,7 @@
 /** The slots of a pool, and those of one of its queues: what its handlers may run at once, out of what the whole pool may. */
 import { Semaphore } from "../concurrency/index.ts";
 import type { Leased } from "../store/reserve.ts";
+import { BATCH_JOBS } from "../store/settle.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
 import { isSuspect } from "../queue/crash.ts";
 import { turnAlone, type Turn } from "./alone.ts";
@@ -53,7 +54,6 @@ export class PoolSlots {
   }
 }
 
-const LARGEST_BATCH = 100;
 const AT_ONCE: Turn = { release() {} };
 
 export class Slots {
@@ -139,7 +139,7 @@ export class Slots {
     this.#together.adjust(together - this.#togetherCount);
     this.#togetherCount = together;
     // Half of the slots, so that one batch is on its way while another runs.
-    this.#largestBatch = Math.min(Math.ceil(together / 2), LARGEST_BATCH);
+    this.#largestBatch = Math.min(Math.ceil(together / 2), BATCH_JOBS);
   }
 }
 
