@@ -11,12 +11,17 @@ export const FROM_ACTIVE = `
 -- as it is found: nothing may fail from here to moveFromActive.
 local function activeOf(ids)
   if #ids == 1 then return {isTaken = true, gone = {redis.call('LREM', active, -1, ids[1]) == 0 or nil}} end
-  local oldest, found = redis.call('LRANGE', active, -#ids, '-1'), {tail = 0, between = {}, gone = {}}
-  while found.tail < #ids and oldest[#oldest - found.tail] == ids[found.tail + 1] do found.tail = found.tail + 1 end
-  if found.tail == #ids then return found end
-  local sought, stands = {}, {}
+  local oldest = redis.call('LRANGE', active, -#ids, '-1')
+  local isTail, after = true, #oldest + 1
+  for n = 1, #ids do
+    if oldest[after - n] ~= ids[n] then
+      isTail = false
+      break
+    end
+  end
+  if isTail then return {tail = #ids, between = {}, gone = {}} end
+  local found, sought, stands = {tail = 0, between = {}, gone = {}}, {}, {}
   for _, id in ipairs(ids) do sought[id] = true end
-  found.tail = 0
   while sought[oldest[#oldest - found.tail]] do
     stands[oldest[#oldest - found.tail]] = true
     sought[oldest[#oldest - found.tail]] = nil

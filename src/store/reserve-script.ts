@@ -115,8 +115,9 @@ if isStarting and free > 0 then
   if #ids == 0 then redis.call('DEL', counter) end
 end
 
-local total, told, isCut, lease = 0, {}, false, nil
-for i, id in ipairs(ids) do
+local total, toldName, toldOpts, isCut, lease = 0, nil, nil, false, nil
+for i = 1, #ids do
+  local id = ids[i]
   local key = base .. id
   local lock, starts = key .. ':lock', nil
   if lease then
@@ -146,6 +147,7 @@ for i, id in ipairs(ids) do
       end
       ids[n] = nil
     end
+    break
   end
 end
 taken = #ids

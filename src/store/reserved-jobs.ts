@@ -13,7 +13,7 @@ export interface ToldJobs {
 
 /**
  * Tells the job `id` with the hash at `key`, the `i`th: in `plain`, and its payload at the end of `reply`, if it has just the fields that it was put with and starts for the first time, or else in
- * `others`; `told` is what was told of the last plain one. `starts` is how often it has been started, this time among them if it `isStarting`; its bytes are added to `total`.
+ * `others`; `toldName` and `toldOpts` are those of the last plain one. `starts` is how often it has been started, this time among them if it `isStarting`; its bytes are added to `total`.
  */
 export const TELL_JOB = `
 if isStarting and redis.call('HLEN', key) == 6 then
@@ -25,10 +25,10 @@ if isStarting and redis.call('HLEN', key) == 6 then
     starts = '1'
     reply[#reply + 1] = data
     plain[n + 1], plain[n + 2] = id, timestamp
-    if name == told[1] and opts == told[2] then
+    if name == toldName and opts == toldOpts then
       plain[n + 3] = false
     else
-      told = {name, opts}
+      toldName, toldOpts = name, opts
       plain[n + 3], plain[n + 4] = name, opts
     end
     total = total + #name + #data + #opts

@@ -23,12 +23,12 @@ export const RETENTION = `
 -- Deletes jobs with all that belongs to them; unpack ends near 8,000.
 local function drop(keys)
   for from = 1, #keys, 1000 do
-    local all = {}
+    local all, last = {}, 0
     for i = from, math.min(from + 999, #keys) do
       local key = keys[i]
-      all[#all + 1] = key
-      all[#all + 1] = key .. ':logs'
-      for _, part in ipairs(FAMILY) do all[#all + 1] = key .. part end
+      all[last + 1], all[last + 2] = key, key .. ':logs'
+      for n, part in ipairs(FAMILY) do all[last + 2 + n] = key .. part end
+      last = last + 2 + #FAMILY
     end
     redis.call('DEL', unpack(all))
   end

@@ -83,7 +83,8 @@ function standsAlone({ version, isLinked }: StoredJob): boolean {
 /** Writes where the jobs of the rows `placed` stand now, and notes in `bounds` how many of the finished stay. */
 const PLACE = `
 local scored = {[completed] = {}, [failed] = {}}
-for _, i in ipairs(placed) do
+for n = 1, #placed do
+  local i = placed[n]
   local at = where[i]
   local id, key, known, kind, value, text = ids[i], keys[i], facts[i], rows[at + ${AT.kind}], rows[at + ${AT.value}], rows[at + ${AT.text}]
   if kind <= 2 then
@@ -98,8 +99,8 @@ for _, i in ipairs(placed) do
       redis.call('HDEL', key, '${CANCEL_FIELD}')
     end
     local members, bound = scored[target], bounds[#bounds]
-    members[#members + 1] = nowText
-    members[#members + 1] = id
+    local last = #members
+    members[last + 1], members[last + 2] = nowText, id
     if not (bound and bound[1] == target and bound[2] == count and bound[3] == age) then bounds[#bounds + 1] = {target, count, age} end
   else
     local delay, priority = rows[at + ${AT.first}], tonumber(known[4]) or 0
@@ -149,17 +150,18 @@ export const SETTLE = `
 ${FROM_ACTIVE}${FAMILY}local rows = {cmsgpack.unpack(ARGV[2])}
 -- By row: its job, and where the rest of it stands.
 local ids, keys, locks, where, families = {}, {}, {}, {}, nil
-local n, at = 1, 0
+local count, n, at = 0, 1, 0
 while rows[n] do
-  local i, id = #ids + 1, rows[n]
+  local id = rows[n]
   local key = base .. id
+  count = count + 1
   if rows[n + 1] then
     at = n + 1
     n = at + ${WIDTH}
   else
     n = n + 2
   end
-  ids[i], keys[i], locks[i], where[i] = id, key, key .. ':lock', at
+  ids[count], keys[count], locks[count], where[count] = id, key, key .. ':lock', at
   if rows[at + ${AT.kind}] == 1 and rows[at + ${AT.text}] == '' then
     families = families or {}
     for part = 1, 2 do families[#families + 1] = key .. FAMILY[part] end
@@ -168,10 +170,9 @@ end
 local leases = redis.call('MGET', unpack(locks))
 
 -- What becomes of each row, which of them are ours to settle, and what was seen of jobs that have to be looked at.
-local mine, facts, judge = {}, {}, nil
-for i, key in ipairs(keys) do
-  local at = where[i]
-  local code = 0
+local mine, held, facts, judge = {}, 0, {}, nil
+for i = 1, count do
+  local at, code = where[i], 0
   if leases[i] ~= rows[at + ${AT.token}] or rows[at + ${AT.kind}] ~= 1 or rows[at + ${AT.text}] == '' then
     local anyFamily = judge == nil and families and redis.call('EXISTS', unpack(families)) > 0
     judge = judge or function(i, at, key)
@@ -183,10 +184,13 @@ for i, key in ipairs(keys) do
       local isLinked = kind <= 2 and ((known[1] and known[1] ~= '') or known[2] or (kind == 1 and anyFamily and redis.call('EXISTS', key .. ':dependencies', key .. ':unsuccessful') > 0))
       return isLinked and 1 or 0, known
     end
-    code, facts[i] = judge(i, at, key)
+    code, facts[i] = judge(i, at, keys[i])
   end
   codes[i] = code
-  if code == 0 then mine[#mine + 1] = i end
+  if code == 0 then
+    held = held + 1
+    mine[held] = i
+  end
 end
 local heldIds = ids
 if #mine < #keys then
@@ -215,14 +219,19 @@ if next(found.gone) then
 end
 if #mine > 0 then
   hasLeft = true
-  local dropped, placed, bounds = {}, {}, {}
-  for _, i in ipairs(mine) do
-    local at = where[i]
-    dropped[#dropped + 1] = locks[i]
+  local dropped, last, placed, bounds = {}, 0, {}, {}
+  for n = 1, #mine do
+    local i = mine[n]
+    local at, key = where[i], keys[i]
+    last = last + 1
+    dropped[last] = locks[i]
     if rows[at + ${AT.kind}] <= 2 and rows[at + ${AT.first}] == 0 then
-      dropped[#dropped + 1] = keys[i]
-      dropped[#dropped + 1] = keys[i] .. ':logs'
-      if facts[i] then for _, part in ipairs(FAMILY) do dropped[#dropped + 1] = keys[i] .. part end end
+      dropped[last + 1], dropped[last + 2] = key, key .. ':logs'
+      last = last + 2
+      if facts[i] then
+        for n, part in ipairs(FAMILY) do dropped[last + n] = key .. part end
+        last = last + #FAMILY
+      end
     else
       placed[#placed + 1] = i
     end
@@ -236,7 +245,8 @@ if #mine > 0 then
   end
   redis.call('DEL', unpack(dropped))
   redis.call('SREM', stalled, unpack(heldIds))
-  for _, i in ipairs(mine) do
+  for n = 1, #mine do
+    local i = mine[n]
     local at = where[i]
     if rows[at + ${AT.kind}] == 1 then
       redis.call('XADD', events, '*', 'event', 'completed', 'jobId', ids[i], 'returnvalue', rows[at + ${AT.value}], 'prev', 'active')
