@@ -122,7 +122,7 @@ for i = 1, #ids do
   local lock, starts = key .. ':lock', nil
   if lease then
     -- A copy takes its time to live along, and costs half of what it does to set one.
-    redis.call('COPY', lease, lock, 'REPLACE')
+    if redis.call('COPY', lease, lock) == 0 then redis.call('COPY', lease, lock, 'REPLACE') end
   else
     -- With GET the answer is nothing at all, where OK would be a table.
     redis.call('SET', lock, token, 'PX', leaseMs, 'GET')

@@ -170,9 +170,9 @@ end
 local leases = redis.call('MGET', unpack(locks))
 
 -- What becomes of each row, which of them are ours to settle, and what was seen of jobs that have to be looked at.
-local mine, held, facts, judge = {}, 0, {}, nil
+local mine, ours, facts, judge = {}, 0, {}, nil
 for i = 1, count do
-  local at, code = where[i], 0
+  local at, code = where[i], nil
   if leases[i] ~= rows[at + ${AT.token}] or rows[at + ${AT.kind}] ~= 1 or rows[at + ${AT.text}] == '' then
     local anyFamily = judge == nil and families and redis.call('EXISTS', unpack(families)) > 0
     judge = judge or function(i, at, key)
@@ -182,21 +182,22 @@ for i = 1, count do
       if leases[i] ~= rows[at + ${AT.token}] and not expired then return 2 end
       if reason and kind > 1 and not (kind == 2 and string.sub(rows[at + ${AT.value}], 1, ${CANCELLED.length}) == '${CANCELLED}') then return reason end
       local isLinked = kind <= 2 and ((known[1] and known[1] ~= '') or known[2] or (kind == 1 and anyFamily and redis.call('EXISTS', key .. ':dependencies', key .. ':unsuccessful') > 0))
-      return isLinked and 1 or 0, known
+      return isLinked and 1 or nil, known
     end
     code, facts[i] = judge(i, at, keys[i])
   end
-  codes[i] = code
-  if code == 0 then
-    held = held + 1
-    mine[held] = i
+  if code then
+    codes[i] = code
+  else
+    ours = ours + 1
+    mine[ours] = i
   end
 end
 local heldIds = ids
-if #mine < #keys then
+if ours < count then
   heldIds = {}
-  for i, code in ipairs(codes) do
-    if code == 1 and not leases[i] then
+  for i = 1, count do
+    if codes[i] == 1 and not leases[i] then
       -- A full Redis takes it behind what needs no memory.
       redis.call('DEL', locks[i])
       redis.call('SET', locks[i], rows[where[i] + ${AT.token}], 'PX', 10000)
@@ -263,5 +264,7 @@ if #mine > 0 then
     for _, bound in ipairs(bounds) do trim(bound[1], bound[2], bound[3]) end
   end
 end
-if #mine == #keys then codes = {} end
+if #mine < count then
+  for i = 1, count do codes[i] = codes[i] or 0 end
+end
 `;
