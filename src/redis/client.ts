@@ -1,5 +1,6 @@
 /** The ioredis client we use everywhere, with what it gets wrong about lost connections put right. */
 import { Redis, type Command, type RedisOptions } from "ioredis";
+import { BusyPoll } from "./busy-poll.ts";
 import { describeError } from "./errors.ts";
 import { Unanswered } from "./unanswered.ts";
 
@@ -12,6 +13,11 @@ interface Internals {
   readonly offlineQueue: Queue;
   setSocketTimeout(): void;
   socketTimeoutTimer: NodeJS.Timeout | undefined;
+}
+
+export interface ClientOptions extends RedisOptions {
+  /** Whether its answers are waited for awake, where they come at once. */
+  readonly busyPoll?: boolean;
 }
 
 const SILENCE_CHECK_MS = 1000;
@@ -36,9 +42,11 @@ export class Client extends Redis {
   lostAt: number | undefined;
   readonly #droppedPipelines = new WeakSet<object>();
   readonly #unanswered: Unanswered<Command> | undefined;
+  readonly #busyPoll: BusyPoll | undefined;
 
-  constructor({ commandTimeout, ...options }: RedisOptions) {
+  constructor({ commandTimeout, busyPoll = false, ...options }: ClientOptions) {
     super(options as RedisOptions & { replyMapping?: "legacy" });
+    this.#busyPoll = busyPoll ? new BusyPoll(() => this.commandQueue.peekFront()) : undefined;
     this.#unanswered = commandTimeout === undefined ? undefined : new Unanswered(commandTimeout, (command) => command.reject(new Error("Command timed out")));
     this.#internals().setSocketTimeout = () => this.#watchForSilence();
     this.on("error", (error: Error) => {
@@ -59,7 +67,9 @@ export class Client extends Redis {
   override sendCommand(command: Command, stream?: Stream): unknown {
     if (stream === undefined ? command.isSettled : this.#isDropped(command, stream)) return command.promise;
     if (this.status !== "end") this.#unanswered?.add(command);
-    return super.sendCommand(command, stream);
+    const answer = super.sendCommand(command, stream);
+    this.#busyPoll?.sent();
+    return answer;
   }
 
   override disconnect(reconnect = false): void {

@@ -208,7 +208,7 @@ export class Connections implements AsyncDisposable {
   async #connect(): Promise<Opened> {
     const { address, release } = this.#named === "embedded" ? await joinEmbedded() : { address: this.#named, release: nothing };
     const topology = new Topology(address);
-    const command = topology.client(ANSWERING);
+    const command = topology.client({ ...ANSWERING, busyPoll: true });
     try {
       const { durability, warnings } = await this.#withinDeadline(address, command, async () => {
         await ready(command);

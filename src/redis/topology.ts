@@ -9,7 +9,7 @@ import { connect as connectPlain, Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { AbstractConnector, type RedisOptions } from "ioredis";
 import type { Address } from "./address.ts";
-import { Client } from "./client.ts";
+import { Client, type ClientOptions } from "./client.ts";
 import { PrimaryFinder } from "./primary-finder.ts";
 
 const LONGEST_BACKOFF_MS = 1000;
@@ -50,7 +50,7 @@ export class Topology {
   }
 
   /** A client that connects with its first command. The address has the facts of the connection; how it behaves is ours. */
-  client(options: RedisOptions): Client {
+  client(options: ClientOptions): Client {
     const connector = this.#finder && { Connector: primaryConnector(this.#finder) };
     const client = new Client({
       keepAlive: 10_000, connectionName: "millrace", clientInfoTag: "millrace",
