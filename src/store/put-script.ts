@@ -45,29 +45,39 @@ export async function putJobs(
   jobs: readonly NewJob[],
 ): Promise<PutReply> {
   const { client, keys } = queue;
-  const rows = jobs.flatMap((job) => [
-    job.id, job.name, job.data, job.options, job.delayMs, job.runAtMs, job.priority, job.lifo ? 1 : 0, job.timeoutMs, job.deadlineMs, job.expireAtMs,
-  ]);
   const reply = (await runScript(
     client,
     PUT,
     [keys.wait, keys.active, keys.prioritized, keys.delayed, keys.events, keys.meta, keys.marker, keys.priorityCounter, producerKey(keys, producerId)],
-    [keys.base, number.own, packValues([number.own, number.lowestOpen, maxSize, ...rows]), ...(number.heard ?? [])],
+    [keys.base, number.own, packJobs([number.own, number.lowestOpen, maxSize, jobs.length], jobs), ...(number.heard ?? [])],
   )) as number[];
   if (reply[0] === 1) return { state: "full", room: reply[1] ?? 0 };
   return { state: "put", existing: new Set(reply.slice(1).map((position) => position - 1)) };
 }
 
+/** Of each job its id and payload, and the rest, or `false` where that is the same as of the one before: most jobs of a batch are of one contract. */
+function packJobs(head: readonly number[], jobs: readonly NewJob[]): Buffer {
+  const values: unknown[] = [...head];
+  let last: readonly unknown[] = [];
+  for (const job of jobs) {
+    const rest = [job.name, job.options, job.delayMs, job.runAtMs, job.priority, job.lifo ? 1 : 0, job.timeoutMs, job.deadlineMs, job.expireAtMs];
+    if (rest.every((value, n) => value === last[n])) values.push(job.id, job.data, false);
+    else values.push(job.id, job.data, ...rest);
+    last = rest;
+  }
+  return packValues(values);
+}
+
 /** One put in so many trims the event stream. */
 export const TRIM_EVERY = 8;
-/** Values before the first job's, and of a job, in what the script takes. */
-const HEAD = 3;
-const WIDTH = 11;
+/** Values before the first job's, and of the rest of a job, in what the script takes. */
+const HEAD = 4;
+const REST = 9;
 
 /**
  * KEYS  wait, active, prioritized, delayed, events, meta, marker, priority counter, producer
- * ARGV  base, number, values as `packValues` packs them: number, lowest open number, maxSize, and then of each job
- *       id, name, data, options, delayMs, runAtMs, priority, lifo, timeoutMs, deadlineMs, expireAtMs; number whose answer was heard…
+ * ARGV  base, number, values as `packJobs` packs them: number, lowest open number, maxSize, how many jobs, and then of each
+ *       id, data, and false or name, options, delayMs, runAtMs, priority, lifo, timeoutMs, deadlineMs, expireAtMs; number whose answer was heard…
  * reply {0, positions that existed…} put; {1, room} full, nothing written
  *
  * The producer's hash: `n` is the highest number seen; a field `<number>` is empty while that number has not come, and
@@ -83,7 +93,7 @@ const PUT: Script = {
 local wait, active, prioritized, delayed, events, meta, marker, counter, producer = unpack(KEYS)
 local base = ARGV[1]
 local rows = {cmsgpack.unpack(ARGV[3])}
-local number, lowest, maxSize = rows[1], rows[2], rows[3]
+local number, lowest, maxSize, count = unpack(rows, 1, 4)
 ${NOW}${ATTEMPT}
 local seen = redis.call('HMGET', producer, 'n', 'r', ARGV[2])
 local highest, renewAt, kept = tonumber(seen[1]) or (lowest - 1), tonumber(seen[2]) or 0, seen[3]
@@ -95,23 +105,31 @@ end
 local state = redis.call('HMGET', meta, 'paused', 'concurrency', 'opts.maxLenEvents')
 local capped = state[2] and redis.call('LLEN', active) >= (tonumber(state[2]) or math.huge)
 local room = maxSize > 0 and maxSize - redis.call('LLEN', wait) - redis.call('ZCARD', prioritized) - redis.call('ZCARD', delayed)
-local isFull = room and room < (#rows - ${HEAD}) / ${WIDTH}
+local isFull = room and room < count
 local answer = isFull and {1, math.max(room, 0)} or {0}
 local waiting, written, last, isPushed = {}, {}, 0, false
 
 local function put()
   local anyDelayed, anyReady = false, false
-  for at = ${HEAD}, #rows - 1, ${WIDTH} do
-    local id, name, data, options, delay, runAt, priority, lifo, timeout, deadline, expireAt = unpack(rows, at + 1, at + ${WIDTH})
+  local at = ${HEAD} + 1
+  local name, options, delay, runAt, priority, lifo, timeout, deadline, expireAt, delayText, priorityText
+  for i = 1, count do
+    local id, data = rows[at], rows[at + 1]
     local key = base .. id
+    if rows[at + 2] then
+      name, options, delay, runAt, priority, lifo, timeout, deadline, expireAt = unpack(rows, at + 2, at + ${REST} + 1)
+      if runAt > 0 then delay = math.max(runAt - now, 0) end
+      -- Redis takes its time over a number of Lua's, and most of these are none.
+      delayText, priorityText = delay == 0 and '0' or string.format('%.0f', delay), priority == 0 and '0' or string.format('%.0f', priority)
+      at = at + 2 + ${REST}
+    else
+      at = at + 3
+    end
     if redis.call('EXISTS', key) == 1 then
       redis.call('XADD', events, '*', 'event', 'duplicated', 'jobId', id)
-      answer[#answer + 1] = (at - ${HEAD}) / ${WIDTH} + 1
+      answer[#answer + 1] = i
     else
-      if runAt > 0 then delay = math.max(runAt - now, 0) end
       written[#written + 1] = id
-      -- Redis takes its time over a number of Lua's, and most of these are none.
-      local delayText, priorityText = delay == 0 and '0' or string.format('%.0f', delay), priority == 0 and '0' or string.format('%.0f', priority)
       redis.call('HSET', key, 'name', name, 'data', data, 'opts', options, 'timestamp', nowText, 'delay', delayText, 'priority', priorityText)
       if timeout > 0 then redis.call('HSET', key, '${TIMEOUT_FIELD}', timeout) end
       if deadline > 0 then redis.call('HSET', key, '${DEADLINE_FIELD}', deadline) end
