@@ -7,7 +7,7 @@ import { BackendError } from "../errors.ts";
 import { asBackendError } from "../redis/errors.ts";
 import { inspectJobs } from "./inspect.ts";
 import type { Retention } from "./retention-script.ts";
-import { SETTLE_CODES, type SettleCode, type Settlement } from "./settle-script.ts";
+import { SETTLE_CODES, type SettleCode, type Settlement } from "./settlement.ts";
 import { CANCEL_FIELD } from "./stored-job.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 

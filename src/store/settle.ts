@@ -10,13 +10,13 @@ import { startTimer } from "../concurrency/timer.ts";
 import { BackendError } from "../errors.ts";
 import type { Reserved, ReserveRequest } from "./reserve-script.ts";
 import type { Settled } from "./settle-by-stock.ts";
-import type { Settlement } from "./settle-script.ts";
+import type { Settlement } from "./settlement.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 import { takeTurn } from "./turn-script.ts";
 
 export type { Settled } from "./settle-by-stock.ts";
 export type { Retention } from "./retention-script.ts";
-export type { Settlement } from "./settle-script.ts";
+export type { Settlement } from "./settlement.ts";
 
 /** Most jobs that one script settles or reserves: it holds Redis while it runs, 8 to 15 us a job. */
 export const BATCH_JOBS = 200;

@@ -4,7 +4,8 @@ import { ATTEMPT, NEXT_DELAYED, NOW } from "./lua.ts";
 import { readReserved, RESERVE, type Reserved, type ReserveRequest } from "./reserve-script.ts";
 import type { ToldJobs } from "./reserved-jobs.ts";
 import { readSettled, type Answer } from "./settle-by-stock.ts";
-import { packSettlements, SETTLE, type SettleCode, type Settlement } from "./settle-script.ts";
+import { SETTLE } from "./settle-script.ts";
+import { packSettlements, type SettleCode, type Settlement } from "./settlement.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 
 export interface Turn {

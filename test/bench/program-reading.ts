@@ -47,8 +47,9 @@ export async function demoReading(files: number, store: Store): Promise<Reading>
   return reading;
 }
 
-export async function loopReading(files: number, store: Store): Promise<Reading> {
-  const { reading, text } = await timed(["--conditions=millrace-source", at("programs/plain-digest.ts"), treeOf(files)], store);
+/** @param together  files that are digested at once */
+export async function loopReading(files: number, together: number, store: Store): Promise<Reading> {
+  const { reading, text } = await timed(["--conditions=millrace-source", at("programs/plain-digest.ts"), treeOf(files), String(together)], store);
   if (Number(text) !== files) throw new Error(`expected ${files} files to be digested, got ${text}`);
   return reading;
 }

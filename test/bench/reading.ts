@@ -24,7 +24,7 @@ export async function takeReading(side: Side, store: Store, profile?: string): P
   await store.reset();
   try {
     if (work.kind === "demo") return await demoReading(work.jobs, store);
-    if (work.kind === "loop") return await loopReading(work.jobs, store);
+    if (work.kind === "loop") return await loopReading(work.jobs, work.width, store);
     if (work.kind === "start") {
       await turn("fill").ended();
       return await startReading(subject, store.url);

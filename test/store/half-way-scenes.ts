@@ -12,7 +12,7 @@ import { readSchedules, removeSchedule, writeSchedule } from "../../src/store/sc
 import { removeJobs, type RemovableState } from "../../src/store/remove.ts";
 import { Reserver, type Leased } from "../../src/store/reserve.ts";
 import { retryEnded } from "../../src/store/retry.ts";
-import type { Settlement } from "../../src/store/settle-script.ts";
+import type { Settlement } from "../../src/store/settlement.ts";
 import { SettleLane } from "../../src/store/settle.ts";
 import { addPlainJobs, type PlainJob } from "../../src/store/stock-put-script.ts";
 import { takeStockTurn, type Fetch, type Finish, type Limits } from "../../src/store/stock-turn-script.ts";

@@ -1,6 +1,6 @@
 /** A queue as plain data: what puts and turns should make of it, in which order, and what they should tell. */
 import type { NewJob } from "../../src/store/put-script.ts";
-import type { Settlement } from "../../src/store/settle-script.ts";
+import type { Settlement } from "../../src/store/settlement.ts";
 
 interface ModelJob {
   readonly put: NewJob;

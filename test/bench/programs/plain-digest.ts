@@ -1,9 +1,9 @@
-/** What `millrace demo DIR` does, with no queue: the same walk and the same digest of each file, some at once. Prints how many. */
+/** What `millrace demo DIR` does, with no queue: the same walk and the same digest of each file, so many at once, or one after another. Prints how many. */
 import { gather, range } from "millrace/concurrency";
 import { openTree } from "../../../producers/files.ts";
 import { digestFile } from "../../../workers/digest.ts";
 
-const [dir = "", lanes = "128"] = process.argv.slice(2);
+const [dir = "", lanes = "1"] = process.argv.slice(2);
 const { signal } = new AbortController();
 await using tree = await openTree(dir);
 const digests = new Map<string, unknown>();
