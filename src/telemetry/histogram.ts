@@ -3,7 +3,7 @@
  * bucket by bucket.
  *
  * Buckets are log-linear, as in HdrHistogram: four to each doubling, from 1/16 ms to four years. What is read from one is
- * within 12 % of what was recorded, and within 1/16 ms below a quarter of one.
+ * within 12 % of what was recorded, and within 1/16 ms below a quarter of one; a mean within what its durations are, each by itself.
  */
 
 const UNITS_PER_MS = 16;
