@@ -29,10 +29,13 @@ import type { BlockedLoop } from "./blocked-loop.ts";
 import { Endings } from "./endings.ts";
 import { execute, type ExecutionRules, type Runnable } from "./executor.ts";
 import type { Slots } from "./slots.ts";
+import { Waiting } from "./waiting.ts";
 
 export interface ConsumerOptions {
   /** Of its queue; other consumers of that may share them. */
   readonly slots: Slots;
+  /** No other consumer takes slots of its pool. */
+  readonly isOnly: boolean;
   readonly markers: MarkerWait;
   readonly leaseMs: number;
   /** How often it is looked for dead workers. */
@@ -64,6 +67,7 @@ export class Consumer {
   /** Requests on their way, oldest first. */
   readonly #takes: Promise<boolean>[] = [];
   #isPlenty = false;
+  readonly #waiting: Waiting;
 
   constructor(queue: OpenQueue, runnables: ReadonlyMap<string, Runnable>, options: ConsumerOptions) {
     const { slots, markers, leaseMs, worker } = options;
@@ -78,6 +82,8 @@ export class Consumer {
     this.#leases = queue.leases(leaseMs);
     this.#cancels = new CancelWatch(queue.stored, this.running, (task, reason) => this.#interrupt(task, () => task.cancel(reason)), options.log);
     this.#slots = slots;
+    // Where others take slots as well, none is held while it waits.
+    this.#waiting = new Waiting(() => options.isOnly && this.running.size === 0);
   }
 
   /** Settlements that came too late: their lease had passed on. */
@@ -134,31 +140,52 @@ export class Consumer {
     this.#takes.push(take);
     // While there is plenty one stays on its way as another is worked on, or worker and Redis would take turns.
     while (this.#takes.length > (this.#isPlenty ? 1 : 0)) this.#isPlenty = await this.#takes.shift()!;
-    if (!this.#isPlenty && !quiet.aborted) await this.#reserver.wait(quiet);
+    if (this.#isPlenty) return;
+    await this.#waiting.forWork(quiet, {
+      hear: (signal) => this.#reserver.wait(signal),
+      take: (signal) => this.#takeNext(signal, group, quiet),
+    });
   }
 
   /** @returns whether there may be more */
   async #take(most: number, group: TaskGroup, quiet: AbortSignal): Promise<boolean> {
-    let leased: readonly Leased[] = [];
     const token = this.#reserver.nextToken();
     const askedAt = instant();
     const asked = this.#leases.keepAll(token, askedAt);
     try {
-      leased = await this.#reserver.take(most, token);
-      // What comes when it is quiet already was not there to be drained, nor will anybody tell it to end.
-      if (quiet.aborted) await Promise.all(leased.map((each) => this.#settle({ leased: each, kind: "release", delayMs: 0 })));
-      else for (const each of leased) this.#start(group, each, askedAt, quiet);
+      return (await this.#begin(this.#reserver.take(most, token), most, askedAt, group, quiet)) === most;
     } finally {
       asked.letGo();
-      for (let unused = leased.length; unused < most; unused += 1) this.#slots.release();
     }
-    return leased.length === most;
   }
 
-  #start(group: TaskGroup, leased: Leased, askedAt: number, quiet: AbortSignal): void {
+  /** The next job that comes, one only, since this process may be stopped meanwhile. @returns whether there may be more */
+  async #takeNext(signal: AbortSignal, group: TaskGroup, quiet: AbortSignal): Promise<boolean> {
+    const most = await this.#slots.acquire(signal, 1);
+    return (await this.#begin(this.#reserver.takeWhenReady(most, signal), most, instant(), group, quiet)) !== 0;
+  }
+
+  /** Begins what has been taken for so many slots, and gives back those that are left. @returns how many are not; `undefined` where nothing was asked for */
+  async #begin(taking: Promise<readonly Leased[] | undefined>, most: number, askedAt: number, group: TaskGroup, quiet: AbortSignal): Promise<number | undefined> {
+    let began = 0;
+    try {
+      const leased = await taking;
+      if (leased === undefined) return undefined;
+      const cameAt = instant();
+      began = leased.length;
+      // What comes when it is quiet already was not there to be drained, nor will anybody tell it to end.
+      if (quiet.aborted) await Promise.all(leased.map((each) => this.#settle({ leased: each, kind: "release", delayMs: 0 })));
+      else for (const each of leased) this.#start(group, each, askedAt, cameAt, quiet);
+      return began;
+    } finally {
+      for (let unused = began; unused < most; unused += 1) this.#slots.release();
+    }
+  }
+
+  #start(group: TaskGroup, leased: Leased, askedAt: number, cameAt: number, quiet: AbortSignal): void {
     const { log } = this.#options;
     const task = new DeliveredTask(this.queue.stored, this.#runnables.get(leased.job.name)?.definition, leased, this.#leases, log);
-    task.askedAt = askedAt;
+    task.cameAt = cameAt;
     task.place = this.running.add(task);
     this.open += 1;
     this.#cancels.begun(task);
@@ -208,6 +235,7 @@ export class Consumer {
 
   #end(task: DeliveredTask, turn: Turn | undefined, settlement: Settlement | undefined, runMs: number | undefined, close: () => void): void {
     this.running.leave(task.place!);
+    if (this.running.size === 0) this.#waiting.calmedDown();
     task.hasEnded = true;
     this.#options.loop.ended(task);
     if (settlement?.kind === "release" && settlement.limitedForMs !== undefined) this.#reserver.limitFor(settlement.limitedForMs);

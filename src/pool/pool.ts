@@ -79,11 +79,12 @@ export class Pool implements AsyncDisposable {
       rules: { unknownForMs: unknownFor ?? UNKNOWN_FOR_MS, graceMs: grace ?? DEFAULTS.graceMs, stuck: this.#stuck, log },
       log,
     };
+    const isOnly = [...byQueue.keys()].flatMap((queue) => queue.all).length === 1;
     this.#threaded = running.filter((handler) => handler instanceof ThreadedHandler);
     this.#consumers = [...byQueue].flatMap(([queue, runnables]) => {
       const slots = new Slots(runnables, this.#slots);
       const markersOf = sharedMarkers();
-      return queue.all.map((partition) => new Consumer(partition, runnables, { ...shared, slots, markers: markersOf(partition.stored) }));
+      return queue.all.map((partition) => new Consumer(partition, runnables, { ...shared, slots, isOnly, markers: markersOf(partition.stored) }));
     });
     this.#steering = new Steering(this, factsOf(this.id, this.#name, this.#consumers, running), log);
     this.done = this.#live();

@@ -81,21 +81,21 @@ export class Slots {
     pool.onChange(() => this.#fit());
   }
 
-  /** Waits for one slot, then takes what else is free, up to a batch. @returns how many; 0 when it is quiet first */
-  async acquire(quiet: AbortSignal): Promise<number> {
+  /** Waits for one slot, then takes what else is free, up to a batch, or to `limit`. @returns how many; 0 when it is quiet first */
+  async acquire(quiet: AbortSignal, limit = Infinity): Promise<number> {
     return inLine(this.#line, quiet, async () => {
       if (!(await isAcquired(this.#together, quiet))) return 0;
-      const most = await inLine(this.#pool.line, quiet, () => this.#acquireBatch(quiet));
+      const most = await inLine(this.#pool.line, quiet, () => this.#acquireBatch(Math.min(limit, this.#largestBatch), quiet));
       if (most === 0) this.#together.release();
       return most;
     });
   }
 
-  async #acquireBatch(quiet: AbortSignal): Promise<number> {
+  async #acquireBatch(largest: number, quiet: AbortSignal): Promise<number> {
     const { semaphore } = this.#pool;
     if (!(await isAcquired(semaphore, quiet))) return 0;
     let most = 1;
-    while (most < this.#largestBatch && this.#together.tryAcquire()) {
+    while (most < largest && this.#together.tryAcquire()) {
       if (!semaphore.tryAcquire()) {
         this.#together.release();
         break;

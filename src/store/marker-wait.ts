@@ -34,8 +34,12 @@ export function sharedMarkers(): (queue: StoredQueue) => MarkerWait {
   };
 }
 
+/** Sends what Redis is to run as soon as the block before it is over. */
+export type Behind = (client: Client) => void;
+
 interface Waiter {
   readonly endsAt: number;
+  readonly behind: Behind | undefined;
   settle(score: string | undefined): void;
   fail(error: unknown): void;
 }
@@ -64,10 +68,12 @@ export class MarkerWait {
   /**
    * Waits for a queue's marker, and takes it. One wait a queue at a time.
    *
+   * @param behind  called, once at most, when it is the only one to wait on this connection; the wait ends with the block then, for
+   *   whatever reason, and behind the block Redis runs what was sent, also where the signal has fired
    * @returns its score; `undefined` when the time is over or the signal fires: it is not taken then
    * @throws BackendError when the connection breaks
    */
-  wait(key: string, waitMs: number, signal: AbortSignal): Promise<string | undefined> {
+  wait(key: string, waitMs: number, signal: AbortSignal, behind?: Behind): Promise<string | undefined> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return resolve(undefined);
       const leave = (): void => {
@@ -76,6 +82,7 @@ export class MarkerWait {
       };
       const waiter: Waiter = {
         endsAt: performance.now() + Math.min(waitMs, LONGEST_WAIT_MS),
+        behind,
         settle: (score) => (leave(), resolve(score)),
         fail: (error) => (leave(), reject(error)),
       };
@@ -122,8 +129,16 @@ export class MarkerWait {
       const clientId = client.client("ID");
       clientId.catch(() => {});
       this.#block = { keys: new Set(keys), endsAt, clientId };
-      const popped = await client.bzpopmin(keys, seconds);
+      const popping = client.bzpopmin(keys, seconds);
+      const [only] = this.#waiting.values();
+      const follows = keys.length === 1 && only?.behind !== undefined;
+      if (follows) only.behind!(client);
+      const popped = await popping;
       if (popped !== null) return this.#came(...popped);
+      if (follows) {
+        if (this.#waiting.get(keys[0]!) === only) only.settle(undefined);
+        return;
+      }
       const now = performance.now();
       const isOver = [...this.#waiting.values()].some((waiter) => waiter.endsAt <= now + 1);
       for (const waiter of this.#waiting.values()) if (isOver && waiter.endsAt <= now + TOGETHER_MS) waiter.settle(undefined);
@@ -150,18 +165,24 @@ export class MarkerWait {
   }
 
   async #end(block: Block): Promise<void> {
+    // Nobody waits for a connection that nobody needs.
+    if (this.#waiting.size === 0 && this.#client?.status !== "ready") return this.#leave(block);
     try {
       const clientId = (await block.clientId) as number;
       if (this.#block !== block) return;
       const ended = await this.#connections.command.client("UNBLOCK", clientId);
       if (ended === 0 && this.#block === block) startTimer(AGAIN_MS, () => void this.#end(block), { keepsAlive: false });
     } catch {
-      // Not allowed, or not connected: a new connection does not wait for anything yet. A marker that comes now is lost with
-      // this one; what it told of is found by the next look.
-      if (this.#block !== block) return;
-      const client = this.#client;
-      this.#client = undefined;
-      client?.abandon();
+      // Not allowed, or not connected.
+      this.#leave(block);
     }
+  }
+
+  /** A new connection does not wait for anything yet. A marker that comes now is lost with this one; what it told of is found by the next look. */
+  #leave(block: Block): void {
+    if (this.#block !== block) return;
+    const client = this.#client;
+    this.#client = undefined;
+    client?.abandon();
   }
 }

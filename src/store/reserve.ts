@@ -7,10 +7,11 @@
 import { sleep } from "../concurrency/sleep.ts";
 import { BackendError } from "../errors.ts";
 import { LONGEST_WAIT_MS, MarkerWait, waitConnection } from "./marker-wait.ts";
-import type { Leased, ReserveRequest } from "./reserve-script.ts";
+import type { Leased, Reserved, ReserveRequest } from "./reserve-script.ts";
 import type { SettleLane } from "./settle.ts";
 import type { StoredQueue } from "./stored-queue.ts";
 import { newTokenBase } from "./token.ts";
+import { takeTurn } from "./turn-script.ts";
 
 export type { Leased } from "./reserve-script.ts";
 
@@ -68,7 +69,31 @@ export class Reserver {
    */
   async take(most: number, { text: token } = this.nextToken()): Promise<readonly Leased[]> {
     if (this.#heldUntil > performance.now()) return [];
-    return this.#ask({ most, token, leaseMs: this.#leaseMs, worker: this.#worker, unanswered: this.#unanswered });
+    return this.#ask(this.#request(most, token));
+  }
+
+  /**
+   * Waits as `wait` does, and takes at most `most` jobs the moment it is over: the request stands in Redis behind the block, so that what
+   * wakes this process brings them along. They are leased also where it does not wake: this is for few jobs, and for who does nothing else.
+   *
+   * @returns what it has taken, also when `signal` has fired; `undefined` where nothing was asked for
+   * @throws BackendError when the connection breaks; what it leased all the same, the next call takes
+   */
+  async takeWhenReady(most: number, signal: AbortSignal, { text: token } = this.nextToken()): Promise<readonly Leased[] | undefined> {
+    const waitMs = await this.#markerMs(signal);
+    if (waitMs === 0) return undefined;
+    const request = this.#request(most, token);
+    let answer: Promise<Reserved> | undefined;
+    const ask = async (client: StoredQueue["client"]): Promise<Reserved> => (await takeTurn(this.#queue, [], false, request, client)).reserved!;
+    const over = this.#markers.wait(this.#queue.keys.marker, waitMs, signal, (client) => {
+      answer = ask(client);
+      answer.catch(() => {}); // it is listened to below
+    });
+    await over.catch((error: unknown) => {
+      // What broke the one has broken the other, which tells of it below.
+      if (answer === undefined) throw error;
+    });
+    return answer && (await this.#heard(request, answer)).leased;
   }
 
   /** The queue is rate limited, as a handler has found: nothing is taken here until then. */
@@ -83,15 +108,8 @@ export class Reserver {
    * @throws BackendError when the connection breaks
    */
   async wait(signal: AbortSignal): Promise<boolean> {
-    // What the queue says is looked at again, since it may be lifted.
-    const limitedMs = Math.max(this.#limitedUntil, this.#heldUntil) - performance.now();
-    if (limitedMs > 0) {
-      await sleep(Math.min(limitedMs, LONGEST_WAIT_MS), { signal }).catch(() => {});
-      return false;
-    }
-    const waitMs = this.#nextDelayedAt === 0 ? LONGEST_WAIT_MS : this.#nextDelayedAt - this.#queue.connections.clock.now();
-    if (waitMs < SHORTEST_WAIT_MS) return false;
-    const marker = await this.#markers.wait(this.#queue.keys.marker, waitMs, signal);
+    const waitMs = await this.#markerMs(signal);
+    const marker = waitMs === 0 ? undefined : await this.#markers.wait(this.#queue.keys.marker, waitMs, signal);
     if (marker === undefined) return false;
     // What is delayed for ever is due at "inf".
     const dueAt = Number(marker) || 0;
@@ -115,23 +133,43 @@ export class Reserver {
 
   async #giveBack(): Promise<void> {
     while (this.#unanswered.length > 0) {
-      const request = { most: GIVEN_BACK_AT_ONCE, token: this.nextToken().text, leaseMs: this.#leaseMs, worker: this.#worker, unanswered: this.#unanswered };
-      const leased = await this.#ask({ ...request, onlyUnanswered: true });
+      const leased = await this.#ask({ ...this.#request(GIVEN_BACK_AT_ONCE, this.nextToken().text), onlyUnanswered: true });
       await Promise.all(leased.map((each) => this.#lane.settle({ leased: each, kind: "release", delayMs: 0 })));
     }
   }
 
+  /** How long a marker is to be waited for; 0 where there is no need to, or where it has waited in its stead. */
+  async #markerMs(signal: AbortSignal): Promise<number> {
+    // What the queue says is looked at again, since it may be lifted.
+    const limitedMs = Math.max(this.#limitedUntil, this.#heldUntil) - performance.now();
+    if (limitedMs > 0) {
+      await sleep(Math.min(limitedMs, LONGEST_WAIT_MS), { signal }).catch(() => {});
+      return 0;
+    }
+    const waitMs = this.#nextDelayedAt === 0 ? LONGEST_WAIT_MS : this.#nextDelayedAt - this.#queue.connections.clock.now();
+    return waitMs < SHORTEST_WAIT_MS ? 0 : waitMs;
+  }
+
+  #request(most: number, token: string): ReserveRequest {
+    return { most, token, leaseMs: this.#leaseMs, worker: this.#worker, unanswered: this.#unanswered };
+  }
+
   async #ask(request: ReserveRequest): Promise<readonly Leased[]> {
-    const { clock } = this.#queue.connections;
     const sentAt = performance.now();
+    const { leased, now } = await this.#heard(request, this.#lane.reserve(request));
+    this.#queue.connections.clock.observe(now, performance.now() - sentAt);
+    return leased;
+  }
+
+  async #heard(request: ReserveRequest, answer: Promise<Reserved>): Promise<Reserved> {
     try {
-      const { leased, now, nextDelayedAt, limitedForMs } = await this.#lane.reserve(request);
-      clock.observe(now, performance.now() - sentAt);
+      const reserved = await answer;
+      const { leased, nextDelayedAt, limitedForMs } = reserved;
       this.#nextDelayedAt = nextDelayedAt;
       this.#limitedUntil = limitedForMs > 0 ? performance.now() + limitedForMs : 0;
       // Those that have gone unanswered since it was sent it knew nothing of.
       if (leased.length < request.most) this.#unanswered = this.#unanswered.filter((token) => !request.unanswered.includes(token));
-      return leased;
+      return reserved;
     } catch (error) {
       // What a script had leased when it broke off is leased all the same.
       if (!(error instanceof BackendError) || error.mayHaveRun) this.#unanswered = [...this.#unanswered, request.token].slice(-MOST_UNANSWERED);

@@ -19,10 +19,11 @@ export interface Turn {
  * Settles, then reserves: a job that is given back may come again at once, and a capped queue has room again.
  *
  * @param hasRun  whether an earlier sending of these settlements may have been applied
+ * @param client  another one than for commands that do not block
  * @throws BackendError; the script's own errors
  */
-export async function takeTurn(queue: StoredQueue, settlements: readonly Settlement[], hasRun: boolean, request: ReserveRequest | undefined): Promise<Turn> {
-  const { client, keys } = queue;
+export async function takeTurn(queue: StoredQueue, settlements: readonly Settlement[], hasRun: boolean, request: ReserveRequest | undefined, client = queue.client): Promise<Turn> {
+  const { keys } = queue;
   const [now, nextDelayedAt, limitedForMs, lastFence, plain, rest, ...data] = (await runRaw(
     client,
     TURN,

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { defineHandler, defineJob, LeaseLostError, typed, type JobTask } from "../../src/index.ts";
 import { recordedLog, testApp, until } from "../support/app.ts";
@@ -143,6 +143,67 @@ test("an answer that is lost costs no attempt and no run", async () => {
   expect(attempts).toEqual(Array.from({ length: 50 }, () => 1));
   await proxy[Symbol.asyncDispose]();
 }, 120_000);
+
+/** A pool behind a proxy that can keep from it what Redis says, beside a producer that has none. */
+async function setUpDeaf(concurrency: number, handle: () => Promise<void>) {
+  const prefix = freshPrefix();
+  const proxy = await startProxy(Number(new URL(redisUrl()).port));
+  onTestFinished(() => proxy[Symbol.asyncDispose]());
+  const app = testApp({ redis: `redis://127.0.0.1:${proxy.port}`, prefix });
+  const producer = testApp({ prefix });
+  const pool = app.pool([defineHandler(job, { handle })], { concurrency });
+  const admin = redisClient();
+  /** The bytes that stand in Redis behind the pool's block: 0 where it waits for no more than a marker, `undefined` where it does not wait. */
+  const asked = async (): Promise<number | undefined> => {
+    const block = String(await admin.client("LIST")).split("\n").find((line) => line.includes(` name=wait:${prefix}:work `) && line.includes(" flags=b "));
+    return block === undefined ? undefined : Number(/ qbuf=(\d+)/.exec(block)![1]);
+  };
+  const waits = () => until(async () => (await asked()) === 0);
+  /** Long before it looks for itself. */
+  const takes = () => until(async () => ((await asked()) ?? 0) > 0, 3000);
+  return { proxy, pool, producer, waits, takes };
+}
+
+test("a pool in which nothing runs has a job in the step that puts it; one that works takes it when it hears of it", async () => {
+  const held = Promise.withResolvers<void>();
+  const { proxy, pool, producer, waits, takes } = await setUpDeaf(2, () => held.promise);
+  await takes();
+  await producer.put(job, { n: 1 });
+  await until(() => pool.running === 1);
+  await waits();
+  proxy.silence();
+  // It cannot hear of anything now: what it has not asked for before, it does not get.
+  const second = await producer.put(job, { n: 2 });
+  expect(await second.state()).toBe("waiting");
+  held.resolve();
+  await pool.stop({ drain: 0, grace: 0, flush: 0 });
+}, 30_000);
+
+test("a pool in which nothing runs any more goes back to that, whatever it waits for", async () => {
+  const { proxy, pool, producer, waits, takes } = await setUpDeaf(2, () => new Promise((resolve) => setTimeout(resolve, 300)));
+  await takes();
+  const first = await producer.put(job, { n: 1 });
+  await waits();
+  await first.result({ timeout: "10s" });
+  await takes();
+  proxy.silence();
+  const second = await producer.put(job, { n: 2 });
+  expect(await second.state()).toBe("active");
+  await pool.stop({ drain: 0, grace: 0, flush: 0 });
+}, 30_000);
+
+test("a pool that is stopped while nothing runs takes one job along, whatever its slots, and others run it when its lease has run out", async () => {
+  const { proxy, pool, producer, takes } = await setUpDeaf(100, () => new Promise<void>(() => {}));
+  await takes();
+  proxy.silence();
+  await producer.queue(job).putMany(numbers(40));
+  expect(await producer.queue(job).counts()).toMatchObject({ active: 1, waiting: 39 });
+  const seen: number[] = [];
+  producer.pool([defineHandler(job, { handle: async ({ n }) => void seen.push(n) })]);
+  await until(() => seen.length === 40, 15_000);
+  expect(seen.at(-1)).toBe(0);
+  await pool.stop({ drain: 0, grace: 0, flush: 0 });
+}, 30_000);
 
 test("what others stored as options stops nobody", async () => {
   const prefix = freshPrefix();

@@ -136,3 +136,59 @@ test("queues with the same connections share one", async () => {
   const [a, b, c] = queues.map((queue) => markersOf(queue));
   expect([a === b, b === c, a === markersOf(elsewhere)]).toEqual([true, true, false]);
 });
+
+test("what is sent behind a block of one who waits alone runs as the block ends, however it ends", async () => {
+  const { queues, markers, wait, mark, blocks, first } = await setUp();
+  const counter = `${first.prefix}:counter`;
+  const other = redisClient();
+  let answer: Promise<number> | undefined;
+  const waitAlone = (waitMs: number, signal = never) => markers.wait(queues[0]!.keys.marker, waitMs, signal, (client) => void (answer = client.incr(counter)));
+
+  const woken = waitAlone(5000);
+  await blocks();
+  expect(await other.get(counter)).toBeNull();
+  await mark(0);
+  // Before the process has read that its marker came.
+  expect(await other.get(counter)).toBe("1");
+  expect([await woken, await answer]).toEqual(["0", 1]);
+
+  expect([await waitAlone(50), await answer]).toEqual([undefined, 2]);
+
+  const gone = new AbortController();
+  const left = waitAlone(5000, gone.signal);
+  await blocks();
+  gone.abort();
+  expect([await left, await answer]).toEqual([undefined, 3]);
+
+  const joined = waitAlone(5000);
+  await blocks();
+  const second = wait(1);
+  expect([await joined, await answer]).toEqual([undefined, 4]);
+  await blocks();
+  const notAlone = waitAlone(5000);
+  await mark(0);
+  expect([await notAlone, await other.get(counter)]).toEqual(["0", "4"]);
+  await mark(1);
+  expect(await second).toBe("0");
+});
+
+test("what is sent behind a block breaks with its connection, also with one that never came about", async () => {
+  const redis = await startRedis();
+  const { queues, markers, blocks } = await setUp(["a"], redis.url);
+  let answer: Promise<{ error: unknown }> | undefined;
+  const waitAlone = (signal = never) => markers.wait(queues[0]!.keys.marker, 5000, signal, (client) => void (answer = failure(client.incr("counter"))));
+  const broken = failure(waitAlone());
+  await blocks();
+  await redis.kill();
+  expect((await broken).error).toBeInstanceOf(BackendError);
+  expect((await answer!).error).toBeInstanceOf(Error);
+
+  const gone = new AbortController();
+  answer = undefined;
+  const left = waitAlone(gone.signal);
+  await until(() => answer !== undefined);
+  gone.abort();
+  expect(await left).toBeUndefined();
+  expect(await takes(answer!)).toBeLessThan(1000);
+  expect((await answer!).error).toBeInstanceOf(Error);
+});

@@ -189,6 +189,61 @@ test("a wait ends when a job is put, when a delayed one is due, and when its sig
   expect(await waiting).toBeLessThan(1000);
 });
 
+test("who takes when something is ready leases it in the step that puts it, or that makes it due", async () => {
+  const queue = await openQueue();
+  const { reserver } = consumerOf(queue);
+  await reserver.take(1);
+  let taking = reserver.takeWhenReady(2, never);
+  await blockedId(queue);
+  await putAll(queue, [newJob("a")]);
+  // Before this process has heard of it.
+  expect(await placesOf(queue, "a")).toEqual(["active"]);
+  const [a] = (await taking)!;
+  expect([a!.job.id, a!.job.starts, await queue.client.get(`${queue.keys.base}a:lock`)]).toEqual(["a", 1, a!.token]);
+
+  await putAll(queue, ["b", "c", "d"].map((id) => newJob(id)));
+  expect((await reserver.takeWhenReady(2, never))!.map(({ job }) => job.id)).toEqual(["b", "c"]);
+  expect((await reserver.takeWhenReady(2, never))!.map(({ job }) => job.id)).toEqual(["d"]);
+
+  await putAll(queue, [newJob("soon", { delayMs: 300 })]);
+  expect(await reserver.takeWhenReady(2, never)).toEqual([]);
+  taking = reserver.takeWhenReady(2, never);
+  const tookMs = await takes(taking);
+  expect(tookMs).toBeGreaterThan(200);
+  expect(tookMs).toBeLessThan(2000);
+  // It is looked at some parts of a millisecond too early, if at all.
+  const soon = (await taking)!.length > 0 ? (await taking)! : await reserver.take(2);
+  expect(soon.map(({ job }) => job.id)).toEqual(["soon"]);
+});
+
+test("who takes when something is ready has asked for nothing more once its signal has fired", async () => {
+  const queue = await openQueue();
+  const { reserver } = consumerOf(queue);
+  await reserver.take(1);
+  for (const isBlocked of [true, false, true]) {
+    const gone = new AbortController();
+    const taking = reserver.takeWhenReady(2, gone.signal);
+    if (isBlocked) await blockedId(queue);
+    gone.abort();
+    expect(await takes(taking)).toBeLessThan(1000);
+    expect(await taking).toEqual(isBlocked ? [] : undefined);
+  }
+  await putAll(queue, [newJob("a")]);
+  expect(await placesOf(queue, "a")).toEqual(["wait"]);
+});
+
+test("who takes when something is ready asks for nothing while the queue is limited", async () => {
+  const queue = await openQueue();
+  await (await queue.stock()).setQueueMeta({ max: 1, duration: 300 });
+  await putAll(queue, ["a", "b"].map((id) => newJob(id)));
+  const { reserver } = consumerOf(queue);
+  expect(await reserver.take(2)).toHaveLength(1);
+  const taking = reserver.takeWhenReady(2, never);
+  expect(await takes(taking)).toBeGreaterThan(150);
+  expect(await taking).toBeUndefined();
+  expect(await reserver.take(2)).toHaveLength(1);
+});
+
 test("what is delayed for ever keeps nobody from waiting", async () => {
   const queue = await openQueue();
   const { client, keys } = queue;
@@ -265,6 +320,25 @@ test("jobs that were leased by a call whose answer was lost come with the next o
   expect(await takes(reserver.wait(never))).toBeLessThan(1000);
   expect((await reserver.take(2)).map(({ job }) => job.id)).toEqual(["d"]);
   for (const { job, token } of [...first, ...rest]) expect(await operator.get(`${queue.keys.base}${job.id}:lock`)).toBe(token);
+});
+
+test("jobs that came while nobody heard it come with the next call, as the same attempt", async () => {
+  const server = await startRedis();
+  const proxy = await startProxy(server.port);
+  onTestFinished(() => proxy[Symbol.asyncDispose]());
+  const [queue, producer] = [await openQueue({ url: `redis://127.0.0.1:${proxy.port}`, prefix: "p" }), await openQueue({ url: server.url, prefix: "p" })];
+  const { reserver } = consumerOf(queue);
+  await reserver.take(1);
+  const taking = failure(reserver.takeWhenReady(2, never));
+  await blockedId(producer);
+  proxy.loseReplies();
+  await putAll(producer, ["a", "b", "c"].map((id) => newJob(id)));
+  expect((await taking).error).toMatchObject({ mayHaveRun: true });
+  expect(await placesOf(producer, "a")).toEqual(["active"]);
+  // The other connections break as well, each with its first answer.
+  let leased: Awaited<ReturnType<typeof reserver.take>> = [];
+  for (let n = 0; n < 3 && leased.length === 0; n += 1) leased = await reserver.take(2).catch(() => []);
+  expect(leased.map(({ job }) => [job.id, job.starts])[0]).toEqual(["a", 1]);
 });
 
 test("jobs that were leased by a call whose script broke off come with the next one, as the same attempt", async () => {
