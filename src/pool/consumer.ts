@@ -83,7 +83,7 @@ export class Consumer {
     this.#cancels = new CancelWatch(queue.stored, this.running, (task, reason) => this.#interrupt(task, () => task.cancel(reason)), options.log);
     this.#slots = slots;
     // Where others take slots as well, none is held while it waits.
-    this.#waiting = new Waiting(() => options.isOnly && this.running.size === 0);
+    this.#waiting = new Waiting(() => options.isOnly && this.running.size === 0 && this.#reserver.canTakeWhenReady);
   }
 
   /** Settlements that came too late: their lease had passed on. */
@@ -143,49 +143,36 @@ export class Consumer {
     if (this.#isPlenty) return;
     await this.#waiting.forWork(quiet, {
       hear: (signal) => this.#reserver.wait(signal),
-      take: (signal) => this.#takeNext(signal, group, quiet),
+      // One only, since this process may be stopped before it comes.
+      take: async () => this.#take(await this.#slots.acquire(quiet, 1), group, quiet, "when ready"),
     });
   }
 
   /** @returns whether there may be more */
-  async #take(most: number, group: TaskGroup, quiet: AbortSignal): Promise<boolean> {
+  async #take(most: number, group: TaskGroup, quiet: AbortSignal, when: "now" | "when ready" = "now"): Promise<boolean> {
+    let leased: readonly Leased[] = [];
+    let begun = 0;
     const token = this.#reserver.nextToken();
     const askedAt = instant();
-    const asked = this.#leases.keepAll(token, askedAt);
+    const asked = this.#leases.keepAll(token, when === "now" ? askedAt : Infinity);
     try {
-      return (await this.#begin(this.#reserver.take(most, token), most, askedAt, group, quiet)) === most;
-    } finally {
-      asked.letGo();
-    }
-  }
-
-  /** The next job that comes, one only, since this process may be stopped meanwhile. @returns whether there may be more */
-  async #takeNext(signal: AbortSignal, group: TaskGroup, quiet: AbortSignal): Promise<boolean> {
-    const most = await this.#slots.acquire(signal, 1);
-    return (await this.#begin(this.#reserver.takeWhenReady(most, signal), most, instant(), group, quiet)) !== 0;
-  }
-
-  /** Begins what has been taken for so many slots, and gives back those that are left. @returns how many are not; `undefined` where nothing was asked for */
-  async #begin(taking: Promise<readonly Leased[] | undefined>, most: number, askedAt: number, group: TaskGroup, quiet: AbortSignal): Promise<number | undefined> {
-    let began = 0;
-    try {
-      const leased = await taking;
-      if (leased === undefined) return undefined;
-      const cameAt = instant();
-      began = leased.length;
+      leased = await (when === "now" ? this.#reserver.take(most, token) : this.#reserver.takeWhenReady(most, quiet, token));
+      // What came by itself came just now, or was renewed.
+      const grantedAt = when === "now" ? askedAt : instant();
       // What comes when it is quiet already was not there to be drained, nor will anybody tell it to end.
       if (quiet.aborted) await Promise.all(leased.map((each) => this.#settle({ leased: each, kind: "release", delayMs: 0 })));
-      else for (const each of leased) this.#start(group, each, askedAt, cameAt, quiet);
-      return began;
+      else for (; begun < leased.length; begun += 1) this.#start(group, leased[begun]!, grantedAt, quiet);
     } finally {
-      for (let unused = began; unused < most; unused += 1) this.#slots.release();
+      asked.letGo();
+      for (let unused = begun; unused < most; unused += 1) this.#slots.release();
     }
+    return leased.length === most;
   }
 
-  #start(group: TaskGroup, leased: Leased, askedAt: number, cameAt: number, quiet: AbortSignal): void {
+  #start(group: TaskGroup, leased: Leased, askedAt: number, quiet: AbortSignal): void {
     const { log } = this.#options;
     const task = new DeliveredTask(this.queue.stored, this.#runnables.get(leased.job.name)?.definition, leased, this.#leases, log);
-    task.cameAt = cameAt;
+    task.askedAt = askedAt;
     task.place = this.running.add(task);
     this.open += 1;
     this.#cancels.begun(task);
@@ -235,7 +222,7 @@ export class Consumer {
 
   #end(task: DeliveredTask, turn: Turn | undefined, settlement: Settlement | undefined, runMs: number | undefined, close: () => void): void {
     this.running.leave(task.place!);
-    if (this.running.size === 0) this.#waiting.calmedDown();
+    if (this.running.size === 0 && this.#options.isOnly) this.#waiting.calmedDown();
     task.hasEnded = true;
     this.#options.loop.ended(task);
     if (settlement?.kind === "release" && settlement.limitedForMs !== undefined) this.#reserver.limitFor(settlement.limitedForMs);

@@ -82,7 +82,7 @@ export class SelfDescription {
   tasks(): RunningTask[] {
     const { stuck } = this.#pool;
     const [now, at, today] = [this.#now, instant(), Date.now()];
-    const running = Array.from(this.#facts.tasks(), ({ queue, task }) => ({ ...partOf(task), queue, startedAt: Math.round(now - (at - task.cameAt)) }));
+    const running = Array.from(this.#facts.tasks(), ({ queue, task }) => ({ ...partOf(task), queue, startedAt: Math.round(now - (at - task.askedAt)) }));
     const left = stuck.map(({ since, ...stuckTask }) => ({ ...stuckTask, startedAt: now - (today - since.getTime()), progress: null, interruption: "it ignores its signal", stuck: true }));
     return [...running, ...left];
   }

@@ -4,14 +4,14 @@
  */
 import { startTimer } from "../concurrency/timer.ts";
 
-/** Nothing has run for so long: it may go on like that. */
+/** It is no moment between two jobs. */
 const CALM_MS = 2;
 
 export interface Ways {
-  /** Waits until there may be something to take; whether it has heard of any. */
-  hear(signal: AbortSignal): Promise<boolean>;
-  /** Takes what comes; whether there may be more. */
-  take(signal: AbortSignal): Promise<boolean>;
+  /** Waits until there may be something to take. */
+  hear(signal: AbortSignal): Promise<unknown>;
+  /** Takes what comes next. */
+  take(): Promise<unknown>;
 }
 
 export class Waiting {
@@ -24,21 +24,16 @@ export class Waiting {
     this.#isCalm = isCalm;
   }
 
-  /** Waits, and takes what comes, until there may be more to take or the signal fires. @throws what the ways do */
+  /** Waits, by one of the ways; there may be more to take then. @throws what the way does */
   async forWork(quiet: AbortSignal, { hear, take }: Ways): Promise<void> {
-    while (!quiet.aborted) {
-      // What is over soon is over by then.
-      await new Promise((resolve) => void setImmediate(resolve));
-      if (this.#isCalm() ? await take(quiet) : !(await this.#isVain(hear, quiet))) return;
-    }
-  }
-
-  /** Whether it was ended since nothing runs any more, and has heard nothing. */
-  async #isVain(hear: Ways["hear"], quiet: AbortSignal): Promise<boolean> {
+    // What is over soon is over by then.
+    await new Promise((resolve) => void setImmediate(resolve));
+    if (quiet.aborted) return;
+    if (this.#isCalm()) return void (await take());
     const hearing = new AbortController();
     this.#hearing = hearing;
     try {
-      return !(await hear(AbortSignal.any([quiet, hearing.signal]))) && hearing.signal.aborted;
+      await hear(AbortSignal.any([quiet, hearing.signal]));
     } finally {
       this.#hearing = undefined;
     }

@@ -21,8 +21,8 @@ export class DeliveredTask<T extends JobTypes = JobTypes> implements JobTask<T> 
   lease: KeptLease | undefined = undefined;
   /** Among those that run; noted by whoever runs it. */
   place: Place<DeliveredTask> | undefined = undefined;
-  /** When it came, as `instant()` tells; noted by whoever runs it. */
-  cameAt = 0;
+  /** When it was asked for, or came where that was long before, as `instant()` tells; noted by whoever asked. */
+  askedAt = 0;
   /** What its handler told of it last, as JSON. */
   told: string | undefined = undefined;
   deadline: Date | undefined = undefined;

@@ -13,12 +13,10 @@ import type { Connections } from "../redis/connection.ts";
 import { extendLeases, type Lease } from "../store/extend.ts";
 import type { BatchToken } from "../store/reserve.ts";
 import type { StoredQueue } from "../store/stored-queue.ts";
-import { type LeasedQueue, LeaseRenewal } from "./lease-renewal.ts";
+import { BEAT_MS, type LeasedQueue, LeaseRenewal } from "./lease-renewal.ts";
 import { type Holder, type KeptLease, LeaseTable } from "./lease-table.ts";
 import type { FromLeaseThread, KeptKeys, LeaseThreadData, ToLeaseThread } from "./lease-thread.ts";
 import { bondToParent } from "./parent.ts";
-
-const BEAT_MS = 1000;
 
 /** One an app: its thread is started with the first lease, and serves all of its queues. */
 export class LeaseKeeper implements AsyncDisposable {
@@ -170,7 +168,7 @@ export class QueueLeases {
     return this.#table().keep(this.#number, lease, grantedAt, holder);
   }
 
-  /** Renews whatever will be leased under the token: its reply may lie unread while a handler blocks the loop. */
+  /** Renews whatever will be leased under the token: its reply may lie unread while a handler blocks the loop. See `LeaseTable.keepAll`. */
   keepAll(token: BatchToken, askedAt: number): KeptLease {
     return this.#table().keepAll(this.#number, token, askedAt);
   }

@@ -35,6 +35,8 @@ const LOOK_MS = 250;
 /** What it looks so late by was no busy machine: it was stopped. */
 const GAP_MS = 1000;
 const SILENCE_MS = 300_000;
+/** The thread that works on the jobs lets as much pass between two signs of life. */
+export const BEAT_MS = 1000;
 /** A script holds Redis while it runs. */
 const BATCH = 250;
 
@@ -77,10 +79,12 @@ export class LeaseRenewal implements Disposable {
     const { aliveAt, silenceMs = SILENCE_MS } = this.#options;
     if (now - Math.max(aliveAt(), this.#wokeAt) > silenceMs) return;
 
-    const isDue = ({ queue, renewedAt, endsAt }: Pick<FoundLease, "queue" | "renewedAt" | "endsAt">): boolean => {
-      if (now - renewedAt > LOOK_MS) this.#connected ??= this.#options.connect();
+    const isDue = ({ queue, renewedAt, endsAt, isAsked }: Pick<FoundLease, "queue" | "renewedAt" | "endsAt" | "isAsked">): boolean => {
+      // The answer to a request that stands was read if it came before the last sign of life.
+      const heldMs = now - (isAsked && renewedAt === Infinity ? aliveAt() + BEAT_MS : renewedAt);
+      if (heldMs > LOOK_MS) this.#connected ??= this.#options.connect();
       if (endsAt <= now || this.#underWay.has(queue)) return false;
-      return slept ? renewedAt < Infinity : now - renewedAt >= (this.#queues[queue - 1]?.leaseMs ?? Infinity) / 4;
+      return slept ? renewedAt < Infinity : heldMs >= (this.#queues[queue - 1]?.leaseMs ?? Infinity) / 4;
     };
     const due = Map.groupBy(this.#readers.flatMap((reader) => [...reader.find(isDue)]), ({ queue }) => queue);
     for (const [queue, leases] of due) void this.#renew(queue, leases, now);

@@ -51,7 +51,7 @@ export class LeaseTable {
     return this.#keep(queue, id, starts, grantedAt, holder);
   }
 
-  /** What a request that is to be sent will lease. */
+  /** What a request that is to be sent will lease. @param askedAt  `Infinity`: it may be answered at any time, and is read at once */
   keepAll(queue: number, token: BatchToken, askedAt: number): KeptLease {
     this.#token.begin(token);
     return this.#keep(queue, "", 0, askedAt, undefined);
@@ -160,6 +160,8 @@ export interface FoundLease extends Lease, Position {
   /** The `instant` of its grant, or of what was noted of it since. */
   readonly renewedAt: number;
   readonly endsAt: number;
+  /** A request, of which it is not known whether it was answered. */
+  readonly isAsked: boolean;
 }
 
 /** Reads one sheet, in whatever thread, and notes there when each of its leases was renewed. */
@@ -182,7 +184,7 @@ export class SheetReader {
   }
 
   /** The leases of which that holds; what is being written is left out. */
-  *find(matches: (lease: Pick<FoundLease, "queue" | "renewedAt" | "endsAt">) => boolean): Generator<FoundLease> {
+  *find(matches: (lease: Pick<FoundLease, "queue" | "renewedAt" | "endsAt" | "isAsked">) => boolean): Generator<FoundLease> {
     const { ints, floats, units } = this.#views;
     for (let index = 0; index < this.#size; index += 1) {
       const byte = index * this.#recordBytes;
@@ -192,13 +194,15 @@ export class SheetReader {
       if (queue === 0 || version % 2 !== 0) continue;
       const renewedAt = this.#renewed[index] === version ? this.#renewedAt[index]! : floats[float + AT.grantedAt]!;
       const endsAt = floats[float + AT.endsAt]!;
-      if (!matches({ queue, renewedAt, endsAt })) continue;
+      const idLength = ints[int + AT.idLength]!;
+      const isAsked = idLength === 0;
+      if (!matches({ queue, renewedAt, endsAt, isAsked })) continue;
       const text = unit + AT.text;
-      const idEnd = text + ints[int + AT.idLength]!;
+      const idEnd = text + idLength;
       const id = textOf(units.subarray(text, idEnd));
       const token = textOf(units.subarray(idEnd, idEnd + ints[int + AT.tokenLength]!));
       const starts = ints[int + AT.starts]!;
-      if (Atomics.load(ints, int + AT.version) === version) yield { job: { id, starts }, token, queue, renewedAt, endsAt, sheet: this.#sheet, index, version };
+      if (Atomics.load(ints, int + AT.version) === version) yield { job: { id, starts }, token, queue, renewedAt, endsAt, isAsked, sheet: this.#sheet, index, version };
     }
   }
 

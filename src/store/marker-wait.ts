@@ -17,6 +17,9 @@ export const LONGEST_WAIT_MS = 5000;
 const TOGETHER_MS = 500;
 /** It was asked to end before it had begun. */
 const AGAIN_MS = 2;
+const FORBIDDEN = /^(?:NOPERM|ERR unknown)/;
+/** So long a block that nobody waits for may take to end. */
+const ENDS_WITHIN_MS = 500;
 
 /** What the connection of whoever waits for jobs of a queue is called; of several, it is the first. */
 export function waitConnection({ prefix, name }: Pick<StoredQueue, "prefix" | "name">): string {
@@ -58,6 +61,8 @@ export class MarkerWait {
   #client: Client | undefined;
   #block: Block | undefined;
   #isRunning = false;
+  /** Whether the server has not refused to end a block. */
+  endsBlocks = true;
 
   /** @param name  what `CLIENT LIST` shows */
   constructor(connections: Connections, name: string) {
@@ -165,15 +170,15 @@ export class MarkerWait {
   }
 
   async #end(block: Block): Promise<void> {
-    // Nobody waits for a connection that nobody needs.
-    if (this.#waiting.size === 0 && this.#client?.status !== "ready") return this.#leave(block);
+    // Its connection may be half open, or none yet.
+    if (this.#waiting.size === 0) startTimer(ENDS_WITHIN_MS, () => void (this.#waiting.size === 0 && this.#leave(block)), { keepsAlive: false });
     try {
       const clientId = (await block.clientId) as number;
       if (this.#block !== block) return;
       const ended = await this.#connections.command.client("UNBLOCK", clientId);
       if (ended === 0 && this.#block === block) startTimer(AGAIN_MS, () => void this.#end(block), { keepsAlive: false });
-    } catch {
-      // Not allowed, or not connected.
+    } catch (error) {
+      if (FORBIDDEN.test((error as Error).message)) this.endsBlocks = false;
       this.#leave(block);
     }
   }

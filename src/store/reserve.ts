@@ -6,6 +6,7 @@
  */
 import { sleep } from "../concurrency/sleep.ts";
 import { BackendError } from "../errors.ts";
+import { extendLeases } from "./extend.ts";
 import { LONGEST_WAIT_MS, MarkerWait, waitConnection } from "./marker-wait.ts";
 import type { Leased, Reserved, ReserveRequest } from "./reserve-script.ts";
 import type { SettleLane } from "./settle.ts";
@@ -72,28 +73,40 @@ export class Reserver {
     return this.#ask(this.#request(most, token));
   }
 
+  /** Whether `takeWhenReady` can end by its signal, as far as is known. */
+  get canTakeWhenReady(): boolean {
+    return this.#markers.endsBlocks;
+  }
+
   /**
    * Waits as `wait` does, and takes at most `most` jobs the moment it is over: the request stands in Redis behind the block, so that what
    * wakes this process brings them along. They are leased also where it does not wake: this is for few jobs, and for who does nothing else.
+   * What is due soon it does not take: whose request stood there first would have it each time, however often it gives it back.
    *
-   * @returns what it has taken, also when `signal` has fired; `undefined` where nothing was asked for
+   * @returns what it has taken, also when `signal` has fired; none is no sign that there are none
    * @throws BackendError when the connection breaks; what it leased all the same, the next call takes
    */
-  async takeWhenReady(most: number, signal: AbortSignal, { text: token } = this.nextToken()): Promise<readonly Leased[] | undefined> {
+  async takeWhenReady(most: number, signal: AbortSignal, { text: token }: BatchToken): Promise<readonly Leased[]> {
     const waitMs = await this.#markerMs(signal);
-    if (waitMs === 0) return undefined;
+    if (waitMs < LONGEST_WAIT_MS) return this.#waitFor(waitMs, signal).then(() => []);
     const request = this.#request(most, token);
     let answer: Promise<Reserved> | undefined;
-    const ask = async (client: StoredQueue["client"]): Promise<Reserved> => (await takeTurn(this.#queue, [], false, request, client)).reserved!;
     const over = this.#markers.wait(this.#queue.keys.marker, waitMs, signal, (client) => {
-      answer = ask(client);
+      answer = this.#askBehind(client, request);
       answer.catch(() => {}); // it is listened to below
     });
-    await over.catch((error: unknown) => {
-      // What broke the one has broken the other, which tells of it below.
-      if (answer === undefined) throw error;
-    });
-    return answer && (await this.#heard(request, answer)).leased;
+    const [block] = await Promise.allSettled([over]);
+    const leased = answer === undefined ? [] : (await this.#heard(request, answer)).leased;
+    if (block.status === "rejected" && leased.length === 0) throw block.reason;
+    return leased;
+  }
+
+  /** Only what still holds: the answer may be older than the process is awake. */
+  async #askBehind(client: StoredQueue["client"], request: ReserveRequest): Promise<Reserved> {
+    const reserved = (await takeTurn(this.#queue, [], false, request, client)).reserved!;
+    if (this.#queue.connections.clock.now() - reserved.now < this.#leaseMs / 4) return reserved;
+    const lost = await extendLeases(this.#queue, reserved.leased, this.#leaseMs);
+    return { ...reserved, leased: reserved.leased.filter((each) => !lost.includes(each)) };
   }
 
   /** The queue is rate limited, as a handler has found: nothing is taken here until then. */
@@ -108,7 +121,10 @@ export class Reserver {
    * @throws BackendError when the connection breaks
    */
   async wait(signal: AbortSignal): Promise<boolean> {
-    const waitMs = await this.#markerMs(signal);
+    return this.#waitFor(await this.#markerMs(signal), signal);
+  }
+
+  async #waitFor(waitMs: number, signal: AbortSignal): Promise<boolean> {
     const marker = waitMs === 0 ? undefined : await this.#markers.wait(this.#queue.keys.marker, waitMs, signal);
     if (marker === undefined) return false;
     // What is delayed for ever is due at "inf".
@@ -138,7 +154,7 @@ export class Reserver {
     }
   }
 
-  /** How long a marker is to be waited for; 0 where there is no need to, or where it has waited in its stead. */
+  /** How long a marker is to be waited for, `LONGEST_WAIT_MS` where nothing is due before; 0 where there is no need to, or where it has waited in its stead. */
   async #markerMs(signal: AbortSignal): Promise<number> {
     // What the queue says is looked at again, since it may be lifted.
     const limitedMs = Math.max(this.#limitedUntil, this.#heldUntil) - performance.now();
@@ -147,7 +163,7 @@ export class Reserver {
       return 0;
     }
     const waitMs = this.#nextDelayedAt === 0 ? LONGEST_WAIT_MS : this.#nextDelayedAt - this.#queue.connections.clock.now();
-    return waitMs < SHORTEST_WAIT_MS ? 0 : waitMs;
+    return waitMs < SHORTEST_WAIT_MS ? 0 : Math.min(waitMs, LONGEST_WAIT_MS);
   }
 
   #request(most: number, token: string): ReserveRequest {

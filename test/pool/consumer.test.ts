@@ -192,17 +192,57 @@ test("a pool in which nothing runs any more goes back to that, whatever it waits
   await pool.stop({ drain: 0, grace: 0, flush: 0 });
 }, 30_000);
 
-test("a pool that is stopped while nothing runs takes one job along, whatever its slots, and others run it when its lease has run out", async () => {
+test("a job that comes as the pool is told to be quiet is given back, and its slot is not lost", async () => {
+  const prefix = freshPrefix();
+  const app = testApp({ prefix });
+  const pool = app.pool([defineHandler(job, { handle: async () => {} })], { concurrency: 1 });
+  const admin = redisClient();
+  for (let n = 0; n < 3; n += 1) {
+    await until(async () => String(await admin.client("LIST")).split("\n").some((line) => line.includes(` name=wait:${prefix}:work `) && line.includes(" flags=b ")));
+    const putting = app.put(job, { n });
+    pool.quiet();
+    const handle = await putting;
+    await until(async () => (await handle.state()) === "waiting");
+    pool.resume();
+    await handle.result({ timeout: "10s" });
+    expect(await admin.hmget(`${prefix}:work:${handle.id}`, "atm")).not.toEqual(["2"]);
+  }
+  await pool.stop();
+});
+
+test("where a wait cannot be ended by command, a pool hears of jobs on one connection, and loses none", async () => {
+  const redis = await startRedis();
+  const admin = redisClient(redis.url);
+  // Redis 6 can allow a part of a command, and not forbid one.
+  await admin.call("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-client", "+client|id", "+client|setname", "+client|list");
+  const app = testApp({ redis: `redis://app:secret@127.0.0.1:${new URL(redis.url).port}` });
+  const pool = app.pool([defineHandler(job, { handle: () => new Promise((resolve) => setTimeout(resolve, 5)) })]);
+  const made = async (): Promise<number> => Number(/total_connections_received:(\d+)/.exec(await admin.info("stats"))![1]);
+  const runOne = async (): Promise<unknown> => {
+    const result = await (await app.put(job, { n: 1 })).result({ timeout: "10s" });
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    return result;
+  };
+  await runOne();
+  await runOne();
+  const before = await made();
+  for (let n = 0; n < 20; n += 1) await runOne();
+  expect(await made()).toBe(before);
+  await pool.stop();
+}, 30_000);
+
+test("a pool that is gone while nothing runs takes one job along, whatever its slots, and others run it when its lease has run out", async () => {
   const { proxy, pool, producer, takes } = await setUpDeaf(100, () => new Promise<void>(() => {}));
   await takes();
   proxy.silence();
   await producer.queue(job).putMany(numbers(40));
   expect(await producer.queue(job).counts()).toMatchObject({ active: 1, waiting: 39 });
+  await pool.stop({ drain: 0, grace: 0, flush: 0 });
+  await proxy[Symbol.asyncDispose]();
   const seen: number[] = [];
   producer.pool([defineHandler(job, { handle: async ({ n }) => void seen.push(n) })]);
   await until(() => seen.length === 40, 15_000);
   expect(seen.at(-1)).toBe(0);
-  await pool.stop({ drain: 0, grace: 0, flush: 0 });
 }, 30_000);
 
 test("what others stored as options stops nobody", async () => {

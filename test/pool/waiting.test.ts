@@ -1,82 +1,69 @@
 import { expect, test } from "vitest";
 import { Waiting } from "../../src/pool/waiting.ts";
-import { failure } from "../support/outcome.ts";
 import { until } from "../support/app.ts";
+import { failure } from "../support/outcome.ts";
 
-/** A wait that ends when its signal fires, or when it is told to; `calls` has their ways, in order. */
-function setUp() {
-  const state = { isCalm: false };
+/** A wait whose ways end when their signal fires, or when they are told to; `way` is the one that is gone. */
+function setUp(isCalm: boolean) {
+  const state = { isCalm, way: "" };
   const waiting = new Waiting(() => state.isCalm);
-  const calls: string[] = [];
-  let end: (answer: boolean) => void = () => {};
-  const way = (name: string, onAbort: boolean) => (signal: AbortSignal) =>
-    new Promise<boolean>((resolve) => {
-      calls.push(name);
-      end = resolve;
-      signal.addEventListener("abort", () => resolve(onAbort), { once: true });
-    });
   const quiet = new AbortController();
-  const waited = waiting.forWork(quiet.signal, { hear: way("hear", false), take: way("take", false) });
-  return { state, waiting, calls, quiet, waited, called: (count: number) => until(() => calls.length === count), end: (answer: boolean) => end(answer) };
+  const ended = Promise.withResolvers<void>();
+  const go = (way: string, signal: AbortSignal): Promise<void> => {
+    state.way = way;
+    signal.addEventListener("abort", () => ended.resolve(), { once: true });
+    return ended.promise;
+  };
+  const waited = waiting.forWork(quiet.signal, { hear: (signal) => go("hear", signal), take: () => go("take", quiet.signal) });
+  return { state, waiting, quiet, waited, end: ended.resolve, begun: () => until(() => state.way !== "") };
 }
 
-test("while something runs it hears, and asks once it has heard, or time is over", async () => {
-  for (const isWoken of [true, false]) {
-    const { calls, waited, called, end } = setUp();
-    await called(1);
-    end(isWoken);
+test.each([
+  [true, "take"],
+  [false, "hear"],
+])("calm is %s: it goes to %s, until that ends, or it is to be quiet", async (isCalm, way) => {
+  for (const isQuiet of [true, false]) {
+    const { state, quiet, waited, end, begun } = setUp(isCalm);
+    await begun();
+    if (isQuiet) quiet.abort();
+    else end();
     await waited;
-    expect(calls).toEqual(["hear"]);
+    expect(state.way).toBe(way);
   }
 });
 
-test("while nothing runs it takes what comes, until there is more of it", async () => {
-  const { state, calls, waited, called, end } = setUp();
+test("what is over within a turn of the loop is no reason to hear only", async () => {
+  const { state, waited, end, begun } = setUp(false);
+  await Promise.resolve();
   state.isCalm = true;
-  for (const n of [1, 2]) {
-    await called(n);
-    end(false);
-  }
-  await called(3);
-  end(true);
+  await begun();
+  end();
   await waited;
-  expect(calls).toEqual(["take", "take", "take"]);
+  expect(state.way).toBe("take");
 });
 
-test("when it has calmed down for a moment it takes instead of hearing, and not before", async () => {
-  const { state, waiting, calls, waited, called, end } = setUp();
-  await called(1);
+test("ends to hear when it has calmed down, and not where something runs again meanwhile", async () => {
+  const { state, waiting, waited, begun } = setUp(false);
+  await begun();
+  waiting.calmedDown();
+  // Longer than it takes to look: those timers are over.
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  let hasEnded = false;
+  void waited.then(() => (hasEnded = true));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(hasEnded).toBe(false);
   state.isCalm = true;
   waiting.calmedDown();
-  state.isCalm = false;
-  // Twice as long as it looks: the timers of that time are over.
-  await new Promise((resolve) => setTimeout(resolve, 4));
-  expect(calls).toEqual(["hear"]);
-  state.isCalm = true;
-  waiting.calmedDown();
-  await called(2);
-  // That it takes is not to be ended by it.
-  waiting.calmedDown();
-  await new Promise((resolve) => setTimeout(resolve, 4));
-  end(true);
   await waited;
-  expect(calls).toEqual(["hear", "take"]);
 });
 
-test("ends when it is to be quiet, whatever it does", async () => {
-  for (const isCalm of [true, false]) {
-    const { state, calls, quiet, waited, called } = setUp();
-    state.isCalm = isCalm;
-    await called(1);
-    quiet.abort();
-    await waited;
-    expect(calls).toEqual([isCalm ? "take" : "hear"]);
-  }
-});
-
-test("what a way throws ends it", async () => {
-  const waiting = new Waiting(() => true);
+test("does not begin when it is to be quiet, and gives what a way throws", async () => {
+  const none = () => expect.unreachable("it is quiet");
+  await new Waiting(() => true).forWork(AbortSignal.abort(), { hear: none, take: none });
   const lost = new Error("lost");
-  const { error } = await failure(waiting.forWork(new AbortController().signal, { hear: () => expect.unreachable(), take: () => Promise.reject(lost) }));
-  expect(error).toBe(lost);
+  const fails = () => Promise.reject(lost);
+  for (const isCalm of [true, false]) {
+    const { error } = await failure(new Waiting(() => isCalm).forWork(new AbortController().signal, { hear: fails, take: fails }));
+    expect(error).toBe(lost);
+  }
 });

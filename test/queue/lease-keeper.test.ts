@@ -99,6 +99,21 @@ test("renews what a request has leased whose reply is not read yet", async () =>
   expect(lost).toEqual([]);
 });
 
+test("renews what a request that stands has leased only while the event loop is blocked, and then before it runs out", async () => {
+  const { client, leases, token, keys } = await holding();
+  const thread = nextThread();
+  let hasConnected = false;
+  void thread.then(connected).then(() => (hasConnected = true));
+  const asked = leases.keepAll(token, Infinity);
+  await until(async () => (await client.exists(...keys)) === 0);
+  expect(hasConnected).toBe(false);
+
+  for (const key of keys) await client.set(key, token.text, "PX", LEASE_MS);
+  block(2 * LEASE_MS);
+  expect(await client.exists(...keys)).toBe(3);
+  asked.letGo();
+});
+
 test("tells once of a lease that is lost, and goes on with the others", async () => {
   const { client, leased, keep, lost, keys } = await holding();
   for (const each of leased) keep(each);

@@ -5,6 +5,7 @@ import { storedQueue, type StoredQueue } from "../../src/store/stored-queue.ts";
 import { until } from "../support/app.ts";
 import { failure, takes } from "../support/outcome.ts";
 import { freshPrefix, redisClient, startRedis } from "../support/redis.ts";
+import { startProxy } from "../support/tcp-proxy.ts";
 import { openQueue } from "./opened-queue.ts";
 
 const never = new AbortController().signal;
@@ -107,12 +108,14 @@ test("where CLIENT UNBLOCK is forbidden it waits all the same", async () => {
   // Redis 6 can allow a part of a command, and not forbid one.
   await admin.call("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-client", "+client|id", "+client|setname", "+client|list");
   const { port } = new URL(redis.url);
-  const { wait, mark, blocks } = await setUp(["a", "b"], `redis://app:secret@127.0.0.1:${port}`);
+  const { markers, wait, mark, blocks } = await setUp(["a", "b"], `redis://app:secret@127.0.0.1:${port}`);
   const first = wait(0);
   await blocks();
+  expect(markers.endsBlocks).toBe(true);
   const second = wait(1);
   await mark(1);
   await takes(second);
+  expect(markers.endsBlocks).toBe(false);
   await mark(0);
   expect(await first.catch(() => wait(0))).toBe("0");
 });
@@ -189,6 +192,27 @@ test("what is sent behind a block breaks with its connection, also with one that
   await until(() => answer !== undefined);
   gone.abort();
   expect(await left).toBeUndefined();
-  expect(await takes(answer!)).toBeLessThan(1000);
+  expect(await takes(answer!)).toBeLessThan(2000);
   expect((await answer!).error).toBeInstanceOf(Error);
 });
+
+test("a block on a connection that has died unnoticed is left soon by who does not wait any more", async () => {
+  const redis = await startRedis();
+  const proxy = await startProxy(redis.port);
+  onTestFinished(() => proxy[Symbol.asyncDispose]());
+  const { queues, markers, wait } = await setUp(["a"], `redis://127.0.0.1:${proxy.port}`);
+  const { marker } = queues[0]!.keys;
+  const admin = redisClient(redis.url);
+  let answer: Promise<{ error: unknown }> | undefined;
+  const gone = new AbortController();
+  const left = markers.wait(marker, 5000, gone.signal, (client) => void (answer = failure(client.incr("counter"))));
+  await until(async () => String(await admin.client("LIST")).includes("flags=b"));
+  proxy.silence();
+  gone.abort();
+  expect(await left).toBeUndefined();
+  expect(await takes(answer!)).toBeLessThan(2000);
+  expect((await answer!).error).toBeInstanceOf(Error);
+  // The server still knows the dead one, and may give it a marker; the next wait has a connection of its own.
+  const next = wait(0);
+  await until(async () => (await admin.zadd(marker, 0, "0"), (await Promise.race([next, undefined])) === "0"));
+}, 20_000);

@@ -5,7 +5,7 @@ import { BackendError } from "../../src/errors.ts";
 import type { NewJob } from "../../src/store/put.ts";
 import type { StoredQueue } from "../../src/store/stored-queue.ts";
 import { failure, takes } from "../support/outcome.ts";
-import { startRedis } from "../support/redis.ts";
+import { redisClient, startRedis } from "../support/redis.ts";
 import { startProxy } from "../support/tcp-proxy.ts";
 import { consumerOf, eventsOf, newJob, openQueue, placesOf, putAll, waitingIds } from "./opened-queue.ts";
 
@@ -189,31 +189,30 @@ test("a wait ends when a job is put, when a delayed one is due, and when its sig
   expect(await waiting).toBeLessThan(1000);
 });
 
-test("who takes when something is ready leases it in the step that puts it, or that makes it due", async () => {
+test("who takes when something is ready leases it in the step that puts it, but not what is due soon", async () => {
   const queue = await openQueue();
   const { reserver } = consumerOf(queue);
   await reserver.take(1);
-  let taking = reserver.takeWhenReady(2, never);
+  const taking = reserver.takeWhenReady(2, never, reserver.nextToken());
   await blockedId(queue);
   await putAll(queue, [newJob("a")]);
   // Before this process has heard of it.
   expect(await placesOf(queue, "a")).toEqual(["active"]);
-  const [a] = (await taking)!;
+  const [a] = await taking;
   expect([a!.job.id, a!.job.starts, await queue.client.get(`${queue.keys.base}a:lock`)]).toEqual(["a", 1, a!.token]);
 
   await putAll(queue, ["b", "c", "d"].map((id) => newJob(id)));
-  expect((await reserver.takeWhenReady(2, never))!.map(({ job }) => job.id)).toEqual(["b", "c"]);
-  expect((await reserver.takeWhenReady(2, never))!.map(({ job }) => job.id)).toEqual(["d"]);
+  expect((await reserver.takeWhenReady(2, never, reserver.nextToken())).map(({ job }) => job.id)).toEqual(["b", "c"]);
+  expect((await reserver.takeWhenReady(2, never, reserver.nextToken())).map(({ job }) => job.id)).toEqual(["d"]);
 
   await putAll(queue, [newJob("soon", { delayMs: 300 })]);
-  expect(await reserver.takeWhenReady(2, never)).toEqual([]);
-  taking = reserver.takeWhenReady(2, never);
-  const tookMs = await takes(taking);
+  expect(await reserver.takeWhenReady(2, never, reserver.nextToken())).toEqual([]);
+  const due = reserver.takeWhenReady(2, never, reserver.nextToken());
+  const tookMs = await takes(due);
   expect(tookMs).toBeGreaterThan(200);
   expect(tookMs).toBeLessThan(2000);
-  // It is looked at some parts of a millisecond too early, if at all.
-  const soon = (await taking)!.length > 0 ? (await taking)! : await reserver.take(2);
-  expect(soon.map(({ job }) => job.id)).toEqual(["soon"]);
+  expect(await due).toEqual([]);
+  expect((await reserver.take(2)).map(({ job }) => job.id)).toEqual(["soon"]);
 });
 
 test("who takes when something is ready has asked for nothing more once its signal has fired", async () => {
@@ -222,14 +221,48 @@ test("who takes when something is ready has asked for nothing more once its sign
   await reserver.take(1);
   for (const isBlocked of [true, false, true]) {
     const gone = new AbortController();
-    const taking = reserver.takeWhenReady(2, gone.signal);
+    const taking = reserver.takeWhenReady(2, gone.signal, reserver.nextToken());
     if (isBlocked) await blockedId(queue);
     gone.abort();
     expect(await takes(taking)).toBeLessThan(1000);
-    expect(await taking).toEqual(isBlocked ? [] : undefined);
+    expect(await taking).toEqual([]);
   }
   await putAll(queue, [newJob("a")]);
   expect(await placesOf(queue, "a")).toEqual(["wait"]);
+});
+
+test("an answer that lay unread for long gives what still holds, renewed", async () => {
+  const queue = await openQueue();
+  const { reserver } = consumerOf(queue, 2000);
+  await reserver.take(1);
+  const [other, slow] = [redisClient(), redisClient()];
+  const lockOf = (id: string): string => `${queue.keys.base}${id}:lock`;
+  for (const [id, taker, expected] of [["mine", "nobody", ["mine"]], ["theirs", lockOf("theirs"), []]] as const) {
+    const taking = reserver.takeWhenReady(1, never, reserver.nextToken());
+    await blockedId(queue);
+    await Promise.all([other.ping(), slow.ping()]);
+    const putting = putAll(queue, [newJob(id)]);
+    // Somebody takes it over while this process does not look.
+    const taken = Promise.all([slow.blpop("no such list", 0.3), slow.set(taker, "somebody else")]);
+    await new Promise((resolve) => setImmediate(resolve));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 900);
+    expect((await taking).map(({ job }) => job.id)).toEqual(expected);
+    await Promise.all([putting, taken]);
+  }
+  expect(await other.pttl(lockOf("mine"))).toBeGreaterThan(0);
+});
+
+test("who takes when something is ready is told when it cannot wait, unless it has got something", async () => {
+  const queue = await openQueue();
+  const { reserver } = consumerOf(queue);
+  await reserver.take(1);
+  await queue.client.set(queue.keys.marker, "of another type");
+  expect((await failure(reserver.takeWhenReady(1, never, reserver.nextToken()))).error).toMatchObject({ message: expect.stringMatching(/WRONGTYPE/) });
+  await queue.client.del(queue.keys.marker);
+  await putAll(queue, [newJob("a")]);
+  await queue.client.del(queue.keys.marker);
+  await queue.client.set(queue.keys.marker, "of another type");
+  expect((await reserver.takeWhenReady(1, never, reserver.nextToken())).map(({ job }) => job.id)).toEqual(["a"]);
 });
 
 test("who takes when something is ready asks for nothing while the queue is limited", async () => {
@@ -238,9 +271,9 @@ test("who takes when something is ready asks for nothing while the queue is limi
   await putAll(queue, ["a", "b"].map((id) => newJob(id)));
   const { reserver } = consumerOf(queue);
   expect(await reserver.take(2)).toHaveLength(1);
-  const taking = reserver.takeWhenReady(2, never);
+  const taking = reserver.takeWhenReady(2, never, reserver.nextToken());
   expect(await takes(taking)).toBeGreaterThan(150);
-  expect(await taking).toBeUndefined();
+  expect(await taking).toEqual([]);
   expect(await reserver.take(2)).toHaveLength(1);
 });
 
@@ -329,7 +362,7 @@ test("jobs that came while nobody heard it come with the next call, as the same 
   const [queue, producer] = [await openQueue({ url: `redis://127.0.0.1:${proxy.port}`, prefix: "p" }), await openQueue({ url: server.url, prefix: "p" })];
   const { reserver } = consumerOf(queue);
   await reserver.take(1);
-  const taking = failure(reserver.takeWhenReady(2, never));
+  const taking = failure(reserver.takeWhenReady(2, never, reserver.nextToken()));
   await blockedId(producer);
   proxy.loseReplies();
   await putAll(producer, ["a", "b", "c"].map((id) => newJob(id)));
