@@ -22,5 +22,5 @@ export async function ran(handle: Handle, options: Partial<JobOptions<Payload, R
   const outcome = await put.outcome({ timeout: "15s" });
   const hash = await redisClient().hgetall(`${prefix}:work:${put.id}`);
   const counts = await app.queue(job).counts();
-  return { outcome, attempts, hash, counts, app };
+  return { outcome, attempts, hash, counts, app, prefix };
 }
