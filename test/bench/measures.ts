@@ -60,7 +60,7 @@ export const measures: readonly Measure[] = [
     first: { label: "millrace demo", subject: "millrace", work: work("demo", { jobs: 50_000 }) },
     others: [
       { side: { label: "a plain loop without a queue", subject: "millrace", work: work("loop", { jobs: 50_000 }) }, goals: [{ quantity: "seconds", most: 1.5 }] },
-      { side: { label: "the same, as many at once as the demo", subject: "millrace", work: work("loop", { jobs: 50_000, width: 128 }) }, goals: [{ quantity: "seconds", most: 1.5 }] },
+      { side: { label: "the same, as many at once as the demo", subject: "millrace", work: work("loop", { jobs: 50_000, width: 128 }) }, goals: [] },
     ],
     goals: [],
     once: false,
