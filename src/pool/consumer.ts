@@ -157,7 +157,7 @@ export class Consumer {
     const asked = this.#leases.keepAll(token, when === "now" ? askedAt : Infinity);
     try {
       leased = await (when === "now" ? this.#reserver.take(most, token) : this.#reserver.takeWhenReady(most, quiet, token));
-      // What came by itself came just now, or was renewed.
+      // What came by itself is not older than a quarter of its lease.
       const grantedAt = when === "now" ? askedAt : instant();
       // What comes when it is quiet already was not there to be drained, nor will anybody tell it to end.
       if (quiet.aborted) await Promise.all(leased.map((each) => this.#settle({ leased: each, kind: "release", delayMs: 0 })));

@@ -1,6 +1,6 @@
 /**
- * How a consumer waits. While something runs it hears of work, and asks for it then: it may be long until it can. While nothing
- * does, what it asks for stands in Redis and comes by itself, a round trip sooner.
+ * How a consumer waits. While it is busy it hears of work, and asks for it then: what it asked for before, it might not get to for
+ * long. While it is calm, what it asks for stands in Redis, and comes by itself, a round trip sooner.
  */
 import { startTimer } from "../concurrency/timer.ts";
 
@@ -16,10 +16,10 @@ export interface Ways {
 
 export class Waiting {
   readonly #isCalm: () => boolean;
-  /** Ends what it does while something runs. */
+  /** Ends what it does while it is busy. */
   #hearing: AbortController | undefined;
 
-  /** @param isCalm  whether nothing runs; then it is told by `calmedDown` */
+  /** @param isCalm  whether nothing keeps it from what it asks for; when that begins, it is told by `calmedDown` */
   constructor(isCalm: () => boolean) {
     this.#isCalm = isCalm;
   }
@@ -39,7 +39,7 @@ export class Waiting {
     }
   }
 
-  /** Nothing runs any more: to hear of work is not enough. */
+  /** It is calm: if it still is when a moment is over, to hear of work is not enough. */
   calmedDown(): void {
     if (this.#hearing === undefined) return;
     startTimer(CALM_MS, () => void (this.#isCalm() && this.#hearing?.abort()), { keepsAlive: false });

@@ -79,11 +79,13 @@ export class LeaseRenewal implements Disposable {
     const { aliveAt, silenceMs = SILENCE_MS } = this.#options;
     if (now - Math.max(aliveAt(), this.#wokeAt) > silenceMs) return;
 
-    const isDue = ({ queue, renewedAt, endsAt, isAsked }: Pick<FoundLease, "queue" | "renewedAt" | "endsAt" | "isAsked">): boolean => {
-      // The answer to a request that stands was read if it came before the last sign of life.
-      const heldMs = now - (isAsked && renewedAt === Infinity ? aliveAt() + BEAT_MS : renewedAt);
+    const isDue = ({ queue, renewedAt, endsAt }: Pick<FoundLease, "queue" | "renewedAt" | "endsAt">): boolean => {
+      const stands = renewedAt === Infinity;
+      // The answer to a request that stands was read, unless the other thread gives no sign of life.
+      const heldMs = now - (stands ? aliveAt() + BEAT_MS : renewedAt);
       if (heldMs > LOOK_MS) this.#connected ??= this.#options.connect();
       if (endsAt <= now || this.#underWay.has(queue)) return false;
+      if (stands) return heldMs > LOOK_MS;
       return slept ? renewedAt < Infinity : heldMs >= (this.#queues[queue - 1]?.leaseMs ?? Infinity) / 4;
     };
     const due = Map.groupBy(this.#readers.flatMap((reader) => [...reader.find(isDue)]), ({ queue }) => queue);
@@ -100,7 +102,7 @@ export class LeaseRenewal implements Disposable {
       for (let from = 0; from < leases.length; from += BATCH) {
         const batch = leases.slice(from, from + BATCH);
         const lost = new Set(await extend(queue, batch));
-        for (const lease of batch) this.#readers[lease.sheet]?.renewed(lease, lost.has(lease) ? Infinity : now);
+        for (const lease of batch) this.#readers[lease.sheet]?.renewed(lease, lost.has(lease) ? NaN : now);
         if (lost.size > 0) onLost([...lost].map(({ sheet, index, version }) => ({ sheet, index, version })));
       }
     } catch (error) {

@@ -51,7 +51,7 @@ export class LeaseTable {
     return this.#keep(queue, id, starts, grantedAt, holder);
   }
 
-  /** What a request that is to be sent will lease. @param askedAt  `Infinity`: it may be answered at any time, and is read at once */
+  /** What a request that is to be sent will lease. @param askedAt  `Infinity`: it stands, may be answered at any time, and is read then unless the loop is blocked */
   keepAll(queue: number, token: BatchToken, askedAt: number): KeptLease {
     this.#token.begin(token);
     return this.#keep(queue, "", 0, askedAt, undefined);
@@ -157,11 +157,9 @@ export interface Position {
 /** A lease as a reader finds it. */
 export interface FoundLease extends Lease, Position {
   readonly queue: number;
-  /** The `instant` of its grant, or of what was noted of it since. */
+  /** The `instant` of its grant, or of what was noted of it since; `Infinity` of a request that stands, `NaN` of what is lost. */
   readonly renewedAt: number;
   readonly endsAt: number;
-  /** A request, of which it is not known whether it was answered. */
-  readonly isAsked: boolean;
 }
 
 /** Reads one sheet, in whatever thread, and notes there when each of its leases was renewed. */
@@ -184,7 +182,7 @@ export class SheetReader {
   }
 
   /** The leases of which that holds; what is being written is left out. */
-  *find(matches: (lease: Pick<FoundLease, "queue" | "renewedAt" | "endsAt" | "isAsked">) => boolean): Generator<FoundLease> {
+  *find(matches: (lease: Pick<FoundLease, "queue" | "renewedAt" | "endsAt">) => boolean): Generator<FoundLease> {
     const { ints, floats, units } = this.#views;
     for (let index = 0; index < this.#size; index += 1) {
       const byte = index * this.#recordBytes;
@@ -194,19 +192,17 @@ export class SheetReader {
       if (queue === 0 || version % 2 !== 0) continue;
       const renewedAt = this.#renewed[index] === version ? this.#renewedAt[index]! : floats[float + AT.grantedAt]!;
       const endsAt = floats[float + AT.endsAt]!;
-      const idLength = ints[int + AT.idLength]!;
-      const isAsked = idLength === 0;
-      if (!matches({ queue, renewedAt, endsAt, isAsked })) continue;
+      if (!matches({ queue, renewedAt, endsAt })) continue;
       const text = unit + AT.text;
-      const idEnd = text + idLength;
+      const idEnd = text + ints[int + AT.idLength]!;
       const id = textOf(units.subarray(text, idEnd));
       const token = textOf(units.subarray(idEnd, idEnd + ints[int + AT.tokenLength]!));
       const starts = ints[int + AT.starts]!;
-      if (Atomics.load(ints, int + AT.version) === version) yield { job: { id, starts }, token, queue, renewedAt, endsAt, isAsked, sheet: this.#sheet, index, version };
+      if (Atomics.load(ints, int + AT.version) === version) yield { job: { id, starts }, token, queue, renewedAt, endsAt, sheet: this.#sheet, index, version };
     }
   }
 
-  /** It is renewed until at least so long after that `instant`. */
+  /** It is renewed until at least so long after that `instant`; `NaN`: it is lost. */
   renewed({ index, version }: Position, at: number): void {
     this.#renewed[index] = version;
     this.#renewedAt[index] = at;

@@ -7,7 +7,7 @@
 import { availableParallelism } from "node:os";
 
 /** What takes longer to be answered is not waited for awake. In milliseconds. */
-const WORTH_MS = 0.1;
+const WORTH_MS = 0.2;
 /** It is tried at least once in so many commands. */
 const SELDOM = 256;
 

@@ -17,7 +17,7 @@ export const LONGEST_WAIT_MS = 5000;
 const TOGETHER_MS = 500;
 /** It was asked to end before it had begun. */
 const AGAIN_MS = 2;
-const FORBIDDEN = /^(?:NOPERM|ERR unknown)/;
+const NOT_NOW = /^(?:LOADING|BUSY|MASTERDOWN)/;
 /** So long a block that nobody waits for may take to end. */
 const ENDS_WITHIN_MS = 500;
 
@@ -74,7 +74,7 @@ export class MarkerWait {
    * Waits for a queue's marker, and takes it. One wait a queue at a time.
    *
    * @param behind  called, once at most, when it is the only one to wait on this connection; the wait ends with the block then, for
-   *   whatever reason, and behind the block Redis runs what was sent, also where the signal has fired
+   *   whatever reason, and behind the block Redis runs what was sent, also where the signal has fired, unless the connection is gone
    * @returns its score; `undefined` when the time is over or the signal fires: it is not taken then
    * @throws BackendError when the connection breaks
    */
@@ -94,6 +94,7 @@ export class MarkerWait {
       const onAbort = (): void => {
         waiter.settle(undefined);
         this.#stir();
+        this.#leaveSoon();
       };
       signal.addEventListener("abort", onAbort);
       this.#waiting.set(key, waiter);
@@ -128,6 +129,8 @@ export class MarkerWait {
     const endsAt = Math.min(...Array.from(this.#waiting.values(), (waiter) => waiter.endsAt));
     // Redis rounds a shorter block up.
     const seconds = Math.max(endsAt - performance.now(), 1) / 1000;
+    const [only] = this.#waiting.values();
+    const following = keys.length === 1 && only?.behind !== undefined ? only : undefined;
     let client: Client | undefined;
     try {
       client = this.#client ??= this.#connections.dedicated(this.#name, { blockMs: LONGEST_WAIT_MS });
@@ -135,15 +138,9 @@ export class MarkerWait {
       clientId.catch(() => {});
       this.#block = { keys: new Set(keys), endsAt, clientId };
       const popping = client.bzpopmin(keys, seconds);
-      const [only] = this.#waiting.values();
-      const follows = keys.length === 1 && only?.behind !== undefined;
-      if (follows) only.behind!(client);
+      following?.behind?.(client);
       const popped = await popping;
       if (popped !== null) return this.#came(...popped);
-      if (follows) {
-        if (this.#waiting.get(keys[0]!) === only) only.settle(undefined);
-        return;
-      }
       const now = performance.now();
       const isOver = [...this.#waiting.values()].some((waiter) => waiter.endsAt <= now + 1);
       for (const waiter of this.#waiting.values()) if (isOver && waiter.endsAt <= now + TOGETHER_MS) waiter.settle(undefined);
@@ -152,6 +149,7 @@ export class MarkerWait {
       if (client === undefined || client === this.#client) for (const waiter of this.#waiting.values()) waiter.fail(asBackendError(error));
     } finally {
       this.#block = undefined;
+      if (following !== undefined && this.#waiting.get(keys[0]!) === following) following.settle(undefined);
     }
   }
 
@@ -170,17 +168,21 @@ export class MarkerWait {
   }
 
   async #end(block: Block): Promise<void> {
-    // Its connection may be half open, or none yet.
-    if (this.#waiting.size === 0) startTimer(ENDS_WITHIN_MS, () => void (this.#waiting.size === 0 && this.#leave(block)), { keepsAlive: false });
     try {
       const clientId = (await block.clientId) as number;
       if (this.#block !== block) return;
       const ended = await this.#connections.command.client("UNBLOCK", clientId);
       if (ended === 0 && this.#block === block) startTimer(AGAIN_MS, () => void this.#end(block), { keepsAlive: false });
     } catch (error) {
-      if (FORBIDDEN.test((error as Error).message)) this.endsBlocks = false;
+      if ((error as Error).name === "ReplyError" && !NOT_NOW.test((error as Error).message)) this.endsBlocks = false;
       this.#leave(block);
     }
+  }
+
+  /** Nobody may wait: the connection that blocks may be half open, or none yet. */
+  #leaveSoon(): void {
+    const block = this.#block;
+    if (block !== undefined) startTimer(ENDS_WITHIN_MS, () => void (this.#waiting.size === 0 && this.#leave(block)), { keepsAlive: false });
   }
 
   /** A new connection does not wait for anything yet. A marker that comes now is lost with this one; what it told of is found by the next look. */

@@ -29,6 +29,10 @@ export interface BatchToken {
   readonly number: number;
 }
 
+/** By which the clock of the day is ahead of the other one, which may stand still while a machine sleeps. */
+const clockDifference = (): number => Date.now() - performance.now();
+const SLEPT_MS = 1000;
+
 export class Reserver {
   readonly #queue: StoredQueue;
   readonly #lane: SettleLane;
@@ -84,7 +88,7 @@ export class Reserver {
    * What is due soon it does not take: whose request stood there first would have it each time, however often it gives it back.
    *
    * @returns what it has taken, also when `signal` has fired; none is no sign that there are none
-   * @throws BackendError when the connection breaks; what it leased all the same, the next call takes
+   * @throws BackendError when the connection breaks; what it leased all the same, the next call takes. What Redis says of the marker or the script
    */
   async takeWhenReady(most: number, signal: AbortSignal, { text: token }: BatchToken): Promise<readonly Leased[]> {
     const waitMs = await this.#markerMs(signal);
@@ -101,12 +105,19 @@ export class Reserver {
     return leased;
   }
 
-  /** Only what still holds: the answer may be older than the process is awake. */
+  /** Only what still holds: the process, or its machine, may have slept since it was answered. */
   async #askBehind(client: StoredQueue["client"], request: ReserveRequest): Promise<Reserved> {
+    const sentOn = clockDifference();
     const reserved = (await takeTurn(this.#queue, [], false, request, client)).reserved!;
-    if (this.#queue.connections.clock.now() - reserved.now < this.#leaseMs / 4) return reserved;
-    const lost = await extendLeases(this.#queue, reserved.leased, this.#leaseMs);
-    return { ...reserved, leased: reserved.leased.filter((each) => !lost.includes(each)) };
+    const ageMs = this.#queue.connections.clock.now() - reserved.now;
+    if (ageMs < this.#leaseMs / 4 && Math.abs(clockDifference() - sentOn) < SLEPT_MS) return reserved;
+    try {
+      const lost = await extendLeases(this.#queue, reserved.leased, this.#leaseMs);
+      return { ...reserved, leased: reserved.leased.filter((each) => !lost.includes(each)) };
+    } catch (error) {
+      this.#noteUnanswered(request);
+      throw error;
+    }
   }
 
   /** The queue is rate limited, as a handler has found: nothing is taken here until then. */
@@ -188,8 +199,12 @@ export class Reserver {
       return reserved;
     } catch (error) {
       // What a script had leased when it broke off is leased all the same.
-      if (!(error instanceof BackendError) || error.mayHaveRun) this.#unanswered = [...this.#unanswered, request.token].slice(-MOST_UNANSWERED);
+      if (!(error instanceof BackendError) || error.mayHaveRun) this.#noteUnanswered(request);
       throw error;
     }
+  }
+
+  #noteUnanswered({ token }: ReserveRequest): void {
+    this.#unanswered = [...this.#unanswered.filter((other) => other !== token), token].slice(-MOST_UNANSWERED);
   }
 }

@@ -252,6 +252,24 @@ test("an answer that lay unread for long gives what still holds, renewed", async
   expect(await other.pttl(lockOf("mine"))).toBeGreaterThan(0);
 });
 
+test("an answer that came while the machine slept is not taken for fresh, and comes with the next call where it cannot be renewed", async () => {
+  const queue = await openQueue();
+  const producer = await openQueue({ prefix: queue.prefix });
+  const { reserver } = consumerOf(queue);
+  await reserver.take(1);
+  const taking = failure(reserver.takeWhenReady(1, never, reserver.nextToken()));
+  await blockedId(producer);
+  const { now } = Date;
+  onTestFinished(() => void (Date.now = now));
+  Date.now = () => now() + 60_000;
+  queue.client.disconnect();
+  await putAll(producer, [newJob("a")]);
+  expect((await taking).error).toMatchObject({ mayHaveRun: false });
+  Date.now = now;
+  await queue.client.connect();
+  expect((await reserver.take(1)).map(({ job }) => [job.id, job.starts])).toEqual([["a", 1]]);
+});
+
 test("who takes when something is ready is told when it cannot wait, unless it has got something", async () => {
   const queue = await openQueue();
   const { reserver } = consumerOf(queue);
