@@ -4,6 +4,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { BackendError } from "../../src/errors.ts";
 import type { NewJob } from "../../src/store/put.ts";
 import type { StoredQueue } from "../../src/store/stored-queue.ts";
+import { until } from "../support/app.ts";
 import { failure, takes } from "../support/outcome.ts";
 import { redisClient, startRedis } from "../support/redis.ts";
 import { startProxy } from "../support/tcp-proxy.ts";
@@ -380,13 +381,14 @@ test("jobs that came while nobody heard it come with the next call, as the same 
   const [queue, producer] = [await openQueue({ url: `redis://127.0.0.1:${proxy.port}`, prefix: "p" }), await openQueue({ url: server.url, prefix: "p" })];
   const { reserver } = consumerOf(queue);
   await reserver.take(1);
+  proxy.holdReplies(/bzpopmin/i);
   const taking = failure(reserver.takeWhenReady(2, never, reserver.nextToken()));
   await blockedId(producer);
-  proxy.loseReplies();
   await putAll(producer, ["a", "b", "c"].map((id) => newJob(id)));
+  await until(async () => (await placesOf(producer, "a")).includes("active"));
+  proxy.cut();
   expect((await taking).error).toMatchObject({ mayHaveRun: true });
-  expect(await placesOf(producer, "a")).toEqual(["active"]);
-  // The other connections break as well, each with its first answer.
+  // The other connection is cut as well.
   let leased: Awaited<ReturnType<typeof reserver.take>> = [];
   for (let n = 0; n < 3 && leased.length === 0; n += 1) leased = await reserver.take(2).catch(() => []);
   expect(leased.map(({ job }) => [job.id, job.starts])[0]).toEqual(["a", 1]);
